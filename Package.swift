@@ -1,0 +1,110 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every module of the house, lowest layer first. Imports go downward only;
+// `Tests/TidyTests` holds that, so a new dependency here is a decision, not an accident.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], linker: [LinkerSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: linker)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "lab",
+    products: [.executable(name: "lab", targets: ["lab"])],
+    targets: [
+        // Layer 0: C, and the vocabulary that everything shares.
+        .target(
+            name: "CLinux",
+            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-std=gnu11"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+        module("Basics", []),
+
+        // Layer 1
+        module("Document", ["Basics", "CYAML"]),
+        module("Linux", ["Basics", "CLinux"]),
+
+        // Layer 2
+        module("Wire", ["Basics", "Linux", "COpenSSL"]),
+        module("Schema", ["Basics", "Document"]),
+
+        // Layer 3
+        module("Kinds", ["Basics", "Document", "Schema"]),
+        module("Store", ["Basics", "Linux", "CSQLite"]),
+        module("Images", ["Basics", "Document", "Linux", "COpenSSL", "CArchive"]),
+        module("Runtime", ["Basics", "Document", "Linux", "CLinux", "CSeccomp"]),
+
+        // Layer 4
+        module("APIServer", ["Basics", "Document", "Schema", "Wire", "Kinds", "Store"]),
+        module("Client", ["Basics", "Document", "Wire", "Kinds"]),
+
+        // Layer 5: one component each; they never import each other.
+        module("Controllers", ["Basics", "Document", "Kinds", "Client"]),
+        module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
+        module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
+        module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
+        module("Proxy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
+        module("DNS", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+
+        // Layer 6
+        module(
+            "Cluster",
+            [
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
+                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
+            ]),
+        module(
+            "Simulation",
+            ["Basics", "Document", "Wire", "Kinds", "Store", "APIServer", "Client", "Controllers", "Scheduler"]),
+        module("Scenario", ["Basics", "Document", "Wire", "Kinds", "Client"]),
+
+        // Layer 7
+        module("CLI", ["Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario"]),
+        .executableTarget(
+            name: "lab",
+            dependencies: ["CLI", "CLinux"],
+            swiftSettings: strict,
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-executable", "-use-ld=lld", "-Xlinker", "-s", "-Xlinker", "--gc-sections",
+                    ], .when(configuration: .release)),
+                .unsafeFlags(
+                    [
+                        "-lnettle", "-lacl", "-lattr", "-llzma", "-lzstd", "-llz4", "-lbz2", "-lz", "-lxml2",
+                        "-licuuc", "-licudata", "-lgmp", "-lm", "-lstdc++",
+                    ], .when(configuration: .release)),
+            ]),
+
+        tests("TidyTests", []),
+        tests("BasicsTests", ["Basics"]),
+        tests("DocumentTests", ["Document"]),
+        tests("LinuxTests", ["Linux", "CLinux"]),
+        tests("WireTests", ["Wire", "Linux"]),
+        tests("SchemaTests", ["Schema", "Document"]),
+        tests("KindsTests", ["Kinds", "Schema", "Document"]),
+        tests("StoreTests", ["Store"]),
+        tests("ImagesTests", ["Images", "Document"]),
+        tests("RuntimeTests", ["Runtime", "Linux"]),
+        tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
+        tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
+        tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
+        tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime"]),
+        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
+        tests("SimulationTests", ["Simulation"]),
+        tests("ScenarioTests", ["Scenario", "Document"]),
+        tests("SystemTests", ["Basics", "Document", "Linux", "Cluster", "CLI"]),
+    ])

@@ -1,0 +1,96 @@
+/// The revision of one write: a number that only grows, over all keys.
+public typealias Revision = Int64
+
+/// The stored form of one object at one revision.
+public struct Record: Sendable, Equatable {
+    public var key: String
+    public var value: [UInt8]
+    /// The revision of the write that made this value.
+    public var revision: Revision
+    /// The revision at which the key was created.
+    public var created: Revision
+
+    public init(key: String, value: [UInt8], revision: Revision, created: Revision) {
+        self.key = key
+        self.value = value
+        self.revision = revision
+        self.created = created
+    }
+}
+
+/// Makes the stored bytes once the write's revision is known,
+/// so that an object can carry its own revision and be encoded exactly once.
+public typealias Encoding = @Sendable (Revision) -> [UInt8]
+
+public struct Page: Sendable {
+    public var records: [Record]
+    /// The revision at which the page was read; a watch that starts after it misses nothing.
+    public var revision: Revision
+    /// How many more records the prefix holds after this page.
+    public var remaining: Int
+
+    public init(records: [Record], revision: Revision, remaining: Int) {
+        self.records = records
+        self.revision = revision
+        self.remaining = remaining
+    }
+}
+
+public struct StoreEvent: Sendable {
+    public enum Kind: Sendable { case created, updated, deleted }
+    public var kind: Kind
+    /// The new state; for a deletion the last value, as the deletion encoded it with its own revision.
+    public var record: Record
+    /// The value before, for updates and deletions.
+    public var previous: Record?
+
+    public init(kind: Kind, record: Record, previous: Record?) {
+        self.kind = kind
+        self.record = record
+        self.previous = previous
+    }
+}
+
+public enum StoreError: Error, Sendable, Equatable {
+    case exists(key: String)
+    case notFound(key: String)
+    /// The record is at another revision than the caller expected.
+    case conflict(key: String, current: Revision)
+    /// The revision asked for is older than the compaction.
+    case compacted(oldest: Revision)
+    /// The revision asked for lies ahead of the store.
+    case future(current: Revision)
+    /// The watcher was too slow for its buffer and was cut off; list again.
+    case overrun
+    case failed(String)
+}
+
+/// Events after a revision, in order, without gaps. A watcher that does not keep up
+/// gets `StoreError.overrun` once its bounded buffer is full.
+public protocol Watch: AnyObject, Sendable {
+    /// Waits for at least one event and returns those that have gathered.
+    /// An empty answer is a progress mark: nothing happened up to `revision`.
+    func next() async throws -> (events: [StoreEvent], revision: Revision)
+    func cancel()
+}
+
+/// Revisions, compare-and-swap, and watches over keys like `/pods/default/web-0`.
+///
+/// A write that returned survives `kill -9` (in a store that is on disk). All methods may be called concurrently.
+public protocol Store: Sendable {
+    func create(_ key: String, _ encode: @escaping Encoding) async throws -> Record
+    func update(_ key: String, expected: Revision, _ encode: @escaping Encoding) async throws -> Record
+    /// `encode` makes the bytes of the deletion event: the object's last state with the deletion's revision.
+    func delete(_ key: String, expected: Revision, _ encode: @escaping Encoding) async throws -> Record
+    func get(_ key: String) async throws -> Record?
+    /// Records whose key begins with `prefix`, in key order, after the key `after`;
+    /// as of `revision`, or the newest where nil.
+    func list(prefix: String, after: String?, limit: Int?, at revision: Revision?) async throws -> Page
+    func watch(prefix: String, after revision: Revision) async throws -> any Watch
+    var revision: Revision { get async }
+    /// Forgets history before `revision`.
+    func compact(before revision: Revision) async throws
+    /// Writes a consistent copy while the store is in use.
+    func backup(to path: String) async throws
+    func close() async
+}

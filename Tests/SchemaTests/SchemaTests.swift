@@ -1,0 +1,1 @@
+// Placeholder, replaced when the module gets its first test.
