@@ -72,7 +72,9 @@ let package = Package(
         module("Scenario", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 7
-        module("CLI", ["Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario"]),
+        module(
+            "CLI",
+            ["Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario"]),
         .executableTarget(
             name: "lab",
             dependencies: ["CLI", "CLinux"],
@@ -106,5 +108,6 @@ let package = Package(
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
         tests("SimulationTests", ["Simulation"]),
         tests("ScenarioTests", ["Scenario", "Document"]),
+        tests("CLITests", ["CLI", "Cluster"]),
         tests("SystemTests", ["Basics", "Document", "Linux", "Cluster", "CLI"]),
     ])

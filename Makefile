@@ -1,0 +1,75 @@
+# lab: build, test, measure. `make up` and `make test` are all that a newcomer needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+CLUSTER ?= lab
+BINARY := .build/release/lab
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What the binary links, statically; libxml2 and ICU only because Debian's libarchive refers to them.
+PACKAGES := libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
+    libacl1-dev libattr1-dev libzstd-dev liblz4-dev liblzma-dev libbz2-dev zlib1g-dev libxml2-dev nettle-dev libgmp-dev
+# What only the tests use: real programs to compare with and to run in containers.
+TEST_PACKAGES := busybox-static nftables iproute2 curl
+
+.PHONY: up build test test-only bench fmt check conformance clean packages test-packages help
+
+help:
+	@echo "make up           build lab and create a cluster"
+	@echo "make test         run every test"
+	@echo "make build        build the release binary ($(BINARY))"
+	@echo "make bench        measure, and print one table (COMPARE=FILE compares with an earlier --json)"
+	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
+	@echo "make fmt          format; make check  formatter's verdict and the tidy test"
+	@echo "make clean        remove what was built"
+
+packages:
+	@missing=""; for p in $(PACKAGES); do \
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "==> installing Debian packages:$$missing"; \
+	    $(SUDO) apt-get -o Acquire::Retries=3 update -qq; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+test-packages:
+	@missing=""; for p in $(TEST_PACKAGES); do \
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "==> installing what the tests need:$$missing"; \
+	    $(SUDO) apt-get -o Acquire::Retries=3 update -qq; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+build: packages
+	@echo "==> building the release binary (some minutes the first time)"
+	swift build -c release --static-swift-stdlib --product lab
+	@ls -lh $(BINARY) | awk '{print "==> $(BINARY), " $$5}'
+
+up: build
+	@$(SUDO) $(BINARY) list --json | grep -q '"name":"$(CLUSTER)"' \
+	    && { echo "==> cluster '$(CLUSTER)' exists already"; $(SUDO) $(BINARY) list; } \
+	    || $(SUDO) $(BINARY) create $(CLUSTER)
+
+test: packages test-packages build test-only
+
+test-only:
+	@echo "==> running the tests"
+	LAB_BINARY=$(abspath $(BINARY)) swift test --parallel
+
+bench: build
+	@$(SUDO) env LAB_BINARY=$(abspath $(BINARY)) ./Tests/Bench/bench.sh $(if $(JSON),--json $(JSON)) $(if $(COMPARE),--compare $(COMPARE))
+
+fmt:
+	swift format -i -r -p Sources Tests Package.swift
+
+check:
+	swift format lint -s -r -p Sources Tests Package.swift
+	swift test --filter TidyTests
+
+conformance: build
+	$(SUDO) $(BINARY) conformance --cluster $(CLUSTER)
+
+clean:
+	rm -rf .build out

@@ -1,0 +1,56 @@
+/// Every command's name, operands, flags and one line of help, in the order of `lab help`.
+public enum Commands {
+    private static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
+
+    public static let create = CommandSyntax(
+        "create", operands: "[NAME]", most: 1, "Create a cluster and wait until every node is ready.",
+        flags: [
+            .init("config", .one, "FILE", "read the cluster's description from a YAML file"),
+            .init("workers", .one, "N", "number of worker nodes (default 2)"),
+            .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
+            .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
+            .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
+            .init("wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)"),
+        ])
+    public static let delete = CommandSyntax(
+        "delete", operands: "[NAME]", most: 1, "Delete a cluster and everything that belongs to it.",
+        flags: [
+            .init("all", .none, "", "delete every cluster"),
+            .init("kubeconfig", .one, "FILE", "remove the context from FILE"),
+        ])
+    public static let list = CommandSyntax("list", "List the clusters of this machine.", flags: [json])
+    public static let kubeconfig = CommandSyntax(
+        "kubeconfig", operands: "[NAME]", most: 1, "Print a cluster's kubeconfig.")
+    public static let load = CommandSyntax(
+        "load", operands: "ARCHIVE...", fewest: 1, most: 1_000,
+        "Load OCI or docker archives into the content store that all nodes share.")
+    public static let images = CommandSyntax("images", "List the images in the content store.", flags: [json])
+    public static let conformance = CommandSyntax(
+        "conformance", operands: "[PATH...]", most: 1_000,
+        "Run the scenarios of the conformance suite (or those in PATH) against a cluster.",
+        flags: [
+            .init("cluster", .one, "NAME", "a cluster of this machine (default lab)"),
+            .init("kubeconfig", .one, "FILE", "any cluster: the current context of FILE"),
+            .init("focus", .one, "TEXT", "run only scenarios whose name or tags contain TEXT"),
+            .init("skip", .one, "TEXT", "leave those out"),
+            .init("image", .one, "REF", "image to use in place of lab.local/testbox"),
+            .init("parallel", .one, "N", "scenarios that run at the same time (default 4)"),
+            .init("junit", .one, "FILE", "write the results as JUnit XML"),
+            .init("fail-fast", .none, "", "stop at the first failure"),
+        ])
+    public static let doctor = CommandSyntax(
+        "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
+    public static let version = CommandSyntax("version", "Print the version.", flags: [json])
+
+    public static let all = [create, delete, list, kubeconfig, load, images, conformance, doctor, version]
+
+    public static var overview: String {
+        let width = all.map(\.name.count).max() ?? 0
+        var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n\n"
+        for command in all {
+            let padding = String(repeating: " ", count: width - command.name.count)
+            text += "  \(command.name)\(padding)  \(command.summary)\n"
+        }
+        return text + "\nStart with 'lab create', then 'kubectl get nodes'. 'lab COMMAND --help' tells more.\n"
+    }
+}

@@ -1,0 +1,77 @@
+import Basics
+import Cluster
+import Document
+import Glibc
+import Linux
+
+/// `lab role NAME`: what the supervisors start. Not for people, so it is not in the help.
+enum RoleProgram {
+    static func run(_ words: [String]) -> Int32 {
+        let syntax = CommandSyntax(
+            "role", operands: "NAME", fewest: 1, most: 1, "Run one part of a cluster.",
+            flags: [
+                .init("config", .one, "FILE", "the node's record"),
+                .init("listen", .one, "ENDPOINT", "forward: where to listen"),
+                .init("target", .one, "ENDPOINT", "forward: where to connect"),
+                .init("namespace", .one, "FD", "forward: descriptor of the network namespace to listen in"),
+            ])
+        return Program.report {
+            let arguments = try Arguments(words, for: syntax)
+            let role = arguments.operands[0]
+            try EventLoop.run { loop in
+                let world = World.live(loop)
+                let log = Log(component: role, clock: world.clock) { line in
+                    try? Files.writeAll(Array((line + "\n").utf8), to: 2, name: "log")
+                }
+                let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+                try await withThrowingTaskGroup { group in
+                    group.addTask { try await perform(role, arguments, loop: loop, world: world, log: log) }
+                    group.addTask {
+                        let signal = try await signals.next()
+                        log.info("ending on signal \(signal)")
+                    }
+                    // Whichever ends first ends the other: the work failed, or it is asked to stop.
+                    try await group.next()
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    private static func perform(
+        _ role: String, _ arguments: Arguments, loop: EventLoop, world: World, log: Log
+    ) async throws {
+        if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
+        guard let path = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
+        let record = try NodeRecord(try Document(json: try Files.read(path)))
+        switch role {
+        case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
+        case "manager": try await ManagerRole(record: record, world: world, log: log).run()
+        case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
+        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward")
+        }
+    }
+
+    private static func forward(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
+        guard let listen = arguments["listen"].flatMap(Endpoint.init(parsing:)),
+            let target = arguments["target"].flatMap(Endpoint.init(parsing:)),
+            let namespace = arguments["namespace"].flatMap(Int32.init)
+        else { throw UsageError("forward needs --listen, --target and --namespace", remedy: "") }
+        let outside = LiveNetwork(loop: loop, namespace: namespace)
+        try await Forwarder(listen: listen, target: target, listening: outside, connecting: world.network, log: log)
+            .run()
+    }
+}
+
+extension Endpoint {
+    /// `ADDRESS:PORT`, an IPv6 address in brackets.
+    init?(parsing text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard let address = IPAddress(host) else { return nil }
+        self = .ip(address, port: port)
+    }
+}

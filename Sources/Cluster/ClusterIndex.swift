@@ -1,0 +1,67 @@
+import Basics
+import Document
+import Glibc
+import Linux
+import Runtime
+
+/// The clusters of this machine, as their records and their supervisors tell.
+public struct ClusterIndex: Sendable {
+    public enum State: String, Sendable {
+        case running
+        /// Somebody holds the cluster's lock: a creation or a deletion is under way.
+        case busy
+        /// A creation was killed half-way; `create` starts over, `delete` removes the remains.
+        case incomplete
+        /// The supervisor is gone: killed, or the machine was restarted.
+        case dead
+    }
+
+    public struct Entry: Sendable {
+        public var record: ClusterRecord
+        public var state: State
+    }
+
+    let layout: Layout
+    let runtime: any SandboxRuntime
+
+    public init(layout: Layout, runtime: any SandboxRuntime) {
+        self.layout = layout
+        self.runtime = runtime
+    }
+
+    public var names: [String] {
+        let found = (try? Files.list(layout.clusters)) ?? []
+        return found.filter { name in
+            guard (try? ClusterConfiguration.check(name: name)) != nil else { return false }
+            var status = stat()
+            return lstat(layout.cluster(name).directory, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        }
+    }
+
+    public func record(of name: String) -> ClusterRecord? {
+        guard let bytes = try? Files.read(layout.cluster(name).record), let document = try? Document(json: bytes) else {
+            return nil
+        }
+        return ClusterRecord(document)
+    }
+
+    public func entry(_ name: String) async -> Entry? {
+        guard names.contains(name) else { return nil }
+        let cluster = layout.cluster(name)
+        let record =
+            record(of: name)
+            ?? ClusterRecord(
+                name: name, phase: .creating, nodes: [], apiPort: 0, createdAt: Timestamp(seconds: 0))
+        let supervisor = try? await runtime.attach(stateDirectory: cluster.state)
+        if record.phase == .running { return Entry(record: record, state: supervisor == nil ? .dead : .running) }
+        // Looking must not get in the way of a creation that begins now: the lock is held for an instant only.
+        let free = (try? FileLock(path: cluster.lock)) ?? nil
+        return Entry(record: record, state: free == nil ? .busy : .incomplete)
+    }
+
+    public func all() async -> [Entry] {
+        var entries: [Entry] = []
+        for name in names { if let entry = await entry(name) { entries.append(entry) } }
+        return entries
+    }
+}

@@ -1,0 +1,178 @@
+import Basics
+import Glibc
+import Linux
+
+/// One thing that was looked at, and what to do where it is not as it should be.
+public struct Finding: Sendable, Equatable {
+    public enum Verdict: String, Sendable { case ok, warning, problem }
+
+    public var subject: String
+    public var verdict: Verdict
+    public var detail: String
+    public var remedy: String
+
+    public init(_ subject: String, _ verdict: Verdict, _ detail: String, remedy: String = "") {
+        self.subject = subject
+        self.verdict = verdict
+        self.detail = detail
+        self.remedy = remedy
+    }
+}
+
+/// `lab doctor`: looks at this machine with the calls that a cluster will make, and changes nothing that stays.
+public struct Doctor: Sendable {
+    let host: Host
+
+    public init(host: Host) { self.host = host }
+
+    public func examine() async -> [Finding] {
+        var findings = [privilege(), kernel(), cgroups()]
+        findings += geteuid() == 0 ? await network() : []
+        findings += fileSystems() + limits() + [space(), resolvers()]
+        return findings + (await leftovers())
+    }
+
+    private func privilege() -> Finding {
+        geteuid() == 0
+            ? Finding("root", .ok, "running as root")
+            : Finding("root", .problem, "not running as root", remedy: "run lab with sudo")
+    }
+
+    private func kernel() -> Finding {
+        var name = utsname()
+        uname(&name)
+        let release = withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
+        // openat2 came with 5.6, clone into cgroups and pidfd polling before it.
+        if numbers.count == 2, (numbers[0], numbers[1]) >= (5, 6) { return Finding("kernel", .ok, "Linux \(release)") }
+        return Finding("kernel", .problem, "Linux \(release) is too old", remedy: "use a kernel from 5.6 on")
+    }
+
+    private func cgroups() -> Finding {
+        do {
+            let mode = try CgroupHost.detect().mode
+            return Finding("cgroups", .ok, "\(mode)")
+        } catch {
+            return Finding(
+                "cgroups", .problem, "\(error)", remedy: "mount cgroup2 on /sys/fs/cgroup, as systemd does at boot")
+        }
+    }
+
+    /// Makes each kind of link, and an nftables table, in a network namespace that nothing else sees.
+    private func network() async -> [Finding] {
+        let namespace: NetworkNamespace
+        do { namespace = try NetworkNamespace.make() } catch {
+            return [
+                Finding(
+                    "network namespaces", .problem, "\(error)", remedy: "this kernel or container forbids unshare(2)")
+            ]
+        }
+        var findings: [Finding] = []
+        func probe(_ subject: String, module: String, _ body: () throws -> Void) {
+            do {
+                try body()
+                findings.append(Finding(subject, .ok, "works"))
+            } catch {
+                findings.append(
+                    Finding(subject, .problem, "\(error)", remedy: "load the module: modprobe \(module)"))
+            }
+        }
+        probe("bridge", module: "bridge") { try RouteSocket(in: namespace).create(NewLink("br", .bridge)) }
+        probe("veth", module: "veth") {
+            try RouteSocket(in: namespace).create(
+                NewLink("va", .veth(peerName: "vb", peerMAC: nil, peerNamespace: nil)))
+        }
+        probe("vxlan", module: "vxlan") {
+            let vxlan = VXLAN(id: 1, local: Addresses.gateway, port: 8472, learning: false)
+            try RouteSocket(in: namespace).create(NewLink("vx", .vxlan(vxlan)))
+        }
+        probe("nftables", module: "nf_tables") { try NftablesProbe.run(in: namespace) }
+        return findings
+    }
+
+    private func fileSystems() -> [Finding] {
+        let known = (try? Files.text("/proc/filesystems")) ?? ""
+        let names = Set(known.split(separator: "\n").compactMap { $0.split(separator: "\t").last })
+        guard names.contains("overlay") else {
+            return [Finding("overlayfs", .problem, "not in this kernel", remedy: "modprobe overlay")]
+        }
+        return [Finding("overlayfs", .ok, "works")]
+    }
+
+    private func limits() -> [Finding] {
+        func number(_ path: String) -> Int? {
+            (try? Files.text(path)).flatMap { Int($0.split(whereSeparator: \.isWhitespace).first ?? "") }
+        }
+        var findings: [Finding] = []
+        for (name, wanted) in [("max_user_instances", 128), ("max_user_watches", 8_192)] {
+            guard let value = number("/proc/sys/fs/inotify/\(name)") else { continue }
+            findings.append(
+                value >= wanted
+                    ? Finding("inotify \(name)", .ok, "\(value)")
+                    : Finding(
+                        "inotify \(name)", .warning, "\(value) is little: 'kubectl logs -f' may fail",
+                        remedy: "sysctl fs.inotify.\(name)=\(wanted * 4)"))
+        }
+        var files = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files) == 0 {
+            findings.append(
+                files.rlim_max >= 4_096
+                    ? Finding("open files", .ok, "\(files.rlim_max)")
+                    : Finding(
+                        "open files", .warning, "the hard limit is \(files.rlim_max)",
+                        remedy: "raise it: ulimit -Hn 65536"))
+        }
+        return findings
+    }
+
+    private func space() -> Finding {
+        var status = statvfs()
+        var path = host.layout.home
+        while statvfs(path, &status) != 0, path.contains("/"), path != "/" {
+            path = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+            if path.isEmpty { path = "/" }
+        }
+        let free = UInt64(status.f_bavail) * UInt64(status.f_frsize) >> 20
+        return free >= 512
+            ? Finding("disk space", .ok, "\(free) MiB free below \(host.layout.home)")
+            : Finding(
+                "disk space", .warning, "only \(free) MiB free below \(host.layout.home)",
+                remedy: "make room there, or choose another place with LAB_HOME")
+    }
+
+    /// A resolver on the host's loopback cannot be reached from a cluster's own network.
+    private func resolvers() -> Finding {
+        let lines = ((try? Files.text("/etc/resolv.conf")) ?? "").split(separator: "\n")
+        let servers = lines.filter { $0.hasPrefix("nameserver") }.compactMap {
+            $0.split(separator: " ").dropFirst().first
+        }
+        if servers.isEmpty { return Finding("DNS", .warning, "/etc/resolv.conf names no server") }
+        return Finding("DNS", .ok, "upstream \(servers.joined(separator: ", "))")
+    }
+
+    private func leftovers() async -> [Finding] {
+        var findings: [Finding] = []
+        let entries = await host.index.all()
+        for entry in entries {
+            switch entry.state {
+            case .running: findings.append(Finding("cluster \(entry.record.name)", .ok, "running"))
+            case .busy:
+                findings.append(Finding("cluster \(entry.record.name)", .ok, "being created or deleted"))
+            case .incomplete, .dead:
+                findings.append(
+                    Finding(
+                        "cluster \(entry.record.name)", .warning,
+                        entry.state == .dead ? "its processes are gone" : "its creation was cut off",
+                        remedy: "lab delete \(entry.record.name)"))
+            }
+        }
+        let known = Set(host.index.names)
+        for name in CgroupHost.children(of: "lab") where !known.contains(name) {
+            findings.append(
+                Finding(
+                    "cgroup lab/\(name)", .warning, "belongs to no cluster below \(host.layout.home)",
+                    remedy: "lab delete \(name), with the LAB_HOME it was created with"))
+        }
+        return findings
+    }
+}

@@ -1,0 +1,57 @@
+import Basics
+
+/// Where lab keeps things on the host. One directory holds everything, so that deleting is one step.
+public struct Layout: Sendable, Equatable {
+    public let home: String
+
+    public init(home: String = "/var/lib/lab") { self.home = home }
+
+    /// The content store, shared by all clusters.
+    public var images: String { "\(home)/images" }
+    public var clusters: String { "\(home)/clusters" }
+    /// Lock files stay when their cluster goes: removing one would let two holders in.
+    public var locks: String { "\(home)/locks" }
+    /// Logs of creations that failed.
+    public var failed: String { "\(home)/failed" }
+
+    public func cluster(_ name: String) -> ClusterLayout {
+        ClusterLayout(directory: "\(clusters)/\(name)", lock: "\(locks)/\(name)", name: name)
+    }
+}
+
+public struct ClusterLayout: Sendable, Equatable {
+    public let directory: String
+    /// Held (flock) by whoever creates or deletes the cluster.
+    public let lock: String
+    public let name: String
+
+    /// What the cluster is: written first, so that whatever dies later leaves a trace that `delete` can follow.
+    public var record: String { "\(directory)/cluster.json" }
+    /// The cluster's own copy of the binary, so that a rebuilt or moved one does not touch it.
+    public var binary: String { "\(directory)/lab" }
+    public var kubeconfig: String { "\(directory)/kubeconfig" }
+    /// Control socket and exit records of the cluster's supervisor.
+    public var state: String { "\(directory)/s" }
+    public var logs: String { "\(directory)/logs" }
+    public var pki: String { "\(directory)/pki" }
+    /// Below every cgroup hierarchy's root.
+    public var cgroup: String { "lab/\(name)" }
+
+    public func node(_ node: String) -> NodeLayout {
+        NodeLayout(directory: "\(directory)/nodes/\(node)", cgroup: "\(cgroup)/\(node)")
+    }
+}
+
+/// One node's directories on the host.
+public struct NodeLayout: Sendable, Equatable {
+    public let directory: String
+    public let cgroup: String
+
+    public var root: String { "\(directory)/root" }
+    /// Bound to `/etc/lab` in the node.
+    public var configuration: String { "\(directory)/etc" }
+    /// Bound to `/var` in the node: pods' volumes and upper layers, the store.
+    public var data: String { "\(directory)/var" }
+    /// Bound to `/run/lab` in the node: the control socket of its supervisor.
+    public var state: String { "\(directory)/s" }
+}

@@ -1,0 +1,91 @@
+import Basics
+import Runtime
+
+/// How a node is made: a nested container whose root is the `lab` binary and a few directories.
+/// Pure: a layout and a name in, the runtime's specifications out.
+public struct NodeBlueprint: Sendable {
+    public let name: String
+    public let layout: NodeLayout
+    public let address: IPAddress
+    public let isControlPlane: Bool
+    /// The copy of the binary that this cluster runs.
+    public let binary: String
+    public let images: String
+
+    /// Paths inside a node.
+    public enum Inside {
+        public static let binary = "/bin/lab"
+        public static let configuration = "/etc/lab"
+        public static let images = "/var/lib/lab-images"
+        public static let state = "/run/lab"
+        public static let logs = "/var/log/lab"
+    }
+
+    /// Directories of the node's root, empty but for mount points.
+    public static let skeleton = [
+        "bin", "dev", "etc/lab", "proc", "root", "run", "sys", "tmp", "var",
+    ]
+
+    /// Directories of the node's writable data, which becomes `/var`.
+    public static let dataSkeleton = [
+        "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay",
+    ]
+
+    /// The node's own supervisor, as the node's first process.
+    public var sandbox: SandboxSpecification {
+        var sandbox = SandboxSpecification(id: name, stateDirectory: Inside.state)
+        sandbox.hostname = name
+        return sandbox
+    }
+
+    public var process: ProcessSpecification {
+        var process = LinuxSupervisor.supervisorProcess(for: sandbox, binary: Inside.binary)
+        process.id = name
+        process.root = .directory(layout.root, readOnly: false)
+        process.namespaces = [
+            .mount: .new, .network: .new, .pid: .new, .ipc: .new, .uts: .new, .cgroup: .new,
+        ]
+        process.hostname = name
+        process.cgroup = layout.cgroup
+        process.privileges.capabilities = nil
+        process.privileges.allDevices = true
+        process.environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
+        process.mounts = mounts
+        process.output = .file(path: "\(layout.directory)/supervisor.log")
+        return process
+    }
+
+    private var mounts: [Mount] {
+        [
+            Mount(source: "proc", target: "/proc", type: "proc", options: ["nosuid", "noexec", "nodev"]),
+            Mount(source: "sysfs", target: "/sys", type: "sysfs", options: ["nosuid", "noexec", "nodev"]),
+            Mount(source: "/dev", target: "/dev", type: "bind", options: ["rbind", "rslave"]),
+            Mount(source: "tmpfs", target: "/run", type: "tmpfs", options: ["nosuid", "nodev", "mode=755"]),
+            Mount(source: "tmpfs", target: "/tmp", type: "tmpfs", options: ["nosuid", "nodev", "mode=1777"]),
+            Mount(source: "cgroup", target: "/sys/fs/cgroup", type: "cgroup", options: ["nosuid", "noexec", "nodev"]),
+            Mount(source: binary, target: Inside.binary, type: "bind", options: ["bind", "ro"]),
+            Mount(source: layout.configuration, target: Inside.configuration, type: "bind", options: ["bind"]),
+            Mount(source: layout.data, target: "/var", type: "bind", options: ["bind"]),
+            Mount(source: images, target: "/var/lib/lab-images", type: "bind", options: ["bind"]),
+            Mount(source: layout.state, target: Inside.state, type: "bind", options: ["bind"]),
+        ]
+    }
+
+    /// The services that the node's supervisor keeps running, in the order in which they are started.
+    public var services: [ProcessSpecification] {
+        let control = isControlPlane ? [service("apiserver"), service("manager")] : []
+        return control + [service("agent")]
+    }
+
+    private func service(_ role: String) -> ProcessSpecification {
+        var process = ProcessSpecification(
+            id: role, arguments: [Inside.binary, "role", role, "--config", "\(Inside.configuration)/node.json"])
+        process.environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
+        process.cgroup = "services/\(role)"
+        process.privileges.capabilities = nil
+        process.privileges.allDevices = true
+        process.output = .file(path: "\(Inside.logs)/\(role).log")
+        process.restart = .always(maximumBackoffSeconds: 10)
+        return process
+    }
+}

@@ -1,0 +1,93 @@
+import Basics
+import Client
+import Document
+import Kinds
+import Linux
+
+/// Waits until a new cluster serves, and says what it is waiting for.
+struct Readiness: Sendable {
+    let client: APIClient
+    let nodes: [String]
+    let cluster: ClusterLayout
+    let world: World
+    let progress: any Progress
+
+    func waitForAPI(within limit: Duration) async throws {
+        let deadline = world.clock.uptime + limit
+        var pause = Duration.milliseconds(5)
+        var last = "no answer yet"
+        while world.clock.uptime < deadline {
+            do {
+                let answer = try await client.raw(Request("GET", "/readyz"))
+                let body = try await answer.collect(limit: 1 << 20)
+                if answer.status == 200 { return }
+                last = "/readyz says \(answer.status) \(String(decoding: body.prefix(200), as: UTF8.self))"
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                last = "\(error)"
+            }
+            progress.waiting(for: last)
+            try await world.clock.sleep(for: pause)
+            pause = min(pause * 2, .milliseconds(50))
+        }
+        throw Failure(
+            "the API server of '\(cluster.name)' does not serve after \(limit.inSeconds) s: \(last)",
+            remedy: "give it longer with --wait, or look at its log")
+    }
+
+    /// Follows the nodes by a watch, so that readiness is seen the moment it is written.
+    func waitForNodes(within limit: Duration) async throws {
+        let expected = Set(nodes)
+        let unready = Unready(expected)
+        try await withThrowingTaskGroup { group in
+            group.addTask {
+                while true {
+                    let list = try await client.list(.nodes)
+                    for node in list.list("items") { await unready.update(NodeView(node)) }
+                    if await unready.isEmpty { return }
+                    progress.waiting(for: await unready.summary)
+                    let version = list.text("metadata", "resourceVersion") ?? "0"
+                    let watch = try await client.watch(.nodes, resourceVersion: version)
+                    defer { watch.cancel() }
+                    while let event = try await watch.next() {
+                        guard let object = event.object else { continue }
+                        await unready.update(NodeView(object))
+                        if await unready.isEmpty { return }
+                        progress.waiting(for: await unready.summary)
+                    }
+                }
+            }
+            group.addTask {
+                try await world.clock.sleep(for: limit)
+                throw Failure(
+                    "not every node is ready after \(limit.inSeconds) s: \(await unready.summary)",
+                    remedy: "give them longer with --wait, or look at the node agents' logs")
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+}
+
+/// The nodes that are not ready yet, with the reason that each gives.
+private actor Unready {
+    private var reasons: [String: String]
+
+    init(_ names: Set<String>) {
+        reasons = Dictionary(uniqueKeysWithValues: names.map { ($0, "not registered") })
+    }
+
+    var isEmpty: Bool { reasons.isEmpty }
+    var summary: String { reasons.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }.joined(separator: ", ") }
+
+    func update(_ node: NodeView) {
+        let name = node.metadata.name
+        guard reasons[name] != nil else { return }
+        if node.isReady {
+            reasons[name] = nil
+        } else {
+            reasons[name] = node.condition("Ready")?.message ?? "no condition yet"
+        }
+    }
+}
