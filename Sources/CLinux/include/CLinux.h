@@ -1,5 +1,6 @@
 #pragma once
 
-// What Swift cannot say about the kernel. See `stage.h` for the code that runs before the Swift runtime.
+// What Swift cannot say about the kernel, one header a subject.
 
+#include "eventloop.h"
 #include "net.h"
