@@ -164,7 +164,7 @@ private final class KernelNetlink: NetlinkTransport {
 
     func receive(wait: Bool) throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        let flags = Int32(MSG_TRUNC.rawValue) | (wait ? 0 : Int32(MSG_DONTWAIT.rawValue))
+        let flags = MessageFlag.truncate | (wait ? 0 : MessageFlag.doNotWait)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, flags)
             if count < 0 {
@@ -178,4 +178,10 @@ private final class KernelNetlink: NetlinkTransport {
             return Array(buffer.prefix(count))
         }
     }
+}
+
+/// Flags of recv(2). Their types in Swift depend on which headers a module sees first, their values do not.
+private enum MessageFlag {
+    static let truncate: Int32 = 0x20
+    static let doNotWait: Int32 = 0x40
 }
