@@ -1,0 +1,84 @@
+import Basics
+import Client
+import Linux
+import Wire
+
+/// The keys and certificates of one cluster, made in memory when it is created; each node gets what it needs, no more.
+struct ClusterAuthority {
+    /// A year, like kubeadm's leaf certificates; the authority itself lasts ten.
+    static let leafValidity = Duration.seconds(365 * 86_400)
+    static let authorityValidity = Duration.seconds(3_650 * 86_400)
+
+    private let authority: CertificateAuthority
+    private let admin: IssuedCertificate
+    private let serviceAccountKey: [UInt8]
+
+    init(cluster: String, now: Timestamp) throws {
+        authority = try CertificateAuthority.create(
+            commonName: "lab-\(cluster)", now: now, validity: Self.authorityValidity)
+        // As kubeadm does since 1.29: the administrator is bound by RBAC to a group that can be taken away again.
+        admin = try authority.issue(
+            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: .client, now: now,
+            validity: Self.leafValidity)
+        serviceAccountKey = try PrivateKey.generate().pem
+        self.now = now
+    }
+
+    private let now: Timestamp
+
+    func adminKubeconfig(cluster: String, port: UInt16) -> Kubeconfig {
+        Kubeconfig(
+            name: "lab-\(cluster)", server: "https://127.0.0.1:\(port)", authority: authority.certificatePEM,
+            certificate: admin.certificatePEM, key: admin.keyPEM)
+    }
+
+    func writeFiles(for node: NodeRecord, into directory: String) throws {
+        try Files.makeDirectories(directory, mode: 0o700)
+        try Files.write(authority.certificatePEM, to: "\(directory)/ca.crt")
+        try write(
+            "kubelet-client",
+            try authority.issue(
+                commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: .client, now: now,
+                validity: Self.leafValidity), into: directory)
+        try write(
+            "kubelet-server",
+            try authority.issue(
+                commonName: "system:node:\(node.name)", organizations: ["system:nodes"],
+                dnsNames: [node.name, "localhost"], ipAddresses: [node.address, .loopback], usage: .server, now: now,
+                validity: Self.leafValidity), into: directory)
+        guard node.isControlPlane else { return }
+        try writeControlPlane(node, into: directory)
+    }
+
+    private func writeControlPlane(_ node: NodeRecord, into directory: String) throws {
+        let service = "kubernetes.default.svc"
+        try write(
+            "apiserver",
+            try authority.issue(
+                commonName: "kube-apiserver", organizations: [],
+                dnsNames: [
+                    node.name, "localhost", "kubernetes", "kubernetes.default", service,
+                    "\(service).\(Addresses.clusterDomain)",
+                ],
+                ipAddresses: [node.address, .loopback, Addresses.kubernetesService], usage: .server, now: now,
+                validity: Self.leafValidity), into: directory)
+        let clients = [
+            ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"]),
+            ("controller-manager", "system:kube-controller-manager", []),
+            ("scheduler", "system:kube-scheduler", []),
+        ]
+        for (file, name, organizations) in clients {
+            try write(
+                file,
+                try authority.issue(
+                    commonName: name, organizations: organizations, usage: .client, now: now,
+                    validity: Self.leafValidity), into: directory)
+        }
+        try Files.write(serviceAccountKey, to: "\(directory)/service-account.key", mode: 0o600)
+    }
+
+    private func write(_ name: String, _ issued: IssuedCertificate, into directory: String) throws {
+        try Files.write(issued.certificatePEM, to: "\(directory)/\(name).crt")
+        try Files.write(issued.keyPEM, to: "\(directory)/\(name).key", mode: 0o600)
+    }
+}
