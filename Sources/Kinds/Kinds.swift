@@ -1,0 +1,100 @@
+import Basics
+import Document
+import Schema
+
+public typealias Quantity = Schema.Quantity
+public typealias FieldError = Schema.FieldError
+public typealias ResourceInfo = Schema.ResourceInfo
+public typealias Registry = Schema.Registry
+
+/// Every built-in kind of the API.
+public enum Kinds {
+    /// The groups in the order of discovery. A group's text is parsed when something of it is first asked for.
+    public static let registry = Registry(groups: [
+        .coreV1, .appsV1, .eventsV1, .authenticationV1, .authorizationV1, .autoscalingV1, .policyV1, .rbacV1,
+        .schedulingV1, .coordinationV1, .discoveryV1, .metaV1,
+    ])
+
+    /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
+    public static func applyDefaults(to object: inout Document, resource: ResourceInfo) {
+        registry.applyDefaults(to: &object, type: resource.type)
+        rules(for: resource).applyDefaults(&object)
+    }
+
+    /// Everything that is wrong with a new object, after defaulting: metadata, then the schema, then the kind's rules.
+    public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
+        let rules = rules(for: resource)
+        return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
+            + registry.validate(object, type: resource.type) + rules.validateCreate(object)
+    }
+
+    /// Everything that is wrong with the change from `old` to `new`, both complete.
+    public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
+        let rules = rules(for: resource)
+        return MetadataRules.validateUpdate(new, old: old, resource: resource)
+            + registry.validateUpdate(new, old: old, type: resource.type)
+            + rules.validateCreate(new) + rules.validateUpdate(new, old)
+    }
+
+    public static func rules(for resource: ResourceInfo) -> KindRules {
+        guard let rules = allRules[resource.apiVersion]?[resource.kind] else { return KindRules() }
+        return rules
+    }
+
+    private static let allRules: [String: [String: KindRules]] = [
+        "v1": [
+            "Pod": .pod, "PodTemplate": .podTemplate, "Service": .service, "Namespace": .namespace, "Node": .node,
+            "ConfigMap": .configMap, "Secret": .secret, "ServiceAccount": .serviceAccount, "Endpoints": .endpoints,
+            "Event": .event, "PersistentVolume": .persistentVolume, "PersistentVolumeClaim": .persistentVolumeClaim,
+        ],
+        "apps/v1": ["Deployment": .deployment, "ReplicaSet": .replicaSet],
+        "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
+        "coordination.k8s.io/v1": ["Lease": .lease],
+        "events.k8s.io/v1": ["Event": .event],
+        "rbac.authorization.k8s.io/v1": [
+            "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
+            "ClusterRoleBinding": .clusterRoleBinding,
+        ],
+    ]
+}
+
+/// What the rules may know besides the object.
+public struct RuleContext: Sendable {
+    public var now: Timestamp
+
+    public init(now: Timestamp) { self.now = now }
+}
+
+/// How a kind's objects may be named.
+public enum NameSyntax: Sendable {
+    case dnsSubdomain, dnsLabel, pathSegment
+
+    func check(_ name: String) -> [String] {
+        switch self {
+        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        case .dnsLabel: Formats.dnsLabel(name)
+        case .pathSegment: Formats.pathSegment(name)
+        }
+    }
+}
+
+/// What a kind demands that its declaration cannot say. Each part does nothing unless the kind gives it.
+public struct KindRules: Sendable {
+    public var nameSyntax = NameSyntax.dnsSubdomain
+    /// Defaults that depend on other fields; the schema's defaults are there already.
+    public var applyDefaults: @Sendable (inout Document) -> Void = { _ in }
+    /// Brings a new object into the form in which it is stored: what clients may not set is reset.
+    public var prepareForCreate: @Sendable (inout Document, RuleContext) -> Void = { _, _ in }
+    public var prepareForUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
+    /// Before a write of the status subresource, after everything but status was taken from the old object.
+    public var prepareForStatusUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
+    /// What must hold for any object, new or changed.
+    public var validateCreate: @Sendable (Document) -> [FieldError] = { _ in [] }
+    /// What must hold between the old object and the new one, beyond `validateCreate`.
+    public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
+    public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.
+    public var cells: (@Sendable (Document, Timestamp) -> [Document])?
+}

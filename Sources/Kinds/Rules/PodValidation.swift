@@ -1,0 +1,235 @@
+import Document
+import Schema
+
+/// What a pod's spec must satisfy beyond its declared types.
+enum PodValidation {
+    static func spec(_ spec: Document, path: String, isTemplate: Bool) -> [FieldError] {
+        var errors: [FieldError] = []
+        let volumes = volumes(spec.list("volumes"), path + ".volumes", &errors)
+        errors += containers(spec, path, volumes: volumes, isTemplate: isTemplate)
+        errors += ephemeral(spec, path, isTemplate: isTemplate)
+        errors += dns(spec, path)
+        for (index, toleration) in spec.list("tolerations").enumerated() {
+            errors += PodPlacement.toleration(toleration, "\(path).tolerations[\(index)]")
+        }
+        errors += PodPlacement.affinity(spec["affinity"], path + ".affinity")
+        errors += PodPlacement.spread(spec.list("topologySpreadConstraints"), path + ".topologySpreadConstraints")
+        errors += MetadataRules.labels(spec["nodeSelector"], path + ".nodeSelector")
+        errors += gates(spec, path)
+        errors += PodSecurity.check(spec, path)
+        errors += claims(spec.list("resourceClaims"), path + ".resourceClaims")
+        for (index, alias) in spec.list("hostAliases").enumerated() {
+            let here = "\(path).hostAliases[\(index)]"
+            errors += Formats.ip(alias.text("ip") ?? "").map { .invalid(here + ".ip", alias["ip"], $0) }
+            for (place, name) in alias.list("hostnames").enumerated() {
+                errors += Formats.dnsSubdomain(name.string ?? "").map {
+                    .invalid("\(here).hostnames[\(place)]", name, $0)
+                }
+            }
+        }
+        return errors
+    }
+
+    // MARK: Containers
+
+    private static func containers(_ spec: Document, _ path: String, volumes: Set<String>, isTemplate: Bool)
+        -> [FieldError]
+    {
+        var errors: [FieldError] = []
+        var names: Set<String> = []
+        let hostNetwork = spec.flag("hostNetwork") == true
+        for field in ["containers", "initContainers"] {
+            for (index, container) in spec.list(field).enumerated() {
+                let here = "\(path).\(field)[\(index)]"
+                if let name = container.text("name"), !name.isEmpty {
+                    // Repetitions inside one list are the schema's to find; here the two lists meet.
+                    if field == "initContainers", names.contains(name) {
+                        errors.append(.duplicate(here + ".name", Document(name)))
+                    }
+                    if field == "containers" { names.insert(name) }
+                }
+                errors += ContainerValidation.check(container, here, volumes: volumes, hostNetwork: hostNetwork)
+                if field == "initContainers" { errors += initContainer(container, here) }
+            }
+        }
+        return errors + ContainerValidation.hostPorts(spec.list("containers"), path + ".containers")
+    }
+
+    private static func initContainer(_ container: Document, _ path: String) -> [FieldError] {
+        if container.text("restartPolicy") == "Always" { return [] }
+        return ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"].compactMap { field in
+            container[field] == nil
+                ? nil
+                : .forbidden("\(path).\(field)", "may not be set for init containers without restartPolicy=Always")
+        }
+    }
+
+    private static func ephemeral(_ spec: Document, _ path: String, isTemplate: Bool) -> [FieldError] {
+        let containers = spec.list("ephemeralContainers")
+        if containers.isEmpty { return [] }
+        let here = path + ".ephemeralContainers"
+        if isTemplate { return [.forbidden(here, "ephemeral containers not allowed in pod template")] }
+        var errors: [FieldError] = []
+        let others = (spec.list("containers") + spec.list("initContainers")).compactMap { $0.text("name") }
+        for (index, container) in containers.enumerated() {
+            let place = "\(here)[\(index)]"
+            if let name = container.text("name"), others.contains(name) {
+                errors.append(.duplicate(place + ".name", Document(name)))
+            }
+            if let target = container.text("targetContainerName"), !others.contains(target) {
+                errors.append(.notFound(place + ".targetContainerName", Document(target)))
+            }
+            for field in ["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"]
+            where container[field] != nil {
+                errors.append(.forbidden("\(place).\(field)", "cannot be set for an Ephemeral Container"))
+            }
+            if (container["resources"]?.count ?? 0) > 0 {
+                errors.append(.forbidden(place + ".resources", "cannot be set for an Ephemeral Container"))
+            }
+        }
+        return errors
+    }
+
+    // MARK: Volumes
+
+    private static func volumes(_ list: [Document], _ path: String, _ errors: inout [FieldError]) -> Set<String> {
+        var names: Set<String> = []
+        for (index, volume) in list.enumerated() {
+            let here = "\(path)[\(index)]"
+            let name = volume.text("name") ?? ""
+            if !name.isEmpty {
+                if name.contains(".") {
+                    errors.append(.invalid(here + ".name", Document(name), "must not contain dots"))
+                } else {
+                    errors += Formats.dnsLabel(name).map { .invalid(here + ".name", Document(name), $0) }
+                }
+                names.insert(name)
+            }
+            let sources = volume.members.filter { $0.key != "name" && $0.value.isObject }
+            if let second = sources.dropFirst().first {
+                errors.append(.forbidden("\(here).\(second.key)", "may not specify more than 1 volume type"))
+            }
+            for source in sources.prefix(1) {
+                errors += volumeSource(source.value, source.key, "\(here).\(source.key)")
+            }
+        }
+        return names
+    }
+
+    private static func volumeSource(_ source: Document, _ kind: String, _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        switch kind {
+        case "configMap", "secret", "downwardAPI", "projected":
+            if let mode = source.number("defaultMode"), !(0...0o777).contains(mode) {
+                errors.append(.invalid(path + ".defaultMode", Document(mode), modeText))
+            }
+            errors += items(source.list("items"), path)
+            for (index, projection) in source.list("sources").enumerated() {
+                for member in projection.members {
+                    errors += items(member.value.list("items"), "\(path).sources[\(index)].\(member.key)")
+                }
+            }
+        case "hostPath":
+            if let place = source.text("path"), hasBackstep(place) {
+                errors.append(.invalid(path + ".path", Document(place), "must not contain '..'"))
+            }
+        case "nfs":
+            if let place = source.text("path"), !place.hasPrefix("/") {
+                errors.append(.invalid(path + ".path", Document(place), "must be an absolute path"))
+            }
+        case "emptyDir":
+            if let limit = source.text("sizeLimit").flatMap({ Quantity($0) }), limit < .zero {
+                errors.append(.forbidden(path + ".sizeLimit", "SizeLimit field must be a valid resource quantity"))
+            }
+        default: break
+        }
+        return errors
+    }
+
+    private static let modeText = "must be a number between 0 and 0777 (octal), both inclusive"
+
+    private static func items(_ items: [Document], _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        for (index, item) in items.enumerated() {
+            errors += relative(item["path"], "\(path).items[\(index)].path")
+        }
+        return errors
+    }
+
+    /// A path inside a volume.
+    static func relative(_ value: Document?, _ path: String) -> [FieldError] {
+        guard let text = value?.string else { return [] }
+        var errors: [FieldError] = []
+        if text.hasPrefix("/") { errors.append(.invalid(path, value, "must be a relative path")) }
+        if hasBackstep(text) { errors.append(.invalid(path, value, "must not contain '..'")) }
+        return errors
+    }
+
+    private static func hasBackstep(_ path: String) -> Bool { path.split(separator: "/").contains("..") }
+
+    // MARK: The rest
+
+    private static func dns(_ spec: Document, _ path: String) -> [FieldError] {
+        let here = path + ".dnsConfig"
+        guard let config = spec["dnsConfig"] else {
+            return spec.text("dnsPolicy") == "None"
+                ? [.required(here, "must provide `dnsConfig` when `dnsPolicy` is None")] : []
+        }
+        var errors: [FieldError] = []
+        let servers = config.list("nameservers")
+        if servers.count > 3 {
+            errors.append(
+                .invalid(here + ".nameservers", config["nameservers"], "must not have more than 3 nameservers"))
+        }
+        if servers.isEmpty, spec.text("dnsPolicy") == "None" {
+            errors.append(
+                .required(here + ".nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None"))
+        }
+        for (index, server) in servers.enumerated() {
+            errors += Formats.ip(server.string ?? "").map { .invalid("\(here).nameservers[\(index)]", server, $0) }
+        }
+        for (index, search) in config.list("searches").enumerated() {
+            let text = search.string ?? ""
+            if text == "." { continue }
+            let bare = text.hasSuffix(".") ? String(text.dropLast()) : text
+            errors += Formats.dnsSubdomainWithUnderscore(bare).map {
+                .invalid("\(here).searches[\(index)]", search, $0)
+            }
+        }
+        for (index, option) in config.list("options").enumerated() where option.text("name")?.isEmpty ?? true {
+            errors.append(.required("\(here).options[\(index)]", "must not be empty"))
+        }
+        return errors
+    }
+
+    private static func gates(_ spec: Document, _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        let gates = spec.list("schedulingGates")
+        if !gates.isEmpty, !(spec.text("nodeName") ?? "").isEmpty {
+            errors.append(.forbidden(path + ".nodeName", "cannot be set until all schedulingGates have been cleared"))
+        }
+        for (index, gate) in gates.enumerated() {
+            let name = gate.text("name") ?? ""
+            errors += Formats.qualifiedName(name).map {
+                .invalid("\(path).schedulingGates[\(index)]", Document(name), $0)
+            }
+        }
+        return errors
+    }
+
+    private static func claims(_ claims: [Document], _ path: String) -> [FieldError] {
+        claims.enumerated().compactMap { index, claim in
+            let named = ["resourceClaimName", "resourceClaimTemplateName"].filter { claim[$0] != nil }
+            if named.count == 1 { return nil }
+            let shown: Document = [
+                "Name": claim["name"] ?? "", "ResourceClaimName": claim["resourceClaimName"] ?? .null,
+                "ResourceClaimTemplateName": claim["resourceClaimTemplateName"] ?? .null,
+            ]
+            let text =
+                named.isEmpty
+                ? "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+                : "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            return .invalid("\(path)[\(index)]", shown, text)
+        }
+    }
+}

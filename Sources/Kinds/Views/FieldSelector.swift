@@ -1,0 +1,74 @@
+import Document
+
+/// Which field values are wanted: `metadata.name=a,status.phase!=Running`.
+public struct FieldSelector: Sendable, Equatable {
+    public struct Term: Sendable, Equatable {
+        public var field: String
+        public var value: String
+        public var isNegated: Bool
+    }
+
+    public struct ParseError: Error, Sendable, CustomStringConvertible {
+        public let description: String
+    }
+
+    public private(set) var terms: [Term] = []
+
+    public init() {}
+
+    /// Backslashes protect commas and equal signs inside values.
+    public init(parsing text: String) throws {
+        for part in Self.split(text) where !part.isEmpty {
+            guard let equal = part.firstIndex(of: "=") else {
+                throw ParseError(
+                    description: "invalid selector: '\(text)'; can't understand '\(part)'")
+            }
+            var field = part[..<equal]
+            var value = part[part.index(after: equal)...]
+            let isNegated = field.last == "!"
+            if isNegated { field = field.dropLast() }
+            if !isNegated, value.first == "=" { value = value.dropFirst() }
+            terms.append(Term(field: String(field), value: Self.unescaped(value), isNegated: isNegated))
+        }
+    }
+
+    private static func split(_ text: String) -> [String] {
+        var parts = [""]
+        var escaped = false
+        for character in text {
+            if character == ",", !escaped { parts.append("") } else { parts[parts.count - 1].append(character) }
+            escaped = character == "\\" && !escaped
+        }
+        return parts
+    }
+
+    private static func unescaped(_ text: Substring) -> String {
+        var result = ""
+        var escaped = false
+        for character in text {
+            if character == "\\", !escaped {
+                escaped = true
+            } else {
+                result.append(character)
+                escaped = false
+            }
+        }
+        return result
+    }
+
+    public var isEmpty: Bool { terms.isEmpty }
+
+    public func matches(_ fields: [String: String]) -> Bool {
+        terms.allSatisfy { ((fields[$0.field] ?? "") == $0.value) != $0.isNegated }
+    }
+}
+
+extension Kinds {
+    /// The fields of an object that field selectors may name.
+    public static func selectableFields(of object: Document, resource: ResourceInfo) -> [String: String] {
+        var fields = ["metadata.name": object.text("metadata", "name") ?? ""]
+        if resource.namespaced { fields["metadata.namespace"] = object.text("metadata", "namespace") ?? "" }
+        for (name, value) in rules(for: resource).selectableFields(object) { fields[name] = value }
+        return fields
+    }
+}
