@@ -1,0 +1,56 @@
+import APIServer
+import Basics
+import Linux
+import Store
+import Wire
+
+/// The API server of a control-plane node: the store on disk, HTTPS on the node's address.
+public struct APIServerRole: Sendable {
+    let record: NodeRecord
+    let loop: EventLoop
+    let world: World
+    let log: Log
+
+    public init(record: NodeRecord, loop: EventLoop, world: World, log: Log) {
+        self.record = record
+        self.loop = loop
+        self.world = world
+        self.log = log
+    }
+
+    public func run() async throws {
+        let pki = "\(NodeBlueprint.Inside.configuration)/pki"
+        func file(_ name: String) throws -> [UInt8] { try Files.read("\(pki)/\(name)") }
+        let authority = try file("ca.crt")
+        let toKubelets = try TLSClientContext(
+            caPEM: authority, certificatePEM: try file("apiserver-kubelet-client.crt"),
+            keyPEM: try file("apiserver-kubelet-client.key"))
+        let world = self.world
+
+        var configuration = APIServerConfiguration(
+            serviceCIDR: Addresses.services, advertiseAddress: record.address, advertisePort: Addresses.apiPort,
+            clientCA: authority, serviceAccountKeyPEM: try file("service-account.key"))
+        configuration.dnsAddress = Addresses.dns
+        configuration.nodeTransport = { _, addresses, port in
+            HTTPTransport(
+                .ip(addresses.first ?? .loopback, port: port), host: "\(addresses.first ?? .loopback):\(port)",
+                tls: toKubelets, network: world.network, clock: world.clock)
+        }
+        let store = try SQLiteStore(path: "/var/lib/store/lab.db", world: world, log: log.named("store"))
+        let server = try APIServer(configuration: configuration, store: store, world: world, log: log)
+        try await server.bootstrap()
+
+        let tls = try TLSServerContext(
+            certificatePEM: try file("apiserver.crt"), keyPEM: try file("apiserver.key"), clientCAPEM: authority)
+        let listener = try await world.network.listen(on: .ip(.any, port: Addresses.apiPort))
+        log.info("serving on \(listener.local)")
+        let http = HTTPServer(
+            listener: listener, tls: tls, clock: world.clock, log: log.named("http"), handler: server.handler)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await server.run() }
+            group.addTask { try await http.run() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+}
