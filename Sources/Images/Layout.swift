@@ -1,0 +1,91 @@
+import Glibc
+import Linux
+
+/// Where things lie below a store's root.
+struct StoreLayout: Sendable {
+    let root: String
+
+    /// Bytes by their digest: configurations, manifests, layers as they came.
+    var blobs: String { "\(root)/blobs/sha256" }
+    /// Unpacked layers by the digest of their plain tar archive.
+    var layers: String { "\(root)/layers" }
+    /// What is not finished yet.
+    var temporary: String { "\(root)/tmp" }
+    /// Which images there are, and what they are called.
+    var index: String { "\(root)/images.json" }
+    /// Held while `index` is read and written again.
+    var indexLock: String { "\(root)/images.lock" }
+    /// Held shared by whoever adds blobs and layers, alone by whoever removes unused ones.
+    var contentLock: String { "\(root)/content.lock" }
+
+    func blob(_ digest: Digest) -> String { "\(blobs)/\(digest.hex)" }
+    func layer(_ diffID: Digest) -> String { "\(layers)/\(diffID.hex)" }
+
+    /// Replaces a file in one step for every reader. It does not wait for the disk: after a crash of the machine an
+    /// image may have to be loaded again, which its digests tell.
+    func replace(_ path: String, with bytes: [UInt8]) throws {
+        var template = Array("\(temporary)/file.XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        guard file >= 0 else { throw SystemError("mkstemp", temporary, errno: errno) }
+        defer { close(file) }
+        let made = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        do {
+            try Files.writeAll(bytes, to: file, name: made)
+            guard fchmod(file, 0o644) == 0, rename(made, path) == 0 else {
+                throw SystemError("rename", path, errno: errno)
+            }
+        } catch {
+            unlink(made)
+            throw error
+        }
+    }
+}
+
+/// `flock`, waiting for its turn; given up with the value, and by the kernel when the process dies.
+final class StoreLock {
+    enum Mode { case shared, exclusive }
+
+    private let descriptor: Int32
+
+    init(_ path: String, _ mode: Mode) throws {
+        descriptor = try Self.open(path)
+        while flock(descriptor, mode == .shared ? LOCK_SH : LOCK_EX) != 0 {
+            guard errno == EINTR else {
+                let reason = errno
+                close(descriptor)
+                throw SystemError("lock", path, errno: reason)
+            }
+        }
+    }
+
+    /// Nil where somebody else holds it.
+    init?(exclusiveNow path: String) throws {
+        descriptor = try Self.open(path)
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            return nil
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    private static func open(_ path: String) throws -> Int32 {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SystemError("open", path, errno: errno) }
+        return descriptor
+    }
+}
+
+/// A directory that goes away with the value, and with the next process where this one dies.
+final class Workspace {
+    let path: String
+
+    init(in layout: StoreLayout) throws {
+        var template = Array("\(layout.temporary)/work.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", layout.temporary, errno: errno) }
+        path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Best effort: what stays is swept when the store is opened next.
+    deinit { try? Files.removeTree(path) }
+}
