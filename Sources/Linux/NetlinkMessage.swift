@@ -35,7 +35,8 @@ public struct NetlinkWriter: Sendable {
     }
 
     /// An attribute that holds attributes. Its payload must stay below 64 KiB; callers that add lists bound them.
-    public mutating func nested(_ type: UInt16, flag: Bool = true, _ body: (inout NetlinkWriter) throws -> Void) rethrows
+    public mutating func nested(_ type: UInt16, flag: Bool = true, _ body: (inout NetlinkWriter) throws -> Void)
+        rethrows
     {
         let start = bytes.count
         host(UInt16(0))

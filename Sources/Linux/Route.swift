@@ -25,6 +25,14 @@ public struct Route: Sendable, Hashable {
     public var onlink: Bool
     /// The address to send from.
     public var source: IPAddress?
+    /// Nothing is there: senders are told at once. Such a route has no link (index 0).
+    public var isUnreachable = false
+
+    public static func unreachable(_ destination: CIDR) -> Route {
+        var route = Route(destination, linkIndex: 0)
+        route.isUnreachable = true
+        return route
+    }
 
     public init(
         _ destination: CIDR, via gateway: IPAddress? = nil, linkIndex: Int32, scopeLink: Bool = false,
@@ -90,6 +98,7 @@ enum RouteNumber {
     static let scopeLink: UInt8 = 253
     static let scopeNowhere: UInt8 = 255
     static let typeUnicast: UInt8 = 1
+    static let typeUnreachable: UInt8 = 7
     static let flagOnlink: UInt32 = 4
 
     static let neighbourDestination: UInt16 = 1
@@ -145,7 +154,7 @@ extension RouteSocket {
         try socket.request(type: RouteNumber.deleteRoute, "delete route", "\(route.destination)") { $0.route(route) }
     }
 
-    /// Unicast routes of the main table through one link each.
+    /// Unicast routes of the main table through one link each, and unreachable ones.
     public func routes() throws -> [Route] {
         try socket.dump(type: RouteNumber.getRoute, "list routes") { $0.raw([UInt8](repeating: 0, count: 12)) }
             .compactMap(Route.init(message:))
@@ -229,12 +238,18 @@ extension Route {
     init?(message: NetlinkMessage) {
         // struct rtmsg: family, destination length, source length, tos, table, protocol, scope, type (1 each), flags (4)
         guard message.type == RouteNumber.newRoute, message.host(at: 4, UInt8.self) == RouteNumber.tableMain,
-            message.host(at: 7, UInt8.self) == RouteNumber.typeUnicast, let length = message.host(at: 1, UInt8.self),
-            let family = message.host(at: 0, UInt8.self), let attributes = message.attributes(after: 12),
-            let link = attributes[RouteNumber.routeLink]?.host(Int32.self)
+            let type = message.host(at: 7, UInt8.self), let length = message.host(at: 1, UInt8.self),
+            let family = message.host(at: 0, UInt8.self), let attributes = message.attributes(after: 12)
         else { return nil }
         let any = family == UInt8(AF_INET6) ? IPAddress(v6High: 0, low: 0) : .any
         let base = attributes[RouteNumber.routeDestination].flatMap { IPAddress(bytes: $0.payload) } ?? any
+        if type == RouteNumber.typeUnreachable {
+            self = .unreachable(CIDR(base, prefix: Int(length)))
+            return
+        }
+        guard type == RouteNumber.typeUnicast, let link = attributes[RouteNumber.routeLink]?.host(Int32.self) else {
+            return nil
+        }
         self.init(
             CIDR(base, prefix: Int(length)),
             via: attributes[RouteNumber.routeGateway].flatMap { IPAddress(bytes: $0.payload) }, linkIndex: link,
@@ -257,12 +272,12 @@ extension NetlinkWriter {
         raw([
             family(value.destination.base), UInt8(value.destination.prefix), 0, 0, RouteNumber.tableMain,
             RouteNumber.protocolStatic, value.scopeLink ? RouteNumber.scopeLink : RouteNumber.scopeUniverse,
-            RouteNumber.typeUnicast,
+            value.isUnreachable ? RouteNumber.typeUnreachable : RouteNumber.typeUnicast,
         ])
         host(value.onlink ? RouteNumber.flagOnlink : 0)
         if value.destination.prefix > 0 { attribute(RouteNumber.routeDestination, value.destination.base.bytes) }
         if let gateway = value.gateway { attribute(RouteNumber.routeGateway, gateway.bytes) }
-        attribute(RouteNumber.routeLink, host: value.linkIndex)
+        if !value.isUnreachable { attribute(RouteNumber.routeLink, host: value.linkIndex) }
         if let source = value.source { attribute(RouteNumber.routeSource, source.bytes) }
     }
 

@@ -1,0 +1,54 @@
+import Glibc
+
+/// nftables of one network namespace, spoken to directly: no `nft` is needed, and a change costs what it changes,
+/// not what the rule set holds.
+public final class Nftables {
+    private let socket: NetlinkSocket
+
+    public init(_ socket: NetlinkSocket) { self.socket = socket }
+
+    public convenience init(in namespace: NetworkNamespace? = nil) throws {
+        self.init(try NetlinkSocket(.netfilter, in: namespace))
+    }
+
+    /// Does everything in the batch, or throws and does nothing.
+    public func commit(_ batch: NftBatch) throws {
+        guard !batch.isEmpty else { return }
+        let (datagram, numbers) = batch.finished()
+        try socket.transaction(datagram, numbers: numbers, acknowledged: 1, "nftables: change") { number in
+            let index = Int(number) - 1
+            return batch.objects.indices.contains(index)
+                ? "table \(batch.table): \(batch.objects[index])" : "table \(batch.table)"
+        }
+    }
+
+    /// Whether a table of the IPv4 family exists.
+    public func hasTable(_ name: String) throws -> Bool {
+        do {
+            try socket.request(type: 10 << 8 | 1, "nftables: get table", name) {
+                $0.raw([2, 0, 0, 0])
+                $0.attribute(1, text: name)
+            }
+            return true
+        } catch let error as NetlinkError where error.errno == ENOENT {
+            return false
+        }
+    }
+
+    /// The keys and plain values that a set or map holds now.
+    public func elements(table: String, set: String) throws -> [NftElement] {
+        let messages = try socket.dump(type: 10 << 8 | 13, "nftables: list elements of \(set)") {
+            $0.raw([2, 0, 0, 0])
+            $0.attribute(1, text: table)
+            $0.attribute(2, text: set)
+        }
+        return messages.flatMap { message -> [NftElement] in
+            guard let list = message.attributes(after: 4)?[3]?.nested else { return [] }
+            return list.all.compactMap { element in
+                guard let body = element.nested, let key = body[1]?.nested?[1]?.payload else { return nil }
+                guard let value = body[2]?.nested?[1]?.payload else { return NftElement(Array(key)) }
+                return NftElement(Array(key), .data(Array(value)))
+            }
+        }
+    }
+}
