@@ -2,7 +2,7 @@ import Basics
 import COpenSSL
 
 /// A certificate and its key, both in PEM.
-public struct KeyPair: Sendable, Equatable {
+public struct IssuedCertificate: Sendable, Equatable {
     public var certificatePEM: [UInt8]
     public var keyPEM: [UInt8]
 
@@ -24,7 +24,14 @@ public struct CertificateRequest: Sendable {
 /// Makes certificates. Serial numbers and keys come from OpenSSL's own generator: they have to be unguessable,
 /// and nothing decides by their value.
 public final class CertificateAuthority: Sendable {
-    public enum Usage: Sendable { case server, client }
+    /// What the holder may do with a certificate.
+    public struct Usage: OptionSet, Sendable {
+        public let rawValue: Int
+        public init(rawValue: Int) { self.rawValue = rawValue }
+
+        public static let server = Usage(rawValue: 1)
+        public static let client = Usage(rawValue: 2)
+    }
 
     public let certificatePEM: [UInt8]
     public let keyPEM: [UInt8]
@@ -45,32 +52,32 @@ public final class CertificateAuthority: Sendable {
     }
 
     /// A new self-signed authority. `now` is the injected clock's; a little earlier forgives clocks that differ.
-    public static func create(commonName: String, validity: Duration, now: Timestamp) throws(OpenSSLError)
+    public static func create(commonName: String, now: Timestamp, validity: Duration) throws(OpenSSLError)
         -> CertificateAuthority
     {
-        let key = try PrivateKey.p256()
+        let key = try PrivateKey.generate()
         var draft = try CertificateDraft(commonName: commonName, organizations: [], validity: validity, now: now)
         try draft.setKey(key.pointer)
         try draft.add(NID_basic_constraints, "critical,CA:TRUE")
         try draft.add(NID_key_usage, "critical,digitalSignature,keyEncipherment,keyCertSign")
         try draft.add(NID_subject_key_identifier, "hash")
         let certificate = try draft.sign(key: key)
-        return try CertificateAuthority(certificatePEM: certificate.pem(), keyPEM: key.pem())
+        return try CertificateAuthority(certificatePEM: certificate.pem(), keyPEM: key.pem)
     }
 
     /// A certificate for a new P-256 key.
     public func issue(
         commonName: String, organizations: [String] = [], dnsNames: [String] = [], ipAddresses: [IPAddress] = [],
-        usage: [Usage], validity: Duration, now: Timestamp
-    ) throws(OpenSSLError) -> KeyPair {
-        let key = try PrivateKey.p256()
+        usage: Usage, now: Timestamp, validity: Duration
+    ) throws(OpenSSLError) -> IssuedCertificate {
+        let key = try PrivateKey.generate()
         let certificate = try issue(
             key.pointer, commonName, organizations, dnsNames, ipAddresses, usage, validity, now)
-        return KeyPair(certificatePEM: try certificate.pem(), keyPEM: try key.pem())
+        return IssuedCertificate(certificatePEM: try certificate.pem(), keyPEM: try key.pem)
     }
 
     /// A certificate for the key of a signing request, with the request's names. The caller has approved them.
-    public func sign(_ request: CertificateRequest, usage: [Usage], validity: Duration, now: Timestamp)
+    public func sign(_ request: CertificateRequest, usage: Usage, now: Timestamp, validity: Duration)
         throws(OpenSSLError) -> [UInt8]
     {
         let key = try PublicKey(pem: request.publicKeyPEM)
@@ -82,7 +89,7 @@ public final class CertificateAuthority: Sendable {
 
     private func issue(
         _ key: OpaquePointer, _ commonName: String, _ organizations: [String], _ dnsNames: [String],
-        _ ipAddresses: [IPAddress], _ usage: [Usage], _ validity: Duration, _ now: Timestamp
+        _ ipAddresses: [IPAddress], _ usage: Usage, _ validity: Duration, _ now: Timestamp
     ) throws(OpenSSLError) -> X509Certificate {
         var draft = try CertificateDraft(
             commonName: commonName, organizations: organizations, validity: validity, now: now)
@@ -90,7 +97,7 @@ public final class CertificateAuthority: Sendable {
         try draft.setIssuer(certificate)
         try draft.add(NID_basic_constraints, "critical,CA:FALSE")
         try draft.add(NID_key_usage, "critical,digitalSignature,keyEncipherment")
-        let purposes = usage.map { $0 == .server ? "serverAuth" : "clientAuth" }
+        let purposes = (usage.contains(.server) ? ["serverAuth"] : []) + (usage.contains(.client) ? ["clientAuth"] : [])
         if !purposes.isEmpty { try draft.add(NID_ext_key_usage, purposes.joined(separator: ",")) }
         try draft.add(NID_subject_key_identifier, "hash")
         try draft.add(NID_authority_key_identifier, "keyid:always")

@@ -31,12 +31,13 @@ public final class PrivateKey: @unchecked Sendable {
 
     deinit { EVP_PKEY_free(pointer) }
 
-    public static func p256() throws(OpenSSLError) -> PrivateKey {
+    /// A new P-256 key.
+    public static func generate() throws(OpenSSLError) -> PrivateKey {
         guard let key = lab_new_p256_key() else { throw OpenSSLError("generate P-256 key") }
         return PrivateKey(owning: key)
     }
 
-    public static func rsa(bits: Int = 2048) throws(OpenSSLError) -> PrivateKey {
+    public static func generateRSA(bits: Int = 2048) throws(OpenSSLError) -> PrivateKey {
         guard let key = lab_new_rsa_key(UInt32(bits)) else { throw OpenSSLError("generate RSA key") }
         return PrivateKey(owning: key)
     }
@@ -50,8 +51,11 @@ public final class PrivateKey: @unchecked Sendable {
     }
 
     /// PKCS#8, which everybody reads.
-    public func pem() throws(OpenSSLError) -> [UInt8] {
-        try MemoryBIO.bytes({ PEM_write_bio_PrivateKey($0, pointer, nil, nil, 0, nil, nil) == 1 }, "write private key")
+    public var pem: [UInt8] {
+        get throws(OpenSSLError) {
+            try MemoryBIO.bytes(
+                { PEM_write_bio_PrivateKey($0, pointer, nil, nil, 0, nil, nil) == 1 }, "write private key")
+        }
     }
 
     public func publicKey() throws(OpenSSLError) -> PublicKey { try PublicKey(pem: publicPEM()) }
