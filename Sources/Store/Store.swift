@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The revision of one write: a number that only grows, over all keys.
 public typealias Revision = Int64
 
@@ -37,17 +39,36 @@ public struct Page: Sendable {
 }
 
 public struct StoreEvent: Sendable {
-    public enum Kind: Sendable { case created, updated, deleted }
+    public enum Kind: Int, Sendable { case created = 1, updated, deleted }
     public var kind: Kind
     /// The new state; for a deletion the last value, as the deletion encoded it with its own revision.
     public var record: Record
     /// The value before, for updates and deletions.
     public var previous: Record?
+    /// What the watchers of this event have worked out from it, shared among them.
+    public let derived: Derivations
 
     public init(kind: Kind, record: Record, previous: Record?) {
         self.kind = kind
         self.record = record
         self.previous = previous
+        derived = Derivations()
+    }
+}
+
+/// Values that the first reader of an event makes and every later one finds, such as its encoded line.
+/// It lives as long as the event waits in some watcher's buffer, not as long as the history.
+public final class Derivations: Sendable {
+    private let values = Mutex<[String: any Sendable]>([:])
+
+    init() {}
+
+    /// The value made for `name` before, or what `make` gives. Two readers at once may both make it.
+    public func value<Value: Sendable>(_ name: String, make: () -> Value) -> Value {
+        if let found = values.withLock({ $0[name] }) as? Value { return found }
+        let made = make()
+        values.withLock { $0[name] = made }
+        return made
     }
 }
 
@@ -71,7 +92,27 @@ public protocol Watch: AnyObject, Sendable {
     /// Waits for at least one event and returns those that have gathered.
     /// An empty answer is a progress mark: nothing happened up to `revision`.
     func next() async throws -> (events: [StoreEvent], revision: Revision)
+    /// Makes the pending or the following `next` return even if nothing happened: with what has gathered,
+    /// or with a progress mark.
+    func requestProgress()
+    /// Ends the watch: `next` throws `CancellationError`.
     func cancel()
+}
+
+/// Bounds of everything that a store keeps besides the current records.
+public struct StoreLimits: Sendable {
+    /// Events kept for watches that start in the past.
+    public var historyEvents = 50_000
+    /// Bytes of values that only the history still holds.
+    public var historyBytes = 16 << 20
+    /// Events that may wait for one watcher before it is cut off.
+    public var watchBuffer = 8_192
+    /// Writes that may wait for the disk; more are refused.
+    public var pendingWrites = 16_384
+    /// Writes that one commit makes durable together.
+    public var batch = 256
+
+    public init() {}
 }
 
 /// Revisions, compare-and-swap, and watches over keys like `/pods/default/web-0`.

@@ -1,0 +1,158 @@
+import Document
+import Schema
+
+/// What there is, told in the two forms that clients ask for: one document a group version (legacy),
+/// and everything at once (aggregated). Pure: a list of resources in, documents out.
+public struct Discovery: Sendable {
+    /// Group versions in the order in which clients shall prefer them.
+    let groupVersions: [(group: String, version: String)]
+    let resources: [ResourceInfo]
+    let serverAddress: String
+
+    public init(
+        groupVersions: [(group: String, version: String)], resources: [ResourceInfo], serverAddress: String
+    ) {
+        self.groupVersions = groupVersions
+        self.resources = resources
+        self.serverAddress = serverAddress
+    }
+
+    public static let aggregatedType =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+    private func members(of group: String, _ version: String) -> [ResourceInfo] {
+        resources.filter { $0.group == group && $0.version == version }.sorted { $0.plural < $1.plural }
+    }
+
+    private var groups: [String] {
+        var seen: Set<String> = [""]
+        return groupVersions.map(\.group).filter { seen.insert($0).inserted }
+    }
+
+    // MARK: Legacy
+
+    /// `GET /api`
+    public var coreVersions: Document {
+        [
+            "kind": "APIVersions", "versions": ["v1"],
+            "serverAddressByClientCIDRs": [["clientCIDR": "0.0.0.0/0", "serverAddress": Document(serverAddress)]],
+        ]
+    }
+
+    /// `GET /apis`
+    public var groupList: Document {
+        [
+            "kind": "APIGroupList", "apiVersion": "v1",
+            "groups": Document(groups.compactMap { group(named: $0, standalone: false) }),
+        ]
+    }
+
+    /// `GET /apis/GROUP`; nil where there is no such group.
+    public func group(named name: String, standalone: Bool = true) -> Document? {
+        let versions = groupVersions.filter { $0.group == name }.map(\.version)
+        guard let preferred = versions.first, !name.isEmpty else { return nil }
+        func entry(_ version: String) -> Document {
+            ["groupVersion": Document("\(name)/\(version)"), "version": Document(version)]
+        }
+        var result = Document.emptyObject
+        if standalone {
+            result["kind"] = "APIGroup"
+            result["apiVersion"] = "v1"
+        }
+        result["name"] = Document(name)
+        result["versions"] = Document(versions.map(entry))
+        result["preferredVersion"] = entry(preferred)
+        return result
+    }
+
+    /// `GET /api/v1`, `GET /apis/GROUP/VERSION`; nil where there is no such version.
+    public func resourceList(group: String, version: String) -> Document? {
+        guard groupVersions.contains(where: { $0.group == group && $0.version == version }) else { return nil }
+        var list: [Document] = []
+        for resource in members(of: group, version) {
+            if !resource.verbs.isEmpty { list.append(legacy(resource)) }
+            for subresource in resource.subresources.sorted(by: { $0.name < $1.name }) {
+                list.append(legacy(subresource, of: resource))
+            }
+        }
+        var result: Document = ["kind": "APIResourceList"]
+        if !group.isEmpty { result["apiVersion"] = "v1" }
+        result["groupVersion"] = Document(group.isEmpty ? version : "\(group)/\(version)")
+        result["resources"] = Document(list)
+        return result
+    }
+
+    private func legacy(_ resource: ResourceInfo) -> Document {
+        var entry: Document = [
+            "name": Document(resource.plural), "singularName": Document(resource.singular),
+            "namespaced": Document(resource.namespaced), "kind": Document(resource.kind),
+            "verbs": Document(resource.verbs),
+        ]
+        if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
+        if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
+        return entry
+    }
+
+    private func legacy(_ subresource: SubresourceInfo, of resource: ResourceInfo) -> Document {
+        var entry: Document = [
+            "name": Document("\(resource.plural)/\(subresource.name)"), "singularName": "",
+            "namespaced": Document(resource.namespaced),
+        ]
+        if !subresource.version.isEmpty, subresource.group != resource.group || subresource.version != resource.version
+        {
+            if !subresource.group.isEmpty { entry["group"] = Document(subresource.group) }
+            entry["version"] = Document(subresource.version)
+        }
+        entry["kind"] = Document(subresource.kind)
+        entry["verbs"] = Document(subresource.verbs)
+        return entry
+    }
+
+    // MARK: Aggregated
+
+    /// `GET /api` (core) or `GET /apis` (the rest), when the client accepts the aggregated form.
+    public func aggregated(core: Bool) -> Document {
+        let items = (core ? [""] : groups).map { group -> Document in
+            let versions = groupVersions.filter { $0.group == group }.map { entry -> Document in
+                [
+                    "version": Document(entry.version),
+                    "resources": Document(members(of: group, entry.version).map(aggregated)),
+                    "freshness": "Current",
+                ]
+            }
+            var metadata = Document.emptyObject
+            if !group.isEmpty { metadata["name"] = Document(group) }
+            return ["metadata": metadata, "versions": Document(versions)]
+        }
+        return [
+            "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": [:],
+            "items": Document(items),
+        ]
+    }
+
+    private func aggregated(_ resource: ResourceInfo) -> Document {
+        var entry: Document = [
+            "resource": Document(resource.plural),
+            "responseKind": ["group": "", "version": "", "kind": Document(resource.kind)],
+            "scope": resource.namespaced ? "Namespaced" : "Cluster",
+            "singularResource": Document(resource.singular), "verbs": Document(resource.verbs),
+        ]
+        if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
+        if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
+        let subresources = resource.subresources.sorted { $0.name < $1.name }.map { subresource -> Document in
+            let own =
+                subresource.version.isEmpty
+                || (subresource.group == resource.group && subresource.version == resource.version)
+            return [
+                "subresource": Document(subresource.name),
+                "responseKind": [
+                    "group": Document(own ? "" : subresource.group),
+                    "version": Document(own ? "" : subresource.version), "kind": Document(subresource.kind),
+                ],
+                "verbs": Document(subresource.verbs),
+            ]
+        }
+        if !subresources.isEmpty { entry["subresources"] = Document(subresources) }
+        return entry
+    }
+}
