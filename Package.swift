@@ -91,6 +91,11 @@ let package = Package(
                     ], .when(configuration: .release)),
             ]),
 
+        .executableTarget(
+            name: "lab-bench",
+            dependencies: ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster"],
+            swiftSettings: strict),
+
         tests("TidyTests", []),
         tests("BasicsTests", ["Basics"]),
         tests("DocumentTests", ["Document"]),

@@ -146,7 +146,7 @@ public struct ClusterCreator: Sendable {
         let progress = self.progress
         try await host.blocking.run {
             let store = try ImageStore(root: root)
-            try store.ensureTestbox(binary: binary)
+            _ = try store.makeTestbox(binary: binary)
             for archive in archives {
                 progress.waiting(for: archive)
                 _ = try store.load(archive: archive, progress: { progress.waiting(for: $0) })

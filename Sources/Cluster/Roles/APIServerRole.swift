@@ -36,7 +36,7 @@ public struct APIServerRole: Sendable {
                 .ip(addresses.first ?? .loopback, port: port), host: "\(addresses.first ?? .loopback):\(port)",
                 tls: toKubelets, network: world.network, clock: world.clock)
         }
-        let store = try SQLiteStore(path: "/var/lib/store/lab.db", world: world, log: log.named("store"))
+        let store = try SQLiteStore(path: "/var/lib/store/lab.db")
         let server = try APIServer(configuration: configuration, store: store, world: world, log: log)
         try await server.bootstrap()
 

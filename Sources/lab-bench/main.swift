@@ -1,0 +1,93 @@
+import Basics
+import Client
+import Cluster
+import Document
+import Glibc
+import Linux
+
+// Measures a release binary (LAB_BINARY) on this machine and prints one table.
+//
+//     lab-bench [--quick] [--json FILE] [--compare FILE]
+//
+// The machine is often shared: read ratios and CPU per operation, not single absolute times.
+
+struct Options {
+    var json: String?
+    var compare: String?
+    var quick = false
+
+    init(_ words: [String]) throws {
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            switch word {
+            case "--quick": quick = true
+            case "--json": json = rest.popFirst()
+            case "--compare": compare = rest.popFirst()
+            default: throw UsageError("unknown flag '\(word)'", remedy: "--quick, --json FILE, --compare FILE")
+            }
+        }
+    }
+}
+
+func say(_ text: String) { try? Files.writeAll(Array((text + "\n").utf8), to: 2, name: "standard error") }
+
+func measure(_ options: Options, loop: EventLoop) async throws {
+    guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
+        throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
+    }
+    let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
+    let home = "/var/tmp/lab-bench-\(getpid())"
+    try Files.makeDirectories(home)
+    defer { try? Files.removeTree(home) }
+    let measurements = Measurements(binary: binary, home: home, world: .live(loop))
+    var rows: [Row] = []
+
+    say("==> start-up and containers")
+    rows.append(try measurements.startUp())
+    rows += try await Containers(world: .live(loop)).measure(runs: options.quick ? 5 : 30)
+    say("==> creating clusters")
+    rows += try measurements.creation(runs: options.quick ? 2 : 5)
+    do {
+        // Idle means settled: start-up garbage is returned after a few seconds.
+        try await measurements.world.clock.sleep(for: .seconds(5))
+        rows += try measurements.memory()
+        say("==> starting pods")
+        rows.append(try await measurements.podStarts(count: options.quick ? 10 : 100))
+        say("==> calling the API")
+        let seconds = options.quick ? 2 : 10
+        let payload = Document(String(repeating: "x", count: 1024))
+        rows += try await measurements.throughput("create ConfigMap, 16 clients", clients: 16, seconds: seconds) {
+            client, number, turn in
+            _ = try await client.create(
+                .configMaps, namespace: "default",
+                [
+                    "apiVersion": "v1", "kind": "ConfigMap",
+                    "metadata": ["name": Document("bench-\(number)-\(turn)")], "data": ["payload": payload],
+                ])
+        }
+        rows += try await measurements.throughput("get, 16 clients", clients: 16, seconds: seconds) { client, _, _ in
+            _ = try await client.get(.configMaps, namespace: "default", name: "bench-0-0")
+        }
+        rows += try await measurements.throughput("merge patch, 16 clients", clients: 16, seconds: seconds) {
+            client, number, turn in
+            _ = try await client.patch(
+                .configMaps, namespace: "default", name: "bench-\(number)-0", ["data": ["turn": Document("\(turn)")]])
+        }
+    } catch {
+        try? measurements.deletion()
+        throw error
+    }
+    try measurements.deletion()
+
+    let text = Report.table(rows, earlier: earlier)
+    try Files.writeAll(Array((text + "\n").utf8), to: 1, name: "standard output")
+    if let path = options.json { try Files.write(Document(rows.map(\.document)).json, to: path) }
+}
+
+do {
+    let options = try Options(Array(CommandLine.arguments.dropFirst()))
+    try EventLoop.run { loop in try await measure(options, loop: loop) }
+} catch {
+    say("error: \(error)")
+    exit(1)
+}
