@@ -69,12 +69,16 @@ let package = Package(
         module(
             "Simulation",
             ["Basics", "Document", "Wire", "Kinds", "Store", "APIServer", "Client", "Controllers", "Scheduler"]),
+        module("Testbox", ["Basics", "Linux", "Wire"]),
         module("Scenario", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 7
         module(
             "CLI",
-            ["Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario"]),
+            [
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario",
+                "Testbox",
+            ]),
         .executableTarget(
             name: "lab",
             dependencies: ["CLI", "CLinux"],
@@ -112,7 +116,7 @@ let package = Package(
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime"]),
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
         tests("SimulationTests", ["Simulation"]),
-        tests("ScenarioTests", ["Scenario", "Document"]),
+        tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("CLITests", ["CLI", "Cluster"]),
         tests("SystemTests", ["Basics", "Document", "Linux", "Cluster", "CLI"]),
     ])

@@ -11,7 +11,7 @@ extension ImageStore {
     ///
     /// Nothing is done where the images were made of the same file already.
     @discardableResult
-    public func makeTestbox(binary path: String) throws -> [Image] {
+    public func ensureTestbox(binary path: String) throws -> [Image] {
         let origin = try Self.origin(of: path)
         let index = try ImageIndex.read(layout)
         let existing = Self.testboxNames.compactMap { index.entry(named: $0) }

@@ -260,7 +260,7 @@ struct ImageStoreTests {
         let store = try scratch.store()
         let binary = "\(scratch.path)/binary"
         try Files.write(Array("program".utf8), to: binary, mode: 0o755)
-        let made = try store.makeTestbox(binary: binary)
+        let made = try store.ensureTestbox(binary: binary)
         #expect(made.map(\.names) == ImageStore.testboxNames.map { [$0] })
         #expect(Set(made.map(\.id)).count == 3 && Set(made.flatMap(\.layerDirectories)).count == 1)
         #expect(made[0].config.list("Entrypoint") == ["/bin/testbox"])
@@ -268,10 +268,10 @@ struct ImageStoreTests {
         #expect(try Files.text(directory + "/bin/testbox") == "program")
         #expect(try status(directory + "/tmp").st_mode & 0o7777 == 0o1777)
         let before = try status("\(scratch.path)/store/images.json").st_ino
-        #expect(try store.makeTestbox(binary: binary).map(\.id) == made.map(\.id))
+        #expect(try store.ensureTestbox(binary: binary).map(\.id) == made.map(\.id))
         #expect(try status("\(scratch.path)/store/images.json").st_ino == before)
         try Files.write(Array("newer".utf8), to: binary, mode: 0o755)
-        let newer = try store.makeTestbox(binary: binary)
+        let newer = try store.ensureTestbox(binary: binary)
         #expect(try Files.text(newer[0].layerDirectories[0] + "/bin/lab") == "newer")
     }
 

@@ -1,0 +1,71 @@
+import Basics
+import Wire
+
+extension Testbox {
+    /// Fetches the URL `count` times over a connection each, and prints every body. Fails with the last failure's
+    /// exit code, but tries as often as asked.
+    func get(_ url: URL, timeout: Duration, count: Int) async throws -> Int32 {
+        var code: Int32 = 0
+        for _ in 0..<count {
+            do {
+                let (status, body) = try await within(timeout) { try await fetch(url) }
+                var text = String(decoding: body, as: UTF8.self)
+                if text.hasSuffix("\n") { text.removeLast() }
+                Output.line(text)
+                if !(200..<300).contains(status) {
+                    Output.error("testbox: HTTP status \(status)")
+                    code = 1
+                }
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                Output.error("testbox: \(url.authority): \(error)")
+                code = 1
+            }
+        }
+        return code
+    }
+
+    private func fetch(_ url: URL) async throws -> (status: Int, body: [UInt8]) {
+        let address: IPAddress
+        if let literal = IPAddress(url.host) {
+            address = literal
+        } else {
+            let found = try await Resolver(world: world).addresses(of: url.host)
+            guard let first = found.first else { throw NotFound(name: url.host) }
+            address = first
+        }
+        // Every request balances anew: a pooled connection would stay with one endpoint.
+        var limits = HTTPTransport.Limits()
+        limits.idle = 0
+        let transport = HTTPTransport(
+            .ip(address, port: url.port), host: url.authority, network: world.network, clock: world.clock,
+            limits: limits)
+        let response = try await transport.send(
+            Request("GET", url.target, headers: Headers([("Connection", "close"), ("User-Agent", "testbox")])))
+        return (response.status, try await response.collect(limit: 16 << 20))
+    }
+
+    func within<T: Sendable>(_ limit: Duration, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
+        try await withThrowingTaskGroup(of: T.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await world.clock.sleep(for: limit)
+                throw TimedOut(limit: limit)
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    struct TimedOut: Error, CustomStringConvertible {
+        var limit: Duration
+        var description: String { "no answer within \(limit)" }
+    }
+
+    struct NotFound: Error, CustomStringConvertible {
+        var name: String
+        var description: String { "\(name): no such name" }
+    }
+}

@@ -1,0 +1,165 @@
+import Basics
+import Glibc
+import Linux
+import Wire
+
+/// The program inside the test image: small behaviours that scenarios put into pods.
+/// Returns the exit code; 2 is for a call that it does not understand.
+public func runTestbox(arguments: [String]) -> Int32 {
+    let behaviour: Behaviour
+    do {
+        behaviour = try Behaviour(arguments)
+    } catch {
+        Output.error("testbox: \(error)\n\(Behaviour.usage)")
+        return 2
+    }
+    do {
+        return try EventLoop.run { loop in
+            let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+            let testbox = Testbox(world: .live(loop), signals: signals)
+            return try await testbox.run(behaviour)
+        }
+    } catch {
+        Output.error("testbox: \(error)")
+        return 1
+    }
+}
+
+struct UsageError: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// What the program was asked to do.
+enum Behaviour: Equatable {
+    case serve(port: UInt16)
+    case get(url: URL, timeout: Duration, count: Int)
+    case lookup(name: String, type: String)
+    case sleep(Duration)
+    case exit(Int32)
+    case burn(Duration)
+    case eat(megabytes: Int)
+    case echo(String)
+
+    static let usage = """
+        usage: testbox serve [--port 8080]
+               testbox get URL [--timeout SECONDS] [--repeat N]
+               testbox lookup NAME [TYPE]
+               testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT...
+        """
+
+    init(_ arguments: [String]) throws(UsageError) {
+        var words = arguments[...]
+        guard let name = words.popFirst() else { throw UsageError("what to do?") }
+        if name == "echo" {
+            self = .echo(words.joined(separator: " "))
+            return
+        }
+        let known: [String: [String]] = ["serve": ["port"], "get": ["timeout", "repeat"]]
+        var flags: [String: String] = [:]
+        var operands: [String] = []
+        while let word = words.popFirst() {
+            guard word.hasPrefix("--") else {
+                operands.append(word)
+                continue
+            }
+            let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1).map(String.init)
+            guard let flag = parts.first, known[name]?.contains(flag) == true else {
+                throw UsageError("\(name) has no flag \(word)")
+            }
+            guard let value = parts.count == 2 ? parts[1] : words.popFirst() else {
+                throw UsageError("\(word) needs a value")
+            }
+            flags[flag] = value
+        }
+        self = try Self.make(name, operands, flags)
+    }
+
+    private static func make(
+        _ name: String, _ operands: [String], _ flags: [String: String]
+    ) throws(UsageError) -> Behaviour {
+        func number<T: LosslessStringConvertible>(_ text: String, _ what: String) throws(UsageError) -> T {
+            guard let value = T(text) else { throw UsageError("\(what): \"\(text)\" is no number that fits") }
+            return value
+        }
+        func seconds(_ text: String, _ what: String) throws(UsageError) -> Duration {
+            let value: Double = try number(text, what)
+            guard value >= 0, value < 1e9 else { throw UsageError("\(what): \"\(text)\" is out of range") }
+            return .seconds(value)
+        }
+        func expect(_ range: ClosedRange<Int>) throws(UsageError) {
+            guard range.contains(operands.count) else { throw UsageError("\(name) takes \(range) words") }
+        }
+        switch name {
+        case "serve":
+            try expect(0...0)
+            return .serve(port: try number(flags["port"] ?? "8080", "--port"))
+        case "get":
+            try expect(1...1)
+            let count: Int = try number(flags["repeat"] ?? "1", "--repeat")
+            guard (1...1_000_000).contains(count) else { throw UsageError("--repeat \(count) is out of range") }
+            return .get(
+                url: try URL(operands[0]), timeout: try seconds(flags["timeout"] ?? "5", "--timeout"), count: count)
+        case "lookup":
+            try expect(1...2)
+            return .lookup(name: operands[0], type: operands.count > 1 ? operands[1].uppercased() : "A")
+        case "sleep":
+            try expect(1...1)
+            return .sleep(try seconds(operands[0], name))
+        case "exit":
+            try expect(1...1)
+            return .exit(Int32(try number(operands[0], name) as UInt8))
+        case "burn":
+            try expect(1...1)
+            return .burn(try seconds(operands[0], name))
+        case "eat":
+            try expect(1...1)
+            let megabytes: Int = try number(operands[0], name)
+            guard (0...1_000_000).contains(megabytes) else { throw UsageError("eat \(megabytes) is out of range") }
+            return .eat(megabytes: megabytes)
+        default: throw UsageError("\"\(name)\" is nothing I can do")
+        }
+    }
+}
+
+/// `http://HOST[:PORT][/PATH]`.
+struct URL: Equatable {
+    var host: String
+    var port: UInt16
+    var target: String
+
+    init(_ text: String) throws(UsageError) {
+        let prefix = "http://"
+        guard text.hasPrefix(prefix) else { throw UsageError("\"\(text)\" does not start with \(prefix)") }
+        let rest = text.dropFirst(prefix.count)
+        let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) ?? rest.endIndex
+        target = String(rest[end...])
+        if !target.hasPrefix("/") { target = "/" + target }
+        var authority = rest[..<end]
+        port = 80
+        // The colons of an IPv6 address stand inside brackets.
+        if let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("]") {
+            guard let number = UInt16(authority[authority.index(after: colon)...]) else {
+                throw UsageError("\"\(text)\" has no valid port")
+            }
+            port = number
+            authority = authority[..<colon]
+        }
+        if authority.hasPrefix("["), authority.hasSuffix("]") { authority = authority.dropFirst().dropLast() }
+        host = String(authority)
+        guard !host.isEmpty else { throw UsageError("\"\(text)\" names no host") }
+    }
+
+    var authority: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+}
+
+/// Whole lines on the standard streams; a reader that went away is no reason to fail.
+enum Output {
+    static func line(_ text: String) { write(text, to: 1) }
+    static func error(_ text: String) { write(text, to: 2) }
+
+    private static func write(_ text: String, to file: Int32) {
+        try? Files.writeAll(Array((text + "\n").utf8), to: file, name: "standard output")
+    }
+}
