@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+int lab_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
 int lab_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 int lab_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 int lab_pidfd_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+int lab_pipe(int *ends);  // close-on-exec
 int lab_memfd(const char *name);
 int lab_pidfd_open(pid_t pid);
 int lab_pidfd_signal(int pidfd, int signal);
