@@ -1,6 +1,9 @@
 #pragma once
 
 // What Swift cannot say about the kernel, one header a subject.
+// `stage.h` is the code that runs before the Swift runtime.
 
 #include "eventloop.h"
 #include "net.h"
+#include "stage.h"
+#include "syscalls.h"

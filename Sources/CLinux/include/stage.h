@@ -1,0 +1,99 @@
+#pragma once
+
+// The stage: C code that runs from `.preinit_array`, before the Swift runtime, when the binary was
+// executed with `lab:supervise` as its first argument. It carries out a plan (see `plan.h`) and
+// becomes a supervisor (see `supervisor.h`); everything else in the process starts as usual.
+//
+// A plan is bytes, so that it can be written by Swift, kept in a memfd by the supervisor and carried
+// out by a freshly forked child that must not allocate much:
+//
+//     "LABPLAN1"  then steps:  u32 opcode, u32 payload size, payload
+//     payload:    number = u64; text = u32 length, bytes, one NUL that the length leaves out;
+//                 list = number of items, then the items
+//
+// All integers are little-endian. The comment at each opcode gives its payload.
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LAB_PLAN_MAGIC "LABPLAN1"
+#define LAB_SUPERVISE_MARKER "lab:supervise"
+#define LAB_HELD_ARGUMENT "held="
+
+enum lab_step {
+    LAB_STEP_WRITE = 1,         // path text, content text, tolerated: LAB_TOLERATE_* number
+    LAB_STEP_HOLD = 2,          // name text, path text: keeps a descriptor under a name
+    LAB_STEP_SETNS = 3,         // list of (path text, CLONE_NEW* number), all opened before the first is entered
+    LAB_STEP_UNSHARE = 4,       // CLONE_NEW* number
+    LAB_STEP_HOSTNAME = 5,      // text
+    LAB_STEP_TREE = 6,          // path text, recursive number: a detached copy of a mount for a later BIND
+    LAB_STEP_PROPAGATION = 7,   // MS_* number, applied to all mounts
+    LAB_STEP_ROOT_DIRECTORY = 8,  // path text
+    LAB_STEP_ROOT_OVERLAY = 9,  // working directory text, options text, mount point text
+    LAB_STEP_ROOT_INHERIT = 10, // nothing: later targets are below the root as it is
+    LAB_STEP_MOUNT = 11,        // type text, source text, target text, MOUNT_ATTR_* number, MS_* propagation number,
+                                // list of (key text, value text); an empty value means a flag
+    LAB_STEP_BIND = 12,         // tree number, target text, MOUNT_ATTR_* number, recursive number, MS_* number
+    LAB_STEP_MASK = 13,         // path text
+    LAB_STEP_READ_ONLY = 14,    // path text
+    LAB_STEP_DEVICE = 15,       // path text, mode number, major number, minor number
+    LAB_STEP_ALL_DEVICES = 16,  // nothing: every node of the creator's /dev
+    LAB_STEP_SYMLINK = 17,      // content text, path text
+    LAB_STEP_DIRECTORY = 18,    // path text, mode number
+    LAB_STEP_PIVOT = 19,        // read-only number
+    LAB_STEP_RLIMIT = 20,       // resource number, soft number, hard number
+    LAB_STEP_CHDIR = 21,        // path text, made if absent
+    LAB_STEP_IDENTITY = 22,     // uid, gid, list of groups, whether capabilities are limited, capability mask
+    LAB_STEP_NO_NEW_PRIVS = 23, // nothing
+    LAB_STEP_SECCOMP = 24,      // text: the filter's struct sock_filter array
+    LAB_STEP_INHERIT = 25,      // list of (number in the program, name of a held descriptor text)
+    LAB_STEP_EXEC = 26,         // list of arguments, list of environment
+};
+
+enum { LAB_TOLERATE_MISSING = 1, LAB_TOLERATE_DENIED = 2 };
+
+enum {
+    LAB_FAILURE_READY = 0xFFFFFFFFu,  // not a failure: the supervisor listens
+    LAB_FAILURE_NO_STEP = 0xFFFFFFFEu,  // before the first step, or outside the plan
+};
+
+// What a child reports before it gives up; a write of this size to a pipe is atomic.
+struct lab_failure {
+    uint32_t step;  // index in the plan
+    int32_t error;  // errno
+    char detail[112];  // the call that failed, and the kernel's own words where it gives some
+};
+
+// Requests to a supervisor, one SOCK_SEQPACKET packet each, encoded like a payload above after a u32 code;
+// one connection carries one request, except for FOLLOW, which goes on until it is closed.
+enum lab_request {
+    LAB_REQUEST_START = 1,   // with the plan's memfd attached:
+                             // id, clone flags, path of a pid namespace to enter or "", path of the OOM counter or "",
+                             // output kind, log path, maximum bytes, files to keep,
+                             // longest back-off in milliseconds (0: not restarted), uid, gid of the output pipes
+    LAB_REQUEST_SIGNAL = 2,  // id, signal
+    LAB_REQUEST_REMOVE = 3,  // id
+    LAB_REQUEST_LIST = 4,
+    LAB_REQUEST_FOLLOW = 5,
+    LAB_REQUEST_SHUTDOWN = 6,  // grace in milliseconds
+};
+
+enum lab_output { LAB_OUTPUT_DISCARD = 0, LAB_OUTPUT_CRI = 1, LAB_OUTPUT_FILE = 2 };
+
+// Answers. A STATUS packet carries SCM_CREDENTIALS whose pid is the process's,
+// which the kernel translates to the receiver's pid namespace.
+enum lab_answer {
+    LAB_ANSWER_DONE = 1,    // nothing
+    LAB_ANSWER_FAILED = 2,  // step, errno, detail text
+    LAB_ANSWER_STATUS = 3,  // id, lab_state, code, signal, nanoseconds of the end or of the next start,
+                            // out of memory, nanoseconds of the start, restarts, dropped log lines, pid is attached
+    LAB_ANSWER_END = 4,     // nothing: all that there was to tell has been told
+};
+
+enum lab_state { LAB_STATE_RUNNING = 1, LAB_STATE_EXITED = 2, LAB_STATE_BACKING_OFF = 3 };
+
+// Executes `path` as a supervisor for `state_directory`, cloned with `clone_flags` (CLONE_NEWPID or 0), after entering
+// the pid namespace behind `pid_namespace` where that is not -1. The new process is nobody's child: it outlives the caller
+// and is reaped by init. `plan` and `status` are inherited by it. Returns its pid as the caller sees it, or -errno.
+pid_t lab_spawn_supervisor(
+    const char *path, const char *state_directory, unsigned long clone_flags, int pid_namespace, int plan, int status);

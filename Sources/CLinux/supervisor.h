@@ -1,0 +1,133 @@
+#pragma once
+
+// The supervisor: pid 1 of a sandbox, or its child subreaper. One thread, one epoll loop, no Swift runtime,
+// so that it stays far below 1 MiB. It owns the sandbox's namespaces by living in them; each process is forked
+// from it, carries out its plan and execs. Everything it knows it tells over `control.sock`.
+//
+//     client ─ START ─▶ process_start ─ clone ─▶ child: stage_run … exec
+//                            │ status pipe: closed by exec, or a lab_failure
+//            ◀─ STATUS ──────┘
+//     SIGCHLD ─▶ process_reap ─ drain output ─ <id>.exit ─▶ followers; restart timer
+//
+// Bounds: MAX_PROCESSES, MAX_CLIENTS; a follower that does not read is not queued for: it is sent what changed
+// since its last packet once it reads again.
+
+#include "plan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { MAX_PROCESSES = 512, MAX_CLIENTS = 64, ID_SIZE = 129, LONGEST_LINE = 16384, PACKET_SIZE = 32768 };
+
+// What an epoll event belongs to; the first member of each owner.
+enum watch_kind { WATCH_SIGNALS, WATCH_LISTENER, WATCH_CLIENT, WATCH_STATUS, WATCH_OUTPUT };
+
+struct watch {
+    enum watch_kind kind;
+    int descriptor;
+    void *owner;
+};
+
+struct log_file {
+    int descriptor;
+    char *path;
+    int64_t size, maximum;
+    int keep;
+    uint64_t dropped;  // lines that the disk did not take
+};
+
+// One of a process's two output pipes. `line` holds the start of a line that has not ended yet.
+struct stream {
+    struct watch watch;
+    const char *name;
+    char *line;
+    size_t length;
+};
+
+struct client;
+
+struct process {
+    struct process *next;
+    char id[ID_SIZE];
+    enum lab_state state;
+    bool starting;   // between clone and exec
+    bool removing;   // forgotten as soon as it has ended
+    bool dead;       // freed after the current batch of events
+    pid_t pid;
+    int code, signal;
+    bool out_of_memory;
+    int restarts;
+    int64_t started, ended;       // wall clock, nanoseconds
+    int64_t began, due;           // monotonic: of the start, of the next start
+    uint64_t change;              // position in the order of all changes
+    struct watch status;          // read end of the status pipe while starting
+    struct client *starter, *remover;
+    int plan;
+    unsigned long clone_flags;
+    char *pid_namespace;
+    int oom_counter;              // -1, or the cgroup's file that has an `oom_kill` line
+    int64_t oom_kills;            // what it said when the process started
+    int64_t backoff, longest_backoff;  // milliseconds; longest 0: never restarted
+    enum lab_output output;
+    uid_t uid;
+    gid_t gid;
+    struct log_file log;
+    struct stream streams[2];
+};
+
+struct client {
+    struct client *next;
+    struct watch watch;
+    bool dead, follows, owes_end;
+    uint64_t sent;  // all changes up to here have been told
+};
+
+struct supervisor {
+    int epoll, directory, null_file, own_pid_namespace;
+    struct watch signals, listener;
+    struct process *processes;
+    struct client *clients;
+    int process_count, client_count;
+    uint64_t changes;
+    bool is_init;       // pid 1 of its pid namespace
+    bool stopping;
+    int64_t stop_due;   // monotonic: when the rest is killed
+    struct stage stage; // for the held descriptors
+};
+
+extern struct supervisor supervisor;
+
+int64_t wall_clock(void);
+int64_t monotonic(void);
+void watch_add(struct watch *watch, uint32_t events);
+void watch_close(struct watch *watch);
+void note_change(struct process *process);
+void begin_shutdown(int64_t grace_milliseconds);
+
+// process.c
+struct process *process_find(const char *id);
+// Starts the process; the outcome is told by `process_status_ready`. -1 with `failure` filled in.
+int process_start(struct process *process, struct lab_failure *failure);
+void process_status_ready(struct process *process);
+void process_reap_all(void);
+void process_restart_due(void);
+void process_forget(struct process *process);
+void process_free(struct process *process);
+
+// output.c
+int log_open(struct log_file *log, int64_t maximum, int keep, const char *path);
+void log_close(struct log_file *log);
+// Reads what is there, at most `rounds` buffers, and writes finished lines. False once the stream has ended.
+bool stream_pump(struct process *process, struct stream *stream, int rounds);
+void stream_finish(struct process *process, struct stream *stream);
+
+// control.c
+void control_accept(void);
+void control_ready(struct client *client, uint32_t events);
+void control_tell_followers(void);
+void control_done(struct client *client);
+void control_failed(struct client *client, const struct lab_failure *failure);
+void control_started(struct client *client, struct process *process);
+
+_Noreturn void supervise(const char *state_directory, int plan, int status);

@@ -1,0 +1,211 @@
+import CLinux
+import Glibc
+import Linux
+
+/// A living supervisor, as its clients see it. Every request has a connection of its own.
+final class LinuxSandbox: Sandbox {
+    let pid: Int32
+    private let state: StateDirectory
+
+    private init(pid: Int32, state: StateDirectory) {
+        self.pid = pid
+        self.state = state
+    }
+
+    static func find(stateDirectory: String) throws -> LinuxSandbox? {
+        guard let control = try Control.connect(stateDirectory: stateDirectory) else { return nil }
+        // A socket outlives its process for a moment: only an answer proves life.
+        do {
+            try control.send(LAB_REQUEST_LIST)
+            while let answer = try control.receive() {
+                if case .end = answer {
+                    return LinuxSandbox(pid: control.supervisorPID, state: StateDirectory(stateDirectory))
+                }
+            }
+        } catch let error as SystemError where error.errno == EPIPE || error.errno == ECONNRESET {
+            return nil
+        }
+        return nil
+    }
+
+    func start(_ process: ProcessSpecification) async throws -> Int32 {
+        try await Blocking.run { try self.startBlocking(process) }
+    }
+
+    func signal(_ id: String, _ signal: Int32) async throws {
+        try await Blocking.run {
+            try self.request(LAB_REQUEST_SIGNAL, on: "signal \(id)") {
+                $0.text(id)
+                $0.number(Int64(signal))
+            }
+        }
+    }
+
+    func remove(_ id: String) async throws {
+        try await Blocking.run {
+            try self.request(LAB_REQUEST_REMOVE, on: "remove \(id)") { $0.text(id) }
+            try self.state.removeGroup(of: id, layout: self.layout(), seenBy: self.prefix)
+        }
+    }
+
+    func processes() async throws -> [ProcessStatus] {
+        try await Blocking.run {
+            let control = try self.connect(for: "list processes")
+            try control.send(LAB_REQUEST_LIST)
+            guard let batch = try Self.batch(control) else { throw Self.gone("list processes") }
+            return batch
+        }
+    }
+
+    func follow(_ changed: @Sendable ([ProcessStatus]) async -> Void) async throws {
+        guard let control = try await Blocking.run({ try Control.connect(stateDirectory: self.state.path) }) else {
+            return
+        }
+        try await withTaskCancellationHandler {
+            try await Blocking.run { try control.send(LAB_REQUEST_FOLLOW) }
+            while let batch = try await Blocking.run({ try Self.batch(control, patient: true) }) {
+                await changed(batch)
+            }
+        } onCancel: {
+            control.interrupt()
+        }
+        try Task.checkCancellation()
+    }
+
+    func destroy() async throws {
+        try await Blocking.run { try self.destroyBlocking() }
+    }
+
+    // MARK: Requests
+
+    /// What the supervisor's mounts show, reached through /proc: its mount namespace need not be ours.
+    private var prefix: String { "/proc/\(pid)/root" }
+
+    private func layout() throws -> CgroupLayout { try CgroupLayout.ofProcess("\(pid)") }
+
+    private static func gone(_ what: String) -> SystemError {
+        SystemError(what, "the supervisor is gone", errno: ECONNREFUSED)
+    }
+
+    private func connect(for what: String) throws -> Control {
+        guard let control = try Control.connect(stateDirectory: state.path) else { throw Self.gone(what) }
+        return control
+    }
+
+    private func request(_ request: lab_request, on what: String, _ fields: (inout Payload) -> Void) throws {
+        let control = try connect(for: what)
+        try control.send(request, fields)
+        switch try control.receive() {
+        case .done: return
+        case .failed(_, let errno, let detail): throw SystemError(what, detail, errno: errno)
+        case .status, .end: throw SystemError(what, "unexpected answer", errno: EBADMSG)
+        case nil: throw Self.gone(what)
+        }
+    }
+
+    /// Statuses up to the next `end`; nil when the supervisor is gone.
+    private static func batch(_ control: Control, patient: Bool = false) throws -> [ProcessStatus]? {
+        var statuses: [ProcessStatus] = []
+        while let answer = try control.receive(patient: patient) {
+            switch answer {
+            case .status(let status): statuses.append(status)
+            case .end: return statuses
+            case .done: throw SystemError("list processes", "unexpected answer", errno: EBADMSG)
+            case .failed(_, let errno, let detail): throw SystemError("list processes", detail, errno: errno)
+            }
+        }
+        return nil
+    }
+
+    // MARK: Starting
+
+    private func startBlocking(_ process: ProcessSpecification) throws -> Int32 {
+        try SpecificationRules.check(id: process.id)
+        let layout = try layout()
+        let plan = try PlanCompiler.process(process, layout: layout)
+        // Compiled first: what cannot be planned leaves no group behind.
+        var made = false
+        do {
+            let group = try process.cgroup.map { try Cgroup($0, layout: layout, seenBy: prefix) }
+            if let group {
+                made = try state.create(group, owner: process.id)
+                try group.apply(process.limits.cgroupLimits)
+                if made, !process.privileges.allDevices { try group.restrictDevices() }
+            }
+            return try send(process, plan: plan, counter: group?.outOfMemoryFile)
+        } catch {
+            if made { try? state.removeGroup(of: process.id, layout: layout, seenBy: prefix) }
+            throw error
+        }
+    }
+
+    private func send(_ process: ProcessSpecification, plan: Plan, counter: String?) throws -> Int32 {
+        let file = try plan.memoryFile()
+        defer { close(file) }
+        let control = try connect(for: "start \(process.id)")
+        try control.send(
+            LAB_REQUEST_START, { process.encodeStart(into: &$0, counter: counter ?? "") }, descriptor: file)
+        switch try control.receive() {
+        case .status(let status):
+            if case .running(let pid) = status.state { return pid }
+            throw SystemError("start \(process.id)", "unexpected state", errno: EBADMSG)
+        case .failed(let step, let errno, let detail): throw plan.error(step: step, errno: errno, detail: detail)
+        case .done, .end: throw SystemError("start \(process.id)", "unexpected answer", errno: EBADMSG)
+        case nil: throw Self.gone("start \(process.id)")
+        }
+    }
+
+    // MARK: The end
+
+    private static let patienceMilliseconds: Int32 = 5_000
+
+    private func destroyBlocking() throws {
+        if let control = try Control.connect(stateDirectory: state.path) {
+            let process = lab_pidfd_open(control.supervisorPID)
+            guard process >= 0 || errno == ESRCH else {
+                throw SystemError("pidfd_open", "\(control.supervisorPID)", errno: errno)
+            }
+            defer { if process >= 0 { close(process) } }
+            // Told to end at once, it still brings its processes' last output to the logs.
+            try? control.send(LAB_REQUEST_SHUTDOWN) { $0.number(Int64(0)) }
+            _ = try? control.receive()
+            if process >= 0, !Self.hasEnded(process) {
+                lab_pidfd_signal(process, SIGKILL)
+                guard Self.hasEnded(process) else { throw SystemError("destroy", state.path, errno: ETIMEDOUT) }
+            }
+        }
+        try state.removeAll()
+    }
+
+    /// A pid namespace's init ends only after everything in it has.
+    private static func hasEnded(_ process: Int32) -> Bool {
+        var request = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
+        return poll(&request, 1, patienceMilliseconds) > 0
+    }
+}
+
+extension ProcessSpecification {
+    /// The fields of LAB_REQUEST_START.
+    func encodeStart(into payload: inout Payload, counter: String) {
+        payload.text(id)
+        payload.number(namespaces[.pid] == .new ? NamespaceKind.pid.flag : 0)
+        if case .path(let path)? = namespaces[.pid] { payload.text(path) } else { payload.text("") }
+        payload.text(counter)
+        let (kind, path, maximum, keep): (lab_output, String, Int64, Int) =
+            switch output {
+            case .discard: (LAB_OUTPUT_DISCARD, "", 0, 0)
+            case .criLog(let path, let maximumBytes, let keep): (LAB_OUTPUT_CRI, path, maximumBytes, keep)
+            case .file(let path): (LAB_OUTPUT_FILE, path, 0, 0)
+            }
+        payload.number(UInt64(kind.rawValue))
+        payload.text(path)
+        payload.number(maximum)
+        payload.number(Int64(keep))
+        switch restart {
+        case .never: payload.number(Int64(0))
+        case .always(let seconds): payload.number(Int64(max(1, seconds)) * 1_000)
+        }
+        payload.number(UInt64(privileges.user.uid))
+        payload.number(UInt64(privileges.user.gid))
+    }
+}
