@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -186,6 +188,20 @@ static int prepare(const char *state_directory, struct stage *stage) {
     return supervisor.epoll < 0 ? stage_fail(stage, "epoll_create") : 0;
 }
 
+// Start-up touched pages all over the binary, and the kernel maps sixteen around each. Let go of, they come back
+// from the page cache one by one as the loop needs them; only read-only segments can be let go of.
+static int forget_pages(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+        uintptr_t page = 4096, start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+        uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz + page - 1) & ~(page - 1);
+        madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
 _Noreturn void supervise(const char *state_directory, int plan, int status) {
     struct stage *stage = &supervisor.stage;
     setsid();
@@ -210,6 +226,7 @@ _Noreturn void supervise(const char *state_directory, int plan, int status) {
     }
     open_signals();
     watch_add(&supervisor.listener, EPOLLIN);
+    dl_iterate_phdr(forget_pages, NULL);
     struct lab_failure ready = {.step = LAB_FAILURE_READY};
     if (status >= 0) {
         // A creator that died meanwhile does not end the sandbox: SIGPIPE must not either.

@@ -1,18 +1,18 @@
 import Document
 
 /// Cuts a group's text into lines without copying it.
-struct LineLexer {
+public struct LineLexer {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var number = 0
 
     /// A static string's bytes live as long as the program, so lines may point into them.
-    init(_ text: StaticString) {
+    public init(_ text: StaticString) {
         bytes = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
     }
 
     /// The next line that says something.
-    mutating func nextLine() -> Line? {
+    public mutating func nextLine() -> Line? {
         while position < bytes.count {
             var end = position
             while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
@@ -30,19 +30,19 @@ struct LineLexer {
 }
 
 /// One line, read from left to right.
-struct Line {
+public struct Line {
     let bytes: UnsafeBufferPointer<UInt8>
     var position: Int
     let end: Int
     let number: Int
-    let isIndented: Bool
+    public let isIndented: Bool
 
     private mutating func skipBlanks() {
         while position < end, bytes[position] == UInt8(ascii: " ") { position += 1 }
     }
 
     /// The next word; nil at the end of the line and at a quoted text.
-    mutating func word() -> String? {
+    public mutating func word() -> String? {
         skipBlanks()
         guard position < end, bytes[position] != UInt8(ascii: "\"") else { return nil }
         let start = position
@@ -51,7 +51,7 @@ struct Line {
     }
 
     /// The quoted text that comes next, without its quotes; there are no escapes in it.
-    mutating func text() -> String? {
+    public mutating func text() -> String? {
         skipBlanks()
         guard position < end, bytes[position] == UInt8(ascii: "\"") else { return nil }
         let start = position + 1
@@ -62,10 +62,10 @@ struct Line {
         return text
     }
 
-    mutating func wordOrText() -> String? { word() ?? text() }
+    public mutating func wordOrText() -> String? { word() ?? text() }
 
     /// A default: JSON, or a bare word for a string.
-    mutating func value() -> Document? {
+    public mutating func value() -> Document? {
         if let word = word() { return Self.document(word) }
         return text().map { Document($0) }
     }
@@ -77,10 +77,11 @@ struct Line {
 }
 
 extension String {
-    var commaList: [String] { split(separator: ",").map(String.init) }
+    /// The parts between commas.
+    public var commaList: [String] { split(separator: ",").map(String.init) }
 
     /// What follows `prefix`, nil when it does not stand there.
-    func value(of prefix: String) -> String? {
+    public func value(of prefix: String) -> String? {
         utf8.starts(with: prefix.utf8) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
     }
 
