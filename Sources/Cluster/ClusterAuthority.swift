@@ -10,17 +10,17 @@ struct ClusterAuthority {
     static let authorityValidity = Duration.seconds(3_650 * 86_400)
 
     private let authority: CertificateAuthority
-    private let admin: KeyPair
+    private let admin: IssuedCertificate
     private let serviceAccountKey: [UInt8]
 
     init(cluster: String, now: Timestamp) throws {
         authority = try CertificateAuthority.create(
-            commonName: "lab-\(cluster)", validity: Self.authorityValidity, now: now)
+            commonName: "lab-\(cluster)", now: now, validity: Self.authorityValidity)
         // As kubeadm does since 1.29: the administrator is bound by RBAC to a group that can be taken away again.
         admin = try authority.issue(
-            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], validity: Self.leafValidity,
-            now: now)
-        serviceAccountKey = try PrivateKey.p256().pem()
+            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], now: now,
+            validity: Self.leafValidity)
+        serviceAccountKey = try PrivateKey.generate().pem()
         self.now = now
     }
 
@@ -38,14 +38,14 @@ struct ClusterAuthority {
         try write(
             "kubelet-client",
             try authority.issue(
-                commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: [.client], validity: Self.leafValidity,
-                now: now), into: directory)
+                commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: [.client], now: now,
+                validity: Self.leafValidity), into: directory)
         try write(
             "kubelet-server",
             try authority.issue(
                 commonName: "system:node:\(node.name)", organizations: ["system:nodes"],
-                dnsNames: [node.name, "localhost"], ipAddresses: [node.address, .loopback], usage: [.server], validity: Self.leafValidity,
-                now: now), into: directory)
+                dnsNames: [node.name, "localhost"], ipAddresses: [node.address, .loopback], usage: [.server], now: now,
+                validity: Self.leafValidity), into: directory)
         guard node.isControlPlane else { return }
         try writeControlPlane(node, into: directory)
     }
@@ -60,8 +60,8 @@ struct ClusterAuthority {
                     node.name, "localhost", "kubernetes", "kubernetes.default", service,
                     "\(service).\(Addresses.clusterDomain)",
                 ],
-                ipAddresses: [node.address, .loopback, Addresses.kubernetesService], usage: [.server], validity: Self.leafValidity,
-                now: now), into: directory)
+                ipAddresses: [node.address, .loopback, Addresses.kubernetesService], usage: [.server], now: now,
+                validity: Self.leafValidity), into: directory)
         let clients = [
             ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"]),
             ("controller-manager", "system:kube-controller-manager", []),
@@ -71,13 +71,13 @@ struct ClusterAuthority {
             try write(
                 file,
                 try authority.issue(
-                    commonName: name, organizations: organizations, usage: [.client], validity: Self.leafValidity,
-                    now: now), into: directory)
+                    commonName: name, organizations: organizations, usage: [.client], now: now,
+                    validity: Self.leafValidity), into: directory)
         }
         try Files.write(serviceAccountKey, to: "\(directory)/service-account.key", mode: 0o600)
     }
 
-    private func write(_ name: String, _ issued: KeyPair, into directory: String) throws {
+    private func write(_ name: String, _ issued: IssuedCertificate, into directory: String) throws {
         try Files.write(issued.certificatePEM, to: "\(directory)/\(name).crt")
         try Files.write(issued.keyPEM, to: "\(directory)/\(name).key", mode: 0o600)
     }

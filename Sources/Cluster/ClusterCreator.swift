@@ -1,4 +1,5 @@
 import Basics
+import Client
 import Document
 import Glibc
 import Images
@@ -79,8 +80,8 @@ public struct ClusterCreator: Sendable {
         try Files.write(kubeconfig.yaml, to: cluster.kubeconfig, mode: 0o600)
         if wait > .zero {
             let readiness = Readiness(
-                kubeconfig: kubeconfig, nodes: configuration.nodeNames, cluster: cluster, world: host.world,
-                progress: progress)
+                client: try Connect.client(kubeconfig, world: host.world), nodes: configuration.nodeNames,
+                cluster: cluster, world: host.world, progress: progress)
             try await progress.step("Waiting for the API server") { try await readiness.waitForAPI(within: wait) }
             try await progress.step("Waiting for \(blueprints.count) nodes") {
                 try await readiness.waitForNodes(within: wait)

@@ -16,11 +16,8 @@ public struct ClusterRemover: Sendable {
             try await supervisor.destroy()
         }
         // A supervisor that could not be reached any more is found through its cgroup.
-        let cgroup = try Cgroup(path: cluster.cgroup)
-        try await host.blocking.run {
-            try cgroup.kill()
-            try cgroup.remove()
-        }
+        let cgroup = try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
+        try await host.blocking.run { try cgroup.remove() }
         try await host.blocking.run { try Files.removeTree(cluster.directory) }
     }
 }

@@ -49,13 +49,18 @@ public struct Doctor: Sendable {
     }
 
     private func cgroups() -> Finding {
-        do {
-            let mode = try CgroupHost.detect().mode
-            return Finding("cgroups", .ok, "\(mode)")
-        } catch {
-            return Finding(
-                "cgroups", .problem, "\(error)", remedy: "mount cgroup2 on /sys/fs/cgroup, as systemd does at boot")
+        let remedy = "mount cgroup2 on /sys/fs/cgroup, as systemd does at boot"
+        guard let layout = try? CgroupLayout.ofProcess(), !layout.hierarchies.isEmpty else {
+            return Finding("cgroups", .problem, "no cgroup hierarchy is mounted", remedy: remedy)
         }
+        let controllers = Set(layout.hierarchies.flatMap(\.controllers))
+        let missing = layout.isV2 ? [] : ["cpu", "memory", "pids"].filter { !controllers.contains($0) }
+        guard missing.isEmpty else {
+            return Finding(
+                "cgroups", .problem, "no \(missing.joined(separator: ", ")) controller", remedy: remedy)
+        }
+        let mode = layout.isV2 ? "v2" : layout.unified == nil ? "v1" : "hybrid: v1, and v2 for what is left"
+        return Finding("cgroups", .ok, mode)
     }
 
     /// Makes each kind of link, and an nftables table, in a network namespace that nothing else sees.
@@ -86,7 +91,12 @@ public struct Doctor: Sendable {
             let vxlan = VXLAN(id: 1, local: Addresses.gateway, port: 8472, learning: false)
             try RouteSocket(in: namespace).create(NewLink("vx", .vxlan(vxlan)))
         }
-        probe("nftables", module: "nf_tables") { try NftablesProbe.run(in: namespace) }
+        probe("nftables", module: "nf_tables") {
+            var batch = NftBatch(table: "lab-probe")
+            batch.addTable()
+            batch.addChain("probe", NftHook(.nat, .prerouting, priority: -100))
+            try Nftables(in: namespace).commit(batch)
+        }
         return findings
     }
 
@@ -167,12 +177,26 @@ public struct Doctor: Sendable {
             }
         }
         let known = Set(host.index.names)
-        for name in CgroupHost.children(of: "lab") where !known.contains(name) {
+        for name in cgroupsOfClusters() where !known.contains(name) {
             findings.append(
                 Finding(
                     "cgroup lab/\(name)", .warning, "belongs to no cluster below \(host.layout.home)",
                     remedy: "lab delete \(name), with the LAB_HOME it was created with"))
         }
         return findings
+    }
+
+    private func cgroupsOfClusters() -> [String] {
+        guard let layout = try? CgroupLayout.ofProcess(), let cgroup = try? Cgroup("lab", layout: layout) else {
+            return []
+        }
+        var names: Set<String> = []
+        for hierarchy in layout.hierarchies {
+            let directory = cgroup.directory(in: hierarchy)
+            for name in (try? Files.list(directory)) ?? [] where Files.exists("\(directory)/\(name)/cgroup.procs") {
+                names.insert(name)
+            }
+        }
+        return names.sorted()
     }
 }

@@ -31,29 +31,23 @@ public struct NodeBlueprint: Sendable {
         "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay",
     ]
 
-    /// The node's own supervisor, as the node's first process.
-    public var sandbox: SandboxSpecification {
+    /// The node's own supervisor, as the first process of a nested container.
+    public func process() throws -> ProcessSpecification {
         var sandbox = SandboxSpecification(id: name, stateDirectory: Inside.state)
+        sandbox.root = .directory(layout.root, readOnly: false)
+        sandbox.namespaces = [.mount: .new, .network: .new, .pid: .new, .ipc: .new, .uts: .new, .cgroup: .new]
         sandbox.hostname = name
-        return sandbox
-    }
-
-    public var process: ProcessSpecification {
-        var process = LinuxSupervisor.supervisorProcess(for: sandbox, binary: Inside.binary)
-        process.id = name
-        process.root = .directory(layout.root, readOnly: false)
-        process.namespaces = [
-            .mount: .new, .network: .new, .pid: .new, .ipc: .new, .uts: .new, .cgroup: .new,
-        ]
-        process.hostname = name
-        process.cgroup = layout.cgroup
-        process.privileges.capabilities = nil
-        process.privileges.allDevices = true
-        process.environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
-        process.mounts = mounts
+        sandbox.cgroup = layout.cgroup
+        sandbox.privileges.capabilities = nil
+        sandbox.privileges.allDevices = true
+        sandbox.mounts = mounts
+        var process = try LinuxSupervisor.supervisorProcess(for: sandbox, binary: Inside.binary)
+        process.environment = Self.environment
         process.output = .file(path: "\(layout.directory)/supervisor.log")
         return process
     }
+
+    static let environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
 
     private var mounts: [Mount] {
         [
@@ -80,7 +74,7 @@ public struct NodeBlueprint: Sendable {
     private func service(_ role: String) -> ProcessSpecification {
         var process = ProcessSpecification(
             id: role, arguments: [Inside.binary, "role", role, "--config", "\(Inside.configuration)/node.json"])
-        process.environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
+        process.environment = Self.environment
         process.cgroup = "services/\(role)"
         process.privileges.capabilities = nil
         process.privileges.allDevices = true

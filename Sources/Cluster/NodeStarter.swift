@@ -11,7 +11,7 @@ struct NodeStarter: Sendable {
     static let patience = Duration.seconds(20)
 
     func start(in fabric: Fabric) async throws {
-        _ = try await fabric.sandbox.start(blueprint.process)
+        _ = try await fabric.sandbox.start(try blueprint.process())
         let node = try await waitForSupervisor()
         let index = Int(blueprint.address.low - Addresses.node(0).low)
         try fabric.connect(nodeSupervisor: node.pid, address: blueprint.address, index: index)
