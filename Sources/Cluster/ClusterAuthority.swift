@@ -20,7 +20,7 @@ struct ClusterAuthority {
         admin = try authority.issue(
             commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], now: now,
             validity: Self.leafValidity)
-        serviceAccountKey = try PrivateKey.generate().pem()
+        serviceAccountKey = try PrivateKey.generate().pem
         self.now = now
     }
 

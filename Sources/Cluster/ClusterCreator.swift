@@ -147,7 +147,7 @@ public struct ClusterCreator: Sendable {
         let progress = self.progress
         try await host.blocking.run {
             let store = try ImageStore(root: root)
-            _ = try store.makeTestbox(binary: binary)
+            _ = try store.ensureTestbox(binary: binary)
             for archive in archives {
                 progress.waiting(for: archive)
                 _ = try store.load(archive: archive, progress: { progress.waiting(for: $0) })

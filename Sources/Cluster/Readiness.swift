@@ -3,6 +3,7 @@ import Client
 import Document
 import Kinds
 import Linux
+import Wire
 
 /// Waits until a new cluster serves, and says what it is waiting for.
 struct Readiness: Sendable {
@@ -51,8 +52,7 @@ struct Readiness: Sendable {
                     let watch = try await client.watch(.nodes, resourceVersion: version)
                     defer { watch.cancel() }
                     while let event = try await watch.next() {
-                        guard let object = event.object else { continue }
-                        await unready.update(NodeView(object))
+                        await unready.update(NodeView(event.object))
                         if await unready.isEmpty { return }
                         progress.waiting(for: await unready.summary)
                     }
@@ -87,7 +87,7 @@ private actor Unready {
         if node.isReady {
             reasons[name] = nil
         } else {
-            reasons[name] = node.condition("Ready")?.message ?? "no condition yet"
+            reasons[name] = node.condition("Ready")?.text("message") ?? "no condition yet"
         }
     }
 }

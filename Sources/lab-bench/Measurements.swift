@@ -99,7 +99,7 @@ struct Measurements: Sendable {
                 .pods, namespace: "default", fieldSelector: "metadata.name=\(name)",
                 resourceVersion: pod.text("metadata", "resourceVersion") ?? "0")
             while let event = try await watch.next() {
-                if event.object?.text("status", "phase") == "Running" { break }
+                if event.object.text("status", "phase") == "Running" { break }
             }
             watch.cancel()
             samples.append((world.clock.uptime - start).inSeconds * 1000)

@@ -1,1 +1,5 @@
-print("lab")
+import CLI
+import CLinux
+import Glibc
+
+exit(Program.run(CommandLine.arguments))

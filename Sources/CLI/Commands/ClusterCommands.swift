@@ -27,7 +27,7 @@ extension Commands {
         console.err("Creating cluster \"\(configuration.name)\": 1 control plane, \(configuration.workers) workers")
         let creator = ClusterCreator(configuration: configuration, host: environment.host, progress: console)
         let kubeconfig = try await creator.create(wait: wait)
-        try KubeconfigFile(place).update { try $0.merge(kubeconfig) }
+        try KubeconfigFile(place).update { $0.merge(kubeconfig) }
         let other = configuration.name == "lab" ? "" : " \(configuration.name)"
         console.out(
             """
