@@ -53,7 +53,11 @@ public actor Overlay {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await informer.run() }
             group.addTask {
-                for await _ in changes { await self.update(nodes: informer.all) }
+                for await _ in changes {
+                    while await !self.update(nodes: informer.all) {
+                        try await self.world.clock.sleep(for: Self.retryAfter)
+                    }
+                }
             }
             group.addTask { try await self.checkRegularly() }
             try await group.waitForAll()
@@ -62,17 +66,19 @@ public actor Overlay {
 
     private func checkRegularly() async throws {
         while true {
-            try await world.clock.sleep(for: failed ? Self.retryAfter : Self.checkEvery)
+            try await world.clock.sleep(for: Self.checkEvery)
             reconcile()
         }
     }
 
-    func update(nodes documents: [Document]) {
-        // Most changes of nodes are heartbeats.
+    /// Answers whether the kernel is right now.
+    func update(nodes documents: [Document]) -> Bool {
         let current = documents.compactMap { OverlayNode($0) }
-        guard current != nodes else { return }
+        // Most changes of nodes are heartbeats.
+        guard failed || current != nodes else { return true }
         nodes = current
         reconcile()
+        return !failed
     }
 
     func reconcile() {
