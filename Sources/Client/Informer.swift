@@ -42,12 +42,15 @@ public final class Informer: Sendable {
     private let fieldSelector: String?
     private let world: World
     private let log: Log
+    private let transform: (@Sendable (Document) -> Document)?
     private let state = Mutex(State())
     private let progress = Wakeup()
 
+    /// `transform` reduces each object to what the readers need before it is kept.
     public init(
         _ client: APIClient, _ resource: ResourceType, namespace: String? = nil, labelSelector: String? = nil,
-        fieldSelector: String? = nil, world: World, log: Log
+        fieldSelector: String? = nil, world: World, log: Log,
+        transform: (@Sendable (Document) -> Document)? = nil
     ) {
         self.client = client
         self.resource = resource
@@ -56,6 +59,7 @@ public final class Informer: Sendable {
         self.fieldSelector = fieldSelector
         self.world = world
         self.log = log
+        self.transform = transform
     }
 
     // MARK: Reading
@@ -173,7 +177,7 @@ public final class Informer: Sendable {
         let list = try await client.list(
             resource, namespace: namespace, labelSelector: labelSelector, fieldSelector: fieldSelector)
         let version = list.text("metadata", "resourceVersion") ?? ""
-        replace(with: list.list("items").map(typed), version: version)
+        replace(with: list.list("items").map { kept(typed($0)) }, version: version)
         return .listed(version)
     }
 
@@ -201,6 +205,8 @@ public final class Informer: Sendable {
                 + item.members.map { ($0.key, $0.value) })
     }
 
+    private func kept(_ object: Document) -> Document { transform?(object) ?? object }
+
     func replace(with objects: [Document], version: String) {
         state.withLock { state in
             var gone = Set(state.objects.keys)
@@ -218,8 +224,9 @@ public final class Informer: Sendable {
     func apply(_ event: WatchEvent, version: String) {
         state.withLock { state in
             switch event {
-            case .added(let object), .modified(let object): Self.set(ObjectKey.of(object), to: object, in: &state)
-            case .deleted(let object): Self.set(ObjectKey.of(object), to: nil, in: &state, last: object)
+            case .added(let object), .modified(let object):
+                Self.set(ObjectKey.of(object), to: kept(object), in: &state)
+            case .deleted(let object): Self.set(ObjectKey.of(object), to: nil, in: &state, last: kept(object))
             case .bookmark: break
             }
             state.resourceVersion = version

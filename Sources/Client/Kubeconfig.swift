@@ -100,7 +100,9 @@ public struct Kubeconfig: Sendable, Equatable {
         }
         let cluster = try entry("clusters", context.text("cluster") ?? "")["cluster"] ?? .emptyObject
         let user = try context.text("user").map { try entry("users", $0)["user"] ?? .emptyObject } ?? .emptyObject
-        guard let server = cluster.text("server") else { throw KubeconfigError("the cluster of '\(name)' has no server") }
+        guard let server = cluster.text("server") else {
+            throw KubeconfigError("the cluster of '\(name)' has no server")
+        }
         for plugin in ["exec", "auth-provider"] where user[plugin] != nil {
             throw KubeconfigError("the user of '\(name)' authenticates by '\(plugin)', which is not supported")
         }
@@ -109,7 +111,8 @@ public struct Kubeconfig: Sendable, Equatable {
             authority: try Self.material(cluster, "certificate-authority"),
             certificate: try Self.material(user, "client-certificate"), key: try Self.material(user, "client-key"),
             token: user.text("token"), tokenFile: user.text("tokenFile"),
-            serverName: cluster.text("tls-server-name"), skipVerification: cluster.flag("insecure-skip-tls-verify") ?? false)
+            serverName: cluster.text("tls-server-name"),
+            skipVerification: cluster.flag("insecure-skip-tls-verify") ?? false)
     }
 
     private static func material(_ entry: Document, _ field: String) throws -> Material? {

@@ -1,0 +1,44 @@
+import Client
+import Document
+import Kinds
+
+/// Which of the candidates belong to a controller: those it owns already, and those without an owner that
+/// its selector matches. What it owns and no longer matches is let go.
+struct Claim: Sendable {
+    var owned: [Document] = []
+    /// Take over or let go, each guarded by the resource version that was looked at.
+    var actions: [Action] = []
+
+    /// - Parameter owner: how the controller's object refers to itself.
+    init(
+        _ candidates: [Document], of resource: ResourceType, for object: Document, owner: Document,
+        selector: LabelSelector
+    ) {
+        for candidate in candidates {
+            let matches = selector.matches(candidate.labels)
+            if let controller = candidate.controllerUID {
+                guard controller == object.uid else { continue }
+                if matches {
+                    owned.append(candidate)
+                } else if !object.isTerminating, !candidate.isTerminating {
+                    let others = candidate.ownerReferences.filter { $0.text("uid") != object.uid }
+                    actions.append(Self.setOwners(of: candidate, resource, to: others))
+                }
+            } else if matches, !object.isTerminating, !candidate.isTerminating {
+                // Owned from the next look on, when the cache shows it.
+                actions.append(Self.setOwners(of: candidate, resource, to: candidate.ownerReferences + [owner]))
+            }
+        }
+    }
+
+    private static func setOwners(of object: Document, _ resource: ResourceType, to owners: [Document]) -> Action {
+        .patch(
+            resource, namespace: object.namespace, name: object.name,
+            [
+                "metadata": [
+                    "uid": Document(object.uid), "ownerReferences": owners.isEmpty ? .null : Document(owners),
+                    "resourceVersion": object.at("metadata", "resourceVersion") ?? .null,
+                ]
+            ])
+    }
+}

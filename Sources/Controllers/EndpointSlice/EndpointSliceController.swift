@@ -1,0 +1,70 @@
+import Client
+import Document
+import Kinds
+
+struct EndpointSliceController: Controller {
+    let name = "endpointslice-controller"
+    let workers = 5
+    private let services: Informer
+    private let pods: Informer
+    private let slices: Informer
+    private let nodes: Informer
+
+    init(_ informers: Informers) {
+        services = informers(.services)
+        pods = informers(.pods)
+        slices = informers(.endpointSlices)
+        nodes = informers(.nodes)
+        pods.addIndex(PodIndex.namespace, PodIndex.byNamespace)
+        services.addIndex("namespace") { [$0.namespace ?? ""] }
+        slices.addIndex("service") { slice in
+            let service = slice.labels[EndpointSlicePlan.serviceLabel] ?? ""
+            return [ObjectKey.make(namespace: slice.namespace, name: service)]
+        }
+    }
+
+    var sources: [Source] {
+        let services = services
+        return [
+            Source(services),
+            Source(pods) { change in
+                if let old = change.old, let new = change.new, !Self.matters(old, new) { return [] }
+                return [change.old, change.new].compactMap { $0 }.flatMap { pod in
+                    let labels = pod.labels
+                    return services.indexed("namespace", pod.namespace ?? "").filter { service in
+                        let selector = service.map("spec", "selector")
+                        return !selector.isEmpty && selector.allSatisfy { labels[$0.key] == $0.value }
+                    }.map { ObjectKey.of($0) }
+                }
+            },
+            Source(slices) { change in
+                [change.old, change.new].compactMap { $0 }.map {
+                    ObjectKey.make(namespace: $0.namespace, name: $0.labels[EndpointSlicePlan.serviceLabel] ?? "")
+                }
+            },
+            // Only so that the zones are known before the first round.
+            Source(nodes) { _ in [] },
+        ]
+    }
+
+    /// Whether the change of a pod can show in an endpoint.
+    private static func matters(_ old: Document, _ new: Document) -> Bool {
+        old.labels != new.labels || old.isReadyPod != new.isReadyPod || old.isTerminating != new.isTerminating
+            || old.nodeName != new.nodeName || old.isFinished != new.isFinished
+            || old.at("status", "podIPs") != new.at("status", "podIPs") || old.uid != new.uid
+    }
+
+    func plan(_ key: String, _ situation: Situation) -> Plan {
+        guard let service = services.get(key: key) else { return .nothing }
+        let selector = service.map("spec", "selector")
+        let members = pods.indexed(PodIndex.namespace, service.namespace ?? "").filter { pod in
+            let labels = pod.labels
+            return selector.allSatisfy { labels[$0.key] == $0.value }
+        }
+        var zones: [String: String] = [:]
+        for name in Set(members.map(\.nodeName)) {
+            zones[name] = nodes.get(key: name)?.labels["topology.kubernetes.io/zone"]
+        }
+        return EndpointSlicePlan.plan(service, pods: members, slices: slices.indexed("service", key), zones: zones)
+    }
+}
