@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 /// The metadata that controllers keep asking for.
 extension Document {
@@ -16,8 +17,6 @@ extension Document {
     var controllerReference: Document? { ownerReferences.first { $0.flag("controller") == true } }
     var controllerUID: String? { controllerReference?.text("uid") }
     var created: Timestamp { time("metadata", "creationTimestamp") ?? Timestamp(seconds: 0) }
-
-    func time(_ path: String...) -> Timestamp? { at(path: path)?.string.flatMap { Timestamp(rfc3339: $0) } }
 
     /// The reference by which this object's controller is known.
     func controllerReference(kind: String, apiVersion: String) -> Document {
@@ -72,12 +71,8 @@ extension Document {
 }
 
 extension Document {
-    /// A number, or a share of `total` as `25%`.
-    func scaled(of total: Int, roundUp: Bool) -> Int {
-        if let int { return int }
-        guard let text = string, text.hasSuffix("%"), let percent = Int(text.dropLast()) else { return 0 }
-        return roundUp ? (percent * total + 99) / 100 : percent * total / 100
-    }
+    /// The `spec.selector` of a workload; nil where it cannot be read, which selects nothing.
+    var selector: LabelSelector? { at("spec", "selector").flatMap { LabelSelector($0) } }
 }
 
 /// What controllers ask about pods.

@@ -30,7 +30,7 @@ struct DeploymentController: Controller {
                     }
                     let labels = set.labels
                     return deployments.indexed("namespace", set.namespace ?? "")
-                        .filter { LabelSelector($0.at("spec", "selector") ?? .emptyObject).matches(labels) }
+                        .filter { $0.selector?.matches(labels) ?? false }
                         .map { ObjectKey.of($0) }
                 }
             },

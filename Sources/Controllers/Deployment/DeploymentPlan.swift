@@ -15,7 +15,7 @@ enum DeploymentPlan {
     static func plan(
         _ deployment: Document, sets: [Document], runningPods: [String: Int], _ situation: Situation
     ) -> Plan {
-        let selector = LabelSelector(deployment.at("spec", "selector") ?? .emptyObject)
+        guard let selector = deployment.selector else { return .nothing }
         let owner = deployment.controllerReference(kind: "Deployment", apiVersion: "apps/v1")
         let claim = Claim(sets, of: .replicaSets, for: deployment, owner: owner, selector: selector)
         var plan = Plan()

@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 enum DeploymentLabel {
     static let hash = "pod-template-hash"
@@ -53,9 +54,10 @@ struct DeploymentState {
             (maxSurge, maxUnavailable) = (0, 0)
             return
         }
-        let rolling = deployment.at("spec", "strategy", "rollingUpdate")
-        maxSurge = (rolling?["maxSurge"] ?? "25%").scaled(of: replicas, roundUp: true)
-        let unavailable = (rolling?["maxUnavailable"] ?? "25%").scaled(of: replicas, roundUp: false)
+        let view = DeploymentView(deployment)
+        let share = IntOrString.string("25%")
+        maxSurge = (view.maxSurge ?? share).scaled(to: replicas, roundingUp: true) ?? 0
+        let unavailable = (view.maxUnavailable ?? share).scaled(to: replicas, roundingUp: false) ?? 0
         // Both zero would let nothing ever move.
         maxUnavailable = maxSurge == 0 && unavailable == 0 ? 1 : min(unavailable, max(replicas, 1))
     }

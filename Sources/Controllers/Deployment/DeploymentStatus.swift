@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 /// The status that a Deployment's round reports: counts, and the Available and Progressing conditions.
 struct DeploymentStatus {

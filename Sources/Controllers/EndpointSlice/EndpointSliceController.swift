@@ -1,5 +1,6 @@
 import Client
 import Document
+import Kinds
 
 struct EndpointSliceController: Controller {
     let name = "endpointslice-controller"

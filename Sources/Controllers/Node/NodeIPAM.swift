@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 /// Gives every node its own part of the pods' network.
 ///

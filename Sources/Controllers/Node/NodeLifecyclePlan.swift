@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 /// When a node last gave a sign of life, by the clock of whoever watches it:
 /// what counts is when its heartbeat was *seen to change*, so that clocks need not agree.

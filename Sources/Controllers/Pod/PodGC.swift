@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 import Synchronization
 
 /// Removes pods that nobody can end any more: bound to a node that is gone, or deleted before they were bound;

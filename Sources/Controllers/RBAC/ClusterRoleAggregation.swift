@@ -22,7 +22,7 @@ struct ClusterRoleAggregation: Controller {
     }
 
     static func plan(_ role: Document, among roles: [Document]) -> Plan {
-        let selectors = role.list("aggregationRule", "clusterRoleSelectors").map { LabelSelector($0) }
+        let selectors = role.list("aggregationRule", "clusterRoleSelectors").compactMap { LabelSelector($0) }
         if selectors.isEmpty || role.isTerminating { return .nothing }
         var rules: [Document] = []
         for part in roles.sorted(by: { $0.name < $1.name }) where part.name != role.name {

@@ -29,7 +29,7 @@ struct ReplicaSetController: Controller {
                     // Nobody's pod concerns every set that would adopt it.
                     let labels = pod.labels
                     return sets.indexed("namespace", pod.namespace ?? "")
-                        .filter { LabelSelector($0.at("spec", "selector") ?? .emptyObject).matches(labels) }
+                        .filter { $0.selector?.matches(labels) ?? false }
                         .map { ObjectKey.of($0) }
                 }
             },

@@ -15,7 +15,7 @@ enum ReplicaSetPlan {
     static func plan(
         _ set: Document, pods: [Document], neighbours: [String: Int], _ situation: Situation
     ) -> Plan {
-        let selector = LabelSelector(set.at("spec", "selector") ?? .emptyObject)
+        guard let selector = set.selector else { return .nothing }
         let owner = set.controllerReference(kind: "ReplicaSet", apiVersion: "apps/v1")
         let claim = Claim(pods, of: .pods, for: set, owner: owner, selector: selector)
         var plan = Plan()

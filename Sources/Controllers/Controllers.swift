@@ -1,0 +1,65 @@
+import Basics
+import Client
+import Document
+
+public struct ControllerOptions: Sendable {
+    /// Controllers that do not run, by name.
+    public var disabled: Set<String> = []
+    /// The pods' network, of which every node gets a part; nil where something else hands them out.
+    public var clusterCIDR: CIDR?
+    public var nodeMaskSize = 24
+    /// PEM of the authority that signed the API server's certificate, for every namespace's `kube-root-ca.crt`.
+    public var rootCertificate: String?
+    /// A silent node counts as lost after this.
+    public var nodeMonitorGracePeriod = Duration.seconds(50)
+    public var nodeMonitorPeriod = Duration.seconds(5)
+    public var nodeStartupGracePeriod = Duration.seconds(60)
+
+    public init() {}
+}
+
+/// Runs the controllers until cancelled.
+public func runControllers(
+    client: APIClient, world: World, log: Log, options: ControllerOptions = ControllerOptions()
+) async throws {
+    let informers = Informers(client: client, world: world, log: log)
+    let controllers = allControllers(informers, options).filter { !options.disabled.contains($0.name) }
+    try await withThrowingDiscardingTaskGroup { group in
+        for controller in controllers {
+            let recorder = EventRecorder(client, component: controller.name, world: world)
+            let loop = ControllerLoop(
+                controller: controller, client: client, recorder: recorder, world: world,
+                log: log.named(controller.name))
+            group.addTask { try await loop.run() }
+        }
+        if !options.disabled.contains(NamespaceController.name) {
+            let namespaces = NamespaceController(client: client, informers: informers, world: world, log: log)
+            group.addTask { try await namespaces.run() }
+        }
+        if !options.disabled.contains(GarbageCollector.name) {
+            let collector = GarbageCollector(client: client, informers: informers, world: world, log: log)
+            group.addTask { try await collector.run() }
+        }
+        // Last, so that every index is in place before the first object comes.
+        group.addTask { try await informers.run() }
+    }
+}
+
+private func allControllers(_ informers: Informers, _ options: ControllerOptions) -> [any Controller] {
+    var settings = NodeLifecycleSettings()
+    settings.gracePeriod = options.nodeMonitorGracePeriod
+    settings.period = options.nodeMonitorPeriod
+    settings.startupGracePeriod = options.nodeStartupGracePeriod
+    var controllers: [any Controller] = [
+        ServiceAccountController(informers), ReplicaSetController(informers), DeploymentController(informers),
+        EndpointSliceController(informers), NodeLifecycleController(informers, settings),
+        TaintEvictionController(informers), PodGC(informers), ClusterRoleAggregation(informers),
+    ]
+    if let network = options.clusterCIDR {
+        controllers.append(NodeIPAM(informers, network: network, length: options.nodeMaskSize))
+    }
+    if let certificate = options.rootCertificate {
+        controllers.append(RootCAPublisher(informers, certificate: certificate))
+    }
+    return controllers
+}

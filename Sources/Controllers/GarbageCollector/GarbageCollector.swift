@@ -1,0 +1,190 @@
+import Basics
+import Client
+import Document
+import Kinds
+import Synchronization
+
+/// Deletes what lost its last owner, in the background, in the foreground, or not at all where the dependents
+/// are to be orphaned. Follows the metadata of every collection that can be deleted from.
+final class GarbageCollector: Sendable {
+    static let name = "garbage-collector-controller"
+    private static let workers = 10
+    /// How often the server is asked for collections that are new.
+    private static let discoveryPeriod = Duration.seconds(30)
+    /// These come and go too often to be worth following, and nothing owns them.
+    private static let ignored: Set<String> = ["events", "events.events.k8s.io"]
+
+    private let client: APIClient
+    private let informers: Informers
+    private let world: World
+    private let log: Log
+    private let graph = Mutex(OwnerGraph())
+    private let kinds = Mutex<[String: ResourceType]>([:])
+    private let queue: WorkQueue
+
+    init(client: APIClient, informers: Informers, world: World, log: Log) {
+        self.client = client
+        self.informers = informers
+        self.world = world
+        self.log = log.named(Self.name)
+        queue = WorkQueue(clock: world.clock, longestDelay: .seconds(60))
+    }
+
+    func run() async throws {
+        try await withThrowingDiscardingTaskGroup { group in
+            for _ in 0..<Self.workers { group.addTask { try await self.work() } }
+            var followed: Set<ResourceType> = []
+            while true {
+                for resource in await discover() where followed.insert(resource).inserted {
+                    let informer = informers.metadata(resource)
+                    let changes = informer.changes()
+                    group.addTask { for await change in changes { self.take(change, resource) } }
+                }
+                try await world.clock.sleep(for: followed.isEmpty ? .milliseconds(100) : Self.discoveryPeriod)
+            }
+        }
+    }
+
+    private func discover() async -> [ResourceType] {
+        do {
+            let found = try await Discovery(client).resources
+            kinds.withLock { kinds in
+                for resource in found where kinds["\(resource.type.apiVersion) \(resource.type.kind)"] == nil {
+                    kinds["\(resource.type.apiVersion) \(resource.type.kind)"] = resource.type
+                }
+            }
+            return found.filter { resource in
+                ["delete", "list", "watch"].allSatisfy { resource.verbs.contains($0) }
+                    && !Self.ignored.contains(resource.type.description)
+            }.map(\.type)
+        } catch {
+            log.debug("discovery: \(error)")
+            return []
+        }
+    }
+
+    // MARK: Changes
+
+    private func take(_ change: Change, _ resource: ResourceType) {
+        let concerned = graph.withLock { graph -> [String] in
+            var concerned: [String] = []
+            if let old = change.old, old.uid != change.new?.uid { concerned += graph.remove(old) }
+            guard let new = change.new else { return concerned }
+            graph.put(resource, new)
+            let isAwaited = [OwnerGraph.orphanFinalizer, OwnerGraph.foregroundFinalizer]
+                .contains { new.finalizers.contains($0) }
+            if !new.ownerReferences.isEmpty || (new.isTerminating && isAwaited) { concerned.append(new.uid) }
+            // A dependent that no longer blocks, or no longer refers, may free its owner.
+            if let old = change.old, old.at("metadata", "ownerReferences") != new.at("metadata", "ownerReferences") {
+                concerned += old.ownerReferences.compactMap { $0.text("uid") }.filter { graph.nodes[$0] != nil }
+            }
+            return concerned
+        }
+        for uid in concerned { queue.add(uid) }
+    }
+
+    private func work() async throws {
+        while let uid = await queue.next() {
+            do {
+                try await judge(uid)
+                queue.forget(uid)
+            } catch {
+                if !Task.isCancelled {
+                    let isConflict = (error as? APIStatus)?.isConflict == true
+                    if !isConflict { log.warning("\(uid): \(error)") }
+                    queue.addRateLimited(uid)
+                }
+            }
+            queue.done(uid)
+            try Task.checkCancellation()
+        }
+    }
+
+    // MARK: Verdicts
+
+    private func judge(_ uid: String) async throws {
+        var (node, verdict) = graph.withLock { ($0.nodes[uid], $0.verdict(on: uid)) }
+        guard let node else { return }
+        if case .verify(let owners) = verdict {
+            var absent: Set<String> = []
+            for owner in owners where try await !exists(owner, dependent: node.object) {
+                absent.insert(owner.text("uid") ?? "")
+            }
+            // Owners that exist will come into the graph; their dependents are judged again if they go.
+            if absent.isEmpty { return }
+            verdict = graph.withLock { $0.verdict(on: uid, absent: absent) }
+            if case .verify(let left) = verdict {
+                // Some owners exist but are not followed: the others are dropped, the object stays.
+                verdict = .drop(absent.subtracting(left.compactMap { $0.text("uid") }))
+            }
+        }
+        try await carryOut(verdict, on: node)
+    }
+
+    private func exists(_ owner: Document, dependent: Document) async throws -> Bool {
+        let kind = "\(owner.text("apiVersion") ?? "") \(owner.text("kind") ?? "")"
+        guard let resource = kinds.withLock({ $0[kind] }) else {
+            // A kind that is not served now may be served again; nothing is deleted on a guess.
+            throw APIStatus(code: 404, reason: "UnknownKind", message: "owner of unknown kind \(kind)")
+        }
+        // An owner with a namespace lives in its dependent's; a dependent without one cannot have such an owner.
+        if resource.namespaced, dependent.namespace == nil { return false }
+        do {
+            let found = try await client.get(
+                resource, namespace: dependent.namespace, name: owner.text("name") ?? "")
+            return found.uid == owner.text("uid")
+        } catch let status as APIStatus where status.isNotFound {
+            return false
+        }
+    }
+
+    private func carryOut(_ verdict: OwnerGraph.Verdict, on node: OwnerGraph.Node) async throws {
+        let object = node.object
+        switch verdict {
+        case .nothing, .verify: break
+        case .drop(let owners):
+            try await patch(node, ["ownerReferences": Self.owners(of: object, without: owners)])
+        case .delete(let propagation):
+            let options: Document = [
+                "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": Document(propagation),
+                "preconditions": [
+                    "uid": Document(object.uid),
+                    "resourceVersion": object.at("metadata", "resourceVersion") ?? .null,
+                ],
+            ]
+            do {
+                _ = try await client.delete(
+                    node.resource, namespace: object.namespace, name: object.name, options: options)
+            } catch let status as APIStatus where status.isNotFound { return }
+        case .removeFinalizer(let finalizer):
+            let rest = object.finalizers.filter { $0 != finalizer }
+            try await patch(node, ["finalizers": rest.isEmpty ? .null : Document(rest)])
+        case .deleteDependents(let dependents):
+            for dependent in dependents { queue.add(dependent) }
+        case .orphanDependents(let dependents):
+            for uid in dependents {
+                guard let dependent = graph.withLock({ $0.nodes[uid] }) else { continue }
+                try await patch(
+                    dependent, ["ownerReferences": Self.owners(of: dependent.object, without: [object.uid])])
+            }
+            let rest = object.finalizers.filter { $0 != OwnerGraph.orphanFinalizer }
+            try await patch(node, ["finalizers": rest.isEmpty ? .null : Document(rest)])
+        }
+    }
+
+    private static func owners(of object: Document, without gone: Set<String>) -> Document {
+        let rest = object.ownerReferences.filter { !gone.contains($0.text("uid") ?? "") }
+        return rest.isEmpty ? .null : Document(rest)
+    }
+
+    /// Changes metadata of exactly the object that was judged, at the version that was judged.
+    private func patch(_ node: OwnerGraph.Node, _ metadata: Document) async throws {
+        var metadata = metadata
+        metadata["uid"] = Document(node.object.uid)
+        metadata["resourceVersion"] = node.object.at("metadata", "resourceVersion")
+        do {
+            _ = try await client.patch(
+                node.resource, namespace: node.object.namespace, name: node.object.name, ["metadata": metadata])
+        } catch let status as APIStatus where status.isNotFound { return }
+    }
+}
