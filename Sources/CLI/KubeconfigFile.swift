@@ -44,7 +44,7 @@ struct KubeconfigFile {
         guard configuration.yaml != before else { return }
         var status = stat()
         let existed = stat(place.path, &status) == 0
-        try Files.write(configuration.yaml, to: place.path, mode: existed ? status.st_mode & 0o777 : 0o600)
+        try Files.write(configuration.yaml, to: place.path, mode: existed ? status.st_mode & 0o777 : 0o600, durable: true)
         if existed { chown(place.path, status.st_uid, status.st_gid) } else { give(place.path) }
     }
 

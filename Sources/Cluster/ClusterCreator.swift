@@ -68,7 +68,7 @@ public struct ClusterCreator: Sendable {
         var record = ClusterRecord(
             name: name, phase: .creating, nodes: configuration.nodeNames, apiPort: port,
             createdAt: host.world.clock.now)
-        try Files.write(record.document.json, to: cluster.record)
+        try Files.write(record.document.json, to: cluster.record, durable: true)
         try Files.copy("/proc/self/exe", to: cluster.binary, mode: 0o755)
 
         try await progress.step("Loading images") { try await loadImages() }
@@ -77,7 +77,7 @@ public struct ClusterCreator: Sendable {
         let fabric = try await progress.step("Starting the cluster's fabric") { try await startFabric(port: port) }
         try await progress.step("Starting \(blueprints.count) nodes") { try await start(blueprints, in: fabric) }
         let kubeconfig = authority.adminKubeconfig(cluster: name, port: port)
-        try Files.write(kubeconfig.yaml, to: cluster.kubeconfig, mode: 0o600)
+        try Files.write(kubeconfig.yaml, to: cluster.kubeconfig, mode: 0o600, durable: true)
         if wait > .zero {
             let readiness = Readiness(
                 client: try Connect.client(kubeconfig, world: host.world), nodes: configuration.nodeNames,
@@ -88,7 +88,7 @@ public struct ClusterCreator: Sendable {
             }
         }
         record.phase = .running
-        try Files.write(record.document.json, to: cluster.record)
+        try Files.write(record.document.json, to: cluster.record, durable: true)
         return kubeconfig
     }
 

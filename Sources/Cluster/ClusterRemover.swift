@@ -17,7 +17,10 @@ public struct ClusterRemover: Sendable {
         }
         // A supervisor that could not be reached any more is found through its cgroup.
         let cgroup = try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
-        try await host.blocking.run { try cgroup.remove() }
+        try await host.blocking.run {
+            try cgroup.remove()
+            cgroup.removeEmptyParents()
+        }
         try await host.blocking.run { try Files.removeTree(cluster.directory) }
     }
 }

@@ -22,6 +22,17 @@ public enum Connect {
         _ kubeconfig: Kubeconfig, context: String? = nil, world: World, userAgent: String = "lab"
     ) throws -> APIClient {
         let access = try kubeconfig.access(context: context)
+        var token = access.token
+        if token == nil, let file = access.tokenFile {
+            token = String(try Files.text(file).filter { !$0.isWhitespace })
+        }
+        return APIClient(transport: try transport(access, world: world), userAgent: userAgent, bearerToken: token)
+    }
+
+    /// The way to a context's server; without the client certificate where the caller brings credentials of its own.
+    public static func transport(
+        _ access: Kubeconfig.Access, withCertificate: Bool = true, world: World
+    ) throws -> any Transport {
         let server = try Server(access.server)
         guard !access.skipVerification else {
             throw KubeconfigError("insecure-skip-tls-verify is not supported: name the authority instead")
@@ -32,16 +43,12 @@ public enum Connect {
                 throw KubeconfigError("the cluster has no certificate-authority")
             }
             tls = try TLSClientContext(
-                caPEM: authority, certificatePEM: try read(access.certificate), keyPEM: try read(access.key))
+                caPEM: authority, certificatePEM: withCertificate ? try read(access.certificate) : nil,
+                keyPEM: withCertificate ? try read(access.key) : nil)
         }
-        var token = access.token
-        if token == nil, let file = access.tokenFile {
-            token = String(try Files.text(file).filter { !$0.isWhitespace })
-        }
-        let transport = HTTPTransport(
+        return HTTPTransport(
             .ip(server.address, port: server.port), host: server.host, tls: tls, serverName: access.serverName,
             network: world.network, clock: world.clock)
-        return APIClient(transport: transport, userAgent: userAgent, bearerToken: token)
     }
 
     private static func read(_ material: Kubeconfig.Material?) throws -> [UInt8]? {

@@ -142,7 +142,7 @@ public struct Doctor: Sendable {
             path = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
             if path.isEmpty { path = "/" }
         }
-        let free = UInt64(status.f_bavail) * UInt64(status.f_frsize) >> 20
+        let free = (UInt64(status.f_bavail) * UInt64(status.f_frsize)) >> 20
         return free >= 512
             ? Finding("disk space", .ok, "\(free) MiB free below \(host.layout.home)")
             : Finding(

@@ -16,7 +16,8 @@ struct Readiness: Sendable {
     func waitForAPI(within limit: Duration) async throws {
         let deadline = world.clock.uptime + limit
         var pause = Duration.milliseconds(5)
-        var last = "no answer yet"
+        var lastError = ""
+        var last = "it does not answer yet"
         while world.clock.uptime < deadline {
             do {
                 let answer = try await client.raw(Request("GET", "/readyz"))
@@ -26,14 +27,16 @@ struct Readiness: Sendable {
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
-                last = "\(error)"
+                // Refused and reset connections are what a server that is starting looks like through a forwarder.
+                last = "it does not answer yet"
+                lastError = "\(error)"
             }
             progress.waiting(for: last)
             try await world.clock.sleep(for: pause)
             pause = min(pause * 2, .milliseconds(50))
         }
         throw Failure(
-            "the API server of '\(cluster.name)' does not serve after \(limit.inSeconds) s: \(last)",
+            "the API server of '\(cluster.name)' does not serve after \(limit.inSeconds) s: \(last) \(lastError)",
             remedy: "give it longer with --wait, or look at its log")
     }
 

@@ -101,6 +101,15 @@ public struct Cgroup: Sendable {
         for hierarchy in layout.hierarchies { try Self.removeTree(directory(in: hierarchy)) }
     }
 
+    /// Removes the groups above this one that nothing uses any more; one in use stays.
+    public func removeEmptyParents() {
+        let parts = path.split(separator: "/")
+        for count in stride(from: parts.count - 1, to: 0, by: -1) {
+            let parent = "/" + parts.prefix(count).joined(separator: "/")
+            for hierarchy in layout.hierarchies { rmdir(prefix + hierarchy.mountPoint + parent) }
+        }
+    }
+
     private static func removeTree(_ directory: String) throws {
         for attempt in 0..<200 {
             guard Files.exists(directory) else { return }

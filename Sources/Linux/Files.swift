@@ -31,15 +31,18 @@ public enum Files {
 
     public static func text(_ path: String) throws -> String { String(decoding: try read(path), as: UTF8.self) }
 
-    /// Replaces the file in one step: readers see the old bytes or the new ones, also after a crash.
-    public static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws {
+    /// Replaces the file in one step: readers see the old bytes or the new ones.
+    /// `durable` waits for the disk, so that this holds after a power loss too.
+    public static func write(
+        _ bytes: [UInt8], to path: String, mode: mode_t = 0o644, durable: Bool = false
+    ) throws {
         let temporary = "\(path).tmp.\(getpid())"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard file >= 0 else { throw SystemError("create", temporary, errno: errno) }
         do {
             defer { close(file) }
             try writeAll(bytes, to: file, name: temporary)
-            guard fsync(file) == 0 else { throw SystemError("fsync", temporary, errno: errno) }
+            guard !durable || fsync(file) == 0 else { throw SystemError("fsync", temporary, errno: errno) }
             guard rename(temporary, path) == 0 else { throw SystemError("rename", path, errno: errno) }
         } catch {
             unlink(temporary)
