@@ -109,7 +109,7 @@ let package = Package(
         tests("KindsTests", ["Kinds", "Schema", "Document"]),
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document"]),
-        tests("RuntimeTests", ["Runtime", "Linux"]),
+        tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),

@@ -38,9 +38,11 @@ final class Control: Sendable {
         var payload = Payload()
         payload.code(request.rawValue)
         fields(&payload)
-        guard lab_control_send(socket, payload.bytes, payload.bytes.count, descriptor) == 0 else {
-            throw SystemError("send to the supervisor", "", errno: errno)
-        }
+        // Towards a supervisor that has just died this fails; then the answer is the end, too.
+        guard
+            lab_control_send(socket, payload.bytes, payload.bytes.count, descriptor) == 0 || errno == EPIPE
+                || errno == ECONNRESET
+        else { throw SystemError("send to the supervisor", "", errno: errno) }
     }
 
     enum Answer {

@@ -7,25 +7,28 @@ final class LinuxSandbox: Sandbox {
     let pid: Int32
     private let state: StateDirectory
 
-    private init(pid: Int32, state: StateDirectory) {
+    /// A pidfd: unlike the number it never means another process. -1 where the pid is not visible from here.
+    private let process: Int32
+
+    private init(pid: Int32, process: Int32, state: StateDirectory) {
         self.pid = pid
+        self.process = process
         self.state = state
     }
 
+    deinit { if process >= 0 { close(process) } }
+
     static func find(stateDirectory: String) throws -> LinuxSandbox? {
         guard let control = try Control.connect(stateDirectory: stateDirectory) else { return nil }
-        // A socket outlives its process for a moment: only an answer proves life.
-        do {
-            try control.send(LAB_REQUEST_LIST)
-            while let answer = try control.receive() {
-                if case .end = answer {
-                    return LinuxSandbox(pid: control.supervisorPID, state: StateDirectory(stateDirectory))
-                }
-            }
-        } catch let error as SystemError where error.errno == EPIPE || error.errno == ECONNRESET {
-            return nil
+        let pid = control.supervisorPID
+        let process = pid > 0 ? lab_pidfd_open(pid) : -1
+        guard process >= 0 || pid <= 0 || errno == ESRCH else {
+            throw SystemError("pidfd_open", "\(pid)", errno: errno)
         }
-        return nil
+        let sandbox = LinuxSandbox(pid: pid, process: process, state: StateDirectory(stateDirectory))
+        // Only an answer proves that it lives, and so that the pidfd is its own.
+        try control.send(LAB_REQUEST_LIST)
+        return try batch(control) == nil ? nil : sandbox
     }
 
     func start(_ process: ProcessSpecification) async throws -> Int32 {
@@ -161,26 +164,22 @@ final class LinuxSandbox: Sandbox {
 
     private func destroyBlocking() throws {
         if let control = try Control.connect(stateDirectory: state.path) {
-            let process = lab_pidfd_open(control.supervisorPID)
-            guard process >= 0 || errno == ESRCH else {
-                throw SystemError("pidfd_open", "\(control.supervisorPID)", errno: errno)
-            }
-            defer { if process >= 0 { close(process) } }
             // Told to end at once, it still brings its processes' last output to the logs.
-            try? control.send(LAB_REQUEST_SHUTDOWN) { $0.number(Int64(0)) }
-            _ = try? control.receive()
-            if process >= 0, !Self.hasEnded(process) {
-                lab_pidfd_signal(process, SIGKILL)
-                guard Self.hasEnded(process) else { throw SystemError("destroy", state.path, errno: ETIMEDOUT) }
-            }
+            try control.send(LAB_REQUEST_SHUTDOWN) { $0.number(Int64(0)) }
+            _ = try control.receive()
+        }
+        // The socket closes before the last process of the sandbox is gone.
+        if process >= 0, !hasEnded() {
+            lab_pidfd_signal(process, SIGKILL)
+            guard hasEnded() else { throw SystemError("destroy", state.path, errno: ETIMEDOUT) }
         }
         try state.removeAll()
     }
 
     /// A pid namespace's init ends only after everything in it has.
-    private static func hasEnded(_ process: Int32) -> Bool {
+    private func hasEnded() -> Bool {
         var request = pollfd(fd: process, events: Int16(POLLIN), revents: 0)
-        return poll(&request, 1, patienceMilliseconds) > 0
+        return poll(&request, 1, Self.patienceMilliseconds) > 0
     }
 }
 

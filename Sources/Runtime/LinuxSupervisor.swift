@@ -21,6 +21,19 @@ public final class LinuxSupervisor: SandboxRuntime {
         try await Blocking.run { try LinuxSandbox.find(stateDirectory: stateDirectory) }
     }
 
+    /// Waits for a supervisor that was started as a process (see `supervisorProcess`) to listen.
+    /// Nil when it does not within `patience`.
+    public func attach(stateDirectory: String, within patience: Duration) async throws -> (any Sandbox)? {
+        try await Blocking.run {
+            let deadline = ContinuousClock.now + patience
+            while true {
+                if let sandbox = try LinuxSandbox.find(stateDirectory: stateDirectory) { return sandbox }
+                if ContinuousClock.now >= deadline { return nil }
+                usleep(500)
+            }
+        }
+    }
+
     /// Removes what a supervisor that died has left: control groups and the state directory.
     /// Throws EBUSY while the supervisor lives.
     public func cleanUp(stateDirectory: String) async throws {

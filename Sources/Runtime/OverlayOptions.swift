@@ -13,7 +13,8 @@ struct OverlayOptions {
         }
         let common = Self.commonDirectory(of: all)
         func relative(_ path: String) -> String {
-            Self.escape(Self.parts(path).dropFirst(common.count).joined(separator: "/"))
+            let rest = Self.parts(path).dropFirst(common.count).joined(separator: "/")
+            return rest.isEmpty ? "." : Self.escape(rest)
         }
         directory = "/" + common.joined(separator: "/")
         options =

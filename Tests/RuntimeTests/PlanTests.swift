@@ -115,26 +115,27 @@ import Testing
             ])
     }
 
-    @Test(arguments: [
-        { (process: inout ProcessSpecification) in process.arguments = [] },
-        { $0.namespaces[.user] = .new },
-        { $0.root = .directory("/x", readOnly: false) },
-        { $0.mounts = [Mount(source: "a", target: "/b", type: "bind")] },
-        {
-            $0.namespaces[.mount] = .new
-            $0.mounts = [Mount(source: "a", target: "/b", type: "ext4")]
-        },
-        {
-            $0.namespaces[.mount] = .new
-            $0.mounts = [Mount(source: "a", target: "/b", type: "bind", options: ["odd"])]
-        },
-        { $0.privileges.capabilities = ["CAP_FLY"] },
-        { $0.rlimits = [ResourceLimit(name: "RLIMIT_MOOD", soft: 1, hard: 1)] },
-        { $0.sysctls = ["net...x": "1"] },
-        { $0.environment = ["A=b\0c"] },
-        { $0.privileges.seccomp = .custom(json: Array("{}".utf8)) },
-        { $0.cgroup = "/a/../b" },
-    ] as [@Sendable (inout ProcessSpecification) -> Void])
+    @Test(
+        arguments: [
+            { (process: inout ProcessSpecification) in process.arguments = [] },
+            { $0.namespaces[.user] = .new },
+            { $0.root = .directory("/x", readOnly: false) },
+            { $0.mounts = [Mount(source: "a", target: "/b", type: "bind")] },
+            {
+                $0.namespaces[.mount] = .new
+                $0.mounts = [Mount(source: "a", target: "/b", type: "ext4")]
+            },
+            {
+                $0.namespaces[.mount] = .new
+                $0.mounts = [Mount(source: "a", target: "/b", type: "bind", options: ["odd"])]
+            },
+            { $0.privileges.capabilities = ["CAP_FLY"] },
+            { $0.rlimits = [ResourceLimit(name: "RLIMIT_MOOD", soft: 1, hard: 1)] },
+            { $0.sysctls = ["net...x": "1"] },
+            { $0.environment = ["A=b\0c"] },
+            { $0.privileges.seccomp = .custom(json: Array("{}".utf8)) },
+            { $0.cgroup = "/a/../b" },
+        ] as [@Sendable (inout ProcessSpecification) -> Void])
     func refusesWhatCannotBe(change: @Sendable (inout ProcessSpecification) -> Void) {
         var process = ProcessSpecification(id: "c", arguments: ["x"])
         change(&process)
@@ -152,13 +153,16 @@ import Testing
     }
 
     @Test func capabilitiesAreBits() throws {
-        #expect(try Capability.mask(["CAP_CHOWN", "net_raw", "CAP_CHECKPOINT_RESTORE"], subject: "") == 1 | 1 << 13 | 1 << 40)
+        #expect(
+            try Capability.mask(["CAP_CHOWN", "net_raw", "CAP_CHECKPOINT_RESTORE"], subject: "") == 1 | 1 << 13 | 1
+                << 40)
         #expect(try Capability.mask(nil, subject: "") == nil)
         #expect(Capability.names.count == 41)
     }
 
     @Test func compilesSeccompProfiles() throws {
-        let usual = try #require(try SeccompFilter.compile(.runtimeDefault, capabilities: Privileges.defaultCapabilities))
+        let usual = try #require(
+            try SeccompFilter.compile(.runtimeDefault, capabilities: Privileges.defaultCapabilities))
         #expect(usual.count % 8 == 0 && usual.count > 800)
         let custom = try SeccompFilter.compile(
             .custom(
