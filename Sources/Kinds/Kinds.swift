@@ -25,7 +25,7 @@ public enum Kinds {
     public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
         return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
-            + registry.validate(object, type: resource.type) + rules.validateCreate(object)
+            + registry.validate(object, type: resource.type) + rules.validateCreate(object) + rules.validateNew(object)
     }
 
     /// Everything that is wrong with the change from `old` to `new`, both complete.
@@ -88,6 +88,8 @@ public struct KindRules: Sendable {
     public var prepareForUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
     /// Before a write of the status subresource, after everything but status was taken from the old object.
     public var prepareForStatusUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
+    /// What must hold for a new object only.
+    public var validateNew: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold for any object, new or changed.
     public var validateCreate: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold between the old object and the new one, beyond `validateCreate`.
