@@ -24,7 +24,7 @@ public enum Formats {
     private static let labelPattern = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
     public static func dnsLabel(_ text: String) -> [String] {
-        if text.contains(".") { return ["must not contain dots"] }
+        if text.contains("."), dnsSubdomain(text).isEmpty { return ["must not contain dots"] }
         var errors = longerThan(63, text)
         if !isLabel(text.utf8) {
             errors.append(

@@ -259,6 +259,7 @@ struct GroupParser {
             }
         }
         field.documentation = line.text() ?? ""
+        if case .quantity = shape, let value = field.defaultValue { field.defaultValue = Document(value.jsonText) }
         add(field, to: type)
     }
 
