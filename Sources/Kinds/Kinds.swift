@@ -18,6 +18,9 @@ public enum Kinds {
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
     public static func applyDefaults(to object: inout Document, resource: ResourceInfo) {
         registry.applyDefaults(to: &object, type: resource.type)
+        if !resource.namespaced, object.at("metadata", "namespace") != nil {
+            object.set(nil, at: "metadata", "namespace")
+        }
         rules(for: resource).applyDefaults(&object)
     }
 
@@ -25,13 +28,13 @@ public enum Kinds {
     public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
         return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
-            + registry.validate(object, type: resource.type) + rules.validateCreate(object)
+            + registry.validate(object, type: resource.type) + rules.validateCreate(object) + rules.validateNew(object)
     }
 
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, resource: resource)
+        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
             + registry.validateUpdate(new, old: old, type: resource.type)
             + rules.validateCreate(new) + rules.validateUpdate(new, old)
     }
@@ -68,11 +71,14 @@ public struct RuleContext: Sendable {
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
+    /// Nothing is demanded, not even of the finalizers: events have to get through.
+    case anything
 
     func check(_ name: String) -> [String] {
         switch self {
         case .dnsSubdomain: Formats.dnsSubdomain(name)
         case .dnsLabel: Formats.dnsLabel(name)
+        case .anything: []
         case .pathSegment: Formats.pathSegment(name)
         }
     }
@@ -88,6 +94,8 @@ public struct KindRules: Sendable {
     public var prepareForUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
     /// Before a write of the status subresource, after everything but status was taken from the old object.
     public var prepareForStatusUpdate: @Sendable (inout Document, Document, RuleContext) -> Void = { _, _, _ in }
+    /// What must hold for a new object only.
+    public var validateNew: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold for any object, new or changed.
     public var validateCreate: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold between the old object and the new one, beyond `validateCreate`.

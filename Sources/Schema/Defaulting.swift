@@ -1,3 +1,4 @@
+import Basics
 import Document
 
 // Completing an object: what the declared types say about absent, empty and zero values.
@@ -52,9 +53,11 @@ enum Completion {
             if value.bool == false, dropsZero(field) { return nil }
         case .int:
             if value.int == 0, dropsZero(field) { return nil }
+            return completed(value, shape: field.shape)
         case .string:
             if value.string?.isEmpty == true, dropsZero(field) { return nil }
-        case .double: break
+            return completed(value, shape: field.shape)
+        case .double: return completed(value, shape: field.shape)
         }
         return value
     }
@@ -77,13 +80,29 @@ enum Completion {
         case .map(let element):
             guard needsCompletion(element), value.isObject else { return value }
             return Document(members: value.members.map { ($0.key, completed($0.value, shape: element)) })
+        case .quantity, .time, .microTime: return canonical(value, shape)
         default: return value
         }
     }
 
+    /// Quantities and times are written in one way only; what cannot be read stays for validation to refuse.
+    private static func canonical(_ value: Document, _ shape: Shape) -> Document {
+        if case .quantity = shape {
+            guard let amount = Quantity(value.string ?? value.jsonText) else { return value }
+            let text = amount.description
+            return text == value.string ? value : Document(text)
+        }
+        guard let text = value.string else { return value }
+        var digits = 0
+        if case .microTime = shape { digits = 6 }
+        if text.utf8.count == (digits == 0 ? 20 : 27), text.utf8.last == UInt8(ascii: "Z") { return value }
+        guard let time = Timestamp(rfc3339: text) else { return value }
+        return Document(time.rfc3339(fractionDigits: digits))
+    }
+
     private static func needsCompletion(_ shape: Shape) -> Bool {
         switch shape {
-        case .object: true
+        case .object, .quantity, .time, .microTime: true
         case .list(let element), .map(let element): needsCompletion(element)
         default: false
         }

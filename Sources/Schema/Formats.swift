@@ -24,6 +24,7 @@ public enum Formats {
     private static let labelPattern = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
     public static func dnsLabel(_ text: String) -> [String] {
+        if text.contains("."), dnsSubdomain(text).isEmpty { return ["must not contain dots"] }
         var errors = longerThan(63, text)
         if !isLabel(text.utf8) {
             errors.append(
@@ -142,7 +143,6 @@ public enum Formats {
         if bytes.count > 15 { errors.append("must be no more than 15 characters") }
         if !bytes.allSatisfy({ isLower($0) || $0 == UInt8(ascii: "-") }) {
             errors.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-            return errors
         }
         if !bytes.contains(where: { $0 >= 97 && $0 <= 122 }) { errors.append("must contain at least one letter (a-z)") }
         if text.contains("--") { errors.append("must not contain consecutive hyphens") }

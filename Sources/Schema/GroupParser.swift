@@ -183,6 +183,8 @@ struct GroupParser {
             if word == "object" {
                 type.isObject = true
                 addHeader(to: type, metadata: "ObjectMeta")
+            } else if word == "needsMetadata", let index = type.index["metadata"] {
+                type.fields[index].isRequired = true
             } else if word == "atomic" {
                 type.isAtomic = true
             } else if let union = word.arguments(of: "union") {
@@ -257,6 +259,7 @@ struct GroupParser {
             }
         }
         field.documentation = line.text() ?? ""
+        if case .quantity = shape, let value = field.defaultValue { field.defaultValue = Document(value.jsonText) }
         add(field, to: type)
     }
 
@@ -267,6 +270,7 @@ struct GroupParser {
         case "replace": field.replacesInPatch = true
         case "nonempty": field.isNonempty = true
         case "immutable": field.isImmutable = true
+        case "unique": field.isUnique = true
         case "set": field.listKind = .set
         case "granular": field.isGranularMap = true
         case "merge": field.mergesInPatch = true

@@ -27,8 +27,8 @@
 /// itself unless another is named, and `column`s: name (in quotes when it has blanks), type, then `format=x`,
 /// `priority=n`. The kind's body is the type of the same name. A kind that can be listed gets its list type unasked.
 ///
-/// A **type** line has the name, then `object` (it has apiVersion, kind and metadata), `atomic` (apply replaces it as
-/// a whole) and `union(discriminator:field=Value,…)`.
+/// A **type** line has the name, then `object` (it has apiVersion, kind and metadata), `needsMetadata` (OpenAPI lists
+/// the metadata as required), `atomic` (apply replaces it as a whole) and `union(discriminator:field=Value,…)`.
 ///
 /// A **field** line has the name, the type and attributes. Types: `string bool int32 int64 double bytes quantity
 /// intOrString time microTime`, `raw` (an embedded object), `any` (any JSON), `fieldSet`, `patch`; a declared type;
@@ -44,6 +44,7 @@
 /// | `always` | always written, although OpenAPI does not list it as required |
 /// | `nonempty` | absent, zero or empty is an error |
 /// | `immutable` | cannot change once the object exists |
+/// | `unique` | no element of the list, or no key of an element, may occur twice |
 /// | `= VALUE` | default, as JSON; a bare word is a string |
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |

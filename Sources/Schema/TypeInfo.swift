@@ -29,6 +29,8 @@ public struct FieldInfo: Sendable {
     public var isAlwaysWritten = false
     public var isNonempty = false
     public var isImmutable = false
+    /// A list in which no element, or no key of an element, may occur twice.
+    public var isUnique = false
     public var defaultValue: Document?
     /// Whether OpenAPI shows `defaultValue`.
     public var publishesDefault = false

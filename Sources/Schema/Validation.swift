@@ -80,11 +80,8 @@ struct Validator {
         if !field.format.isEmpty, let text = value.string {
             for message in Formats.check(text, as: field.format) { errors.append(.invalid(path, value, message)) }
         }
-        switch field.listKind {
-        case .map(let keys): distinctKeys(value, keys, path)
-        case .set: distinct(value, path)
-        default: break
-        }
+        guard field.isUnique else { return }
+        if case .map(let keys) = field.listKind { distinctKeys(value, keys, path) } else { distinct(value, path) }
     }
 
     private mutating func range(_ number: Int, _ field: FieldInfo, _ path: String) {
@@ -100,8 +97,7 @@ struct Validator {
         }
     }
 
-    /// Lists merged by the key that identifies their elements hold each element once. Lists with several keys are
-    /// left to their kinds' rules: historically some of those may repeat.
+    /// Being merged by a key does not make a list unique: an environment variable, for one, may be given twice.
     private mutating func distinctKeys(_ list: Document, _ keys: [String], _ path: String) {
         guard keys.count == 1, let key = keys.first else { return }
         var seen: Set<String> = []

@@ -13,8 +13,8 @@ let sampleGroup = GroupText(
           spec RobotSpec "What is wanted."
 
         type RobotSpec
-          arms      [Arm] map(name) merge(name)
-          tags      [string] set merge
+          arms      [Arm] map(name) merge(name) unique
+          tags      [string] set merge unique
           notes     [string] atomic
           size      int32? = 3 min=1 max=9
           mode      string = Idle enum(Busy,Idle)

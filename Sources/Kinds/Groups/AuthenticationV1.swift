@@ -8,49 +8,49 @@ extension GroupText {
 
             kind TokenReview tokenreviews tokenreview cluster verbs=create
 
-            type BoundObjectReference
-              apiVersion string
-              kind       string
-              name       string
-              uid        string
+            type BoundObjectReference  "The object that a token dies with."
+              apiVersion string  "Group and version of the object."
+              kind       string  "Kind of the object."
+              name       string  "Its name."
+              uid        string  "Unique identity of the object."
 
-            type SelfSubjectReview object
-              status SelfSubjectReviewStatus
+            type SelfSubjectReview object  "Tells who the asker is."
+              status SelfSubjectReviewStatus  "What is there."
 
-            type SelfSubjectReviewStatus
-              userInfo UserInfo
+            type SelfSubjectReviewStatus  "Who the asker is."
+              userInfo UserInfo  "The user."
 
-            type TokenRequest object
-              spec   TokenRequestSpec
-              status TokenRequestStatus
+            type TokenRequest object  "Asks for a token of a service account."
+              spec   TokenRequestSpec  "What is wanted."
+              status TokenRequestStatus  "What is there."
 
-            type TokenRequestSpec
-              audiences         [string] atomic
-              boundObjectRef    BoundObjectReference?
-              expirationSeconds int64? = 3600
+            type TokenRequestSpec  "The token wanted."
+              audiences         [string] atomic  "Who may accept the token."
+              boundObjectRef    BoundObjectReference?  "Object that the token dies with."
+              expirationSeconds int64? = 3600  "Seconds that it is to be good for."
 
-            type TokenRequestStatus
-              expirationTimestamp time
-              token               string always
+            type TokenRequestStatus  "The token."
+              expirationTimestamp time  "When it ends."
+              token               string always  "The token."
 
-            type TokenReview object
-              spec   TokenReviewSpec required
-              status TokenReviewStatus
+            type TokenReview object  "Tells whose a token is."
+              spec   TokenReviewSpec required  "What is wanted."
+              status TokenReviewStatus  "What is there."
 
-            type TokenReviewSpec
-              audiences [string] atomic
-              token     string
+            type TokenReviewSpec  "The token in question."
+              audiences [string] atomic  "Who may accept the token."
+              token     string required  "The token."
 
-            type TokenReviewStatus
-              audiences     [string] atomic
-              authenticated bool
-              error         string
-              user          UserInfo
+            type TokenReviewStatus  "Whose the token is."
+              audiences     [string] atomic  "Who may accept the token."
+              authenticated bool  "Whether the token is good."
+              error         string  "Why it could not be checked."
+              user          UserInfo  "The user."
 
-            type UserInfo
-              extra    {[string]}
-              groups   [string] atomic
-              uid      string
-              username string
+            type UserInfo  "A user."
+              extra    {[string]}  "More facts about the user."
+              groups   [string] atomic  "Groups that the user belongs to."
+              uid      string  "Unique identity of the user."
+              username string  "Name of the user."
             """)
 }

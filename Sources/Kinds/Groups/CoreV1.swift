@@ -7,73 +7,73 @@ extension GroupText {
             kind Binding bindings binding namespaced verbs=create
 
             kind ConfigMap configmaps configmap namespaced short=cm
-              column Name string format=name ""
-              column Data string ""
-              column Age string ""
+              column Name string format=name "Name of the object."
+              column Data string "Number of entries."
+              column Age string "Time since it was made."
 
             kind Endpoints endpoints endpoints namespaced short=ep
-              column Name string format=name ""
-              column Endpoints string ""
-              column Age string ""
+              column Name string format=name "Name of the object."
+              column Endpoints string "Addresses behind it."
+              column Age string "Time since it was made."
 
             kind Event events event namespaced short=ev
-              column "Last Seen" string ""
-              column Type string ""
-              column Reason string ""
-              column Object string ""
-              column Subobject string priority=1 ""
-              column Source string priority=1 ""
-              column Message string ""
-              column "First Seen" string priority=1 ""
-              column Count string priority=1 ""
-              column Name string format=name priority=1 ""
+              column "Last Seen" string "Time since it last happened."
+              column Type string "Its type."
+              column Reason string "Short reason."
+              column Object string "Object concerned."
+              column Subobject string priority=1 "Part of the object concerned."
+              column Source string priority=1 "Who reported it."
+              column Message string "What happened."
+              column "First Seen" string priority=1 "Time since it first happened."
+              column Count string priority=1 "How often it happened."
+              column Name string format=name priority=1 "Name of the object."
 
             kind Namespace namespaces namespace cluster short=ns verbs=create,delete,get,list,patch,update,watch
               /finalize update
               /status get,patch,update
-              column Name string format=name ""
-              column Status string ""
-              column Age string ""
+              column Name string format=name "Name of the object."
+              column Status string "Condition in one word."
+              column Age string "Time since it was made."
 
             kind Node nodes node cluster short=no
               /proxy create,delete,get,patch,update NodeProxyOptions
               /status get,patch,update
-              column Name string format=name ""
-              column Status string ""
-              column Roles string ""
-              column Age string ""
-              column Version string ""
-              column Internal-IP string priority=1 ""
-              column External-IP string priority=1 ""
-              column OS-Image string priority=1 ""
-              column Kernel-Version string priority=1 ""
-              column Container-Runtime string priority=1 ""
+              column Name string format=name "Name of the object."
+              column Status string "Condition in one word."
+              column Roles string "Roles from the labels."
+              column Age string "Time since it was made."
+              column Version string "Version of the node agent."
+              column Internal-IP string priority=1 "Address inside the cluster."
+              column External-IP string priority=1 "Address outside the cluster."
+              column OS-Image string priority=1 "Operating system."
+              column Kernel-Version string priority=1 "Kernel."
+              column Container-Runtime string priority=1 "Container runtime and its version."
 
             kind PersistentVolumeClaim persistentvolumeclaims persistentvolumeclaim namespaced short=pvc
               /status get,patch,update
-              column Name string format=name ""
-              column Status string ""
-              column Volume string ""
-              column Capacity string ""
-              column "Access Modes" string ""
-              column StorageClass string ""
-              column VolumeAttributesClass string ""
-              column Age string ""
-              column VolumeMode string priority=1 ""
+              column Name string format=name "Name of the object."
+              column Status string "Condition in one word."
+              column Volume string "Volume bound to it."
+              column Capacity string "Size."
+              column "Access Modes" string "How it may be mounted."
+              column StorageClass string "Storage class."
+              column VolumeAttributesClass string "Class of changeable attributes."
+              column Age string "Time since it was made."
+              column VolumeMode string priority=1 "File system or block device."
 
             kind PersistentVolume persistentvolumes persistentvolume cluster short=pv
               /status get,patch,update
-              column Name string format=name ""
-              column Capacity string ""
-              column "Access Modes" string ""
-              column "Reclaim Policy" string ""
-              column Status string ""
-              column Claim string ""
-              column StorageClass string ""
-              column VolumeAttributesClass string ""
-              column Reason string ""
-              column Age string ""
-              column VolumeMode string priority=1 ""
+              column Name string format=name "Name of the object."
+              column Capacity string "Size."
+              column "Access Modes" string "How it may be mounted."
+              column "Reclaim Policy" string "What becomes of it after its claim."
+              column Status string "Condition in one word."
+              column Claim string "Claim bound to it."
+              column StorageClass string "Storage class."
+              column VolumeAttributesClass string "Class of changeable attributes."
+              column Reason string "Short reason."
+              column Age string "Time since it was made."
+              column VolumeMode string priority=1 "File system or block device."
 
             kind Pod pods pod namespaced generation short=po categories=all
               /attach create,get PodAttachOptions
@@ -86,43 +86,43 @@ extension GroupText {
               /proxy create,delete,get,patch,update PodProxyOptions
               /resize get,patch,update
               /status get,patch,update
-              column Name string format=name ""
-              column Ready string ""
-              column Status string ""
-              column Restarts string ""
-              column Age string ""
-              column IP string priority=1 ""
-              column Node string priority=1 ""
-              column "Nominated Node" string priority=1 ""
-              column "Readiness Gates" string priority=1 ""
+              column Name string format=name "Name of the object."
+              column Ready string "How many are ready, of how many wanted."
+              column Status string "Condition in one word."
+              column Restarts string "Restarts of all containers, and when the last was."
+              column Age string "Time since it was made."
+              column IP string priority=1 "First address of the pod."
+              column Node string priority=1 "Node it runs on."
+              column "Nominated Node" string priority=1 "Node it was promised after preemption."
+              column "Readiness Gates" string priority=1 "Extra conditions met, of those demanded."
 
             kind PodTemplate podtemplates podtemplate namespaced generation
-              column Name string format=name ""
-              column Containers string ""
-              column Images string ""
-              column "Pod Labels" string ""
+              column Name string format=name "Name of the object."
+              column Containers string "Names of the containers."
+              column Images string "Images of the containers."
+              column "Pod Labels" string "Labels of the pods made from it."
 
             kind Secret secrets secret namespaced
-              column Name string format=name ""
-              column Type string ""
-              column Data string ""
-              column Age string ""
+              column Name string format=name "Name of the object."
+              column Type string "Its type."
+              column Data string "Number of entries."
+              column Age string "Time since it was made."
 
             kind ServiceAccount serviceaccounts serviceaccount namespaced short=sa
               /token create authentication.k8s.io/v1:TokenRequest
-              column Name string format=name ""
-              column Age string ""
+              column Name string format=name "Name of the object."
+              column Age string "Time since it was made."
 
             kind Service services service namespaced generation short=svc categories=all
               /proxy create,delete,get,patch,update ServiceProxyOptions
               /status get,patch,update
-              column Name string format=name ""
-              column Type string ""
-              column Cluster-IP string ""
-              column External-IP string ""
-              column Port(s) string ""
-              column Age string ""
-              column Selector string priority=1 ""
+              column Name string format=name "Name of the object."
+              column Type string "Its type."
+              column Cluster-IP string "Address inside the cluster."
+              column External-IP string "Address outside the cluster."
+              column Port(s) string "Ports, with node ports after a colon."
+              column Age string "Time since it was made."
+              column Selector string priority=1 "Labels of the pods it is about."
             """,
         .coreV1Pods, .coreV1Containers, .coreV1Volumes, .coreV1Scheduling, .coreV1Nodes, .coreV1Services, .coreV1Objects
     )

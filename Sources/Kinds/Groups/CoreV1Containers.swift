@@ -1,282 +1,282 @@
 extension StaticString {
     static let coreV1Containers: StaticString = """
-        type AppArmorProfile union(type:localhostProfile=LocalhostProfile)
-          localhostProfile string?
-          type         string required enum(Localhost,RuntimeDefault,Unconfined)
+        type AppArmorProfile union(type:localhostProfile=LocalhostProfile)  "An AppArmor profile."
+          localhostProfile string?  "Path of a profile on the node."
+          type         string required enum(Localhost,RuntimeDefault,Unconfined)  "Its type."
 
-        type Capabilities
-          add  [string] atomic
-          drop [string] atomic
+        type Capabilities  "Changes of the capabilities."
+          add  [string] atomic  "Capabilities to add."
+          drop [string] atomic  "Capabilities to drop."
 
-        type ConfigMapEnvSource
-          name     string default="" always
-          optional bool?
+        type ConfigMapEnvSource  "A config map as environment."
+          name     string default="" always  "Its name."
+          optional bool?  "Whether it may be missing."
 
-        type ConfigMapKeySelector atomic
-          key      string required nonempty
-          name     string default="" always
-          optional bool?
+        type ConfigMapKeySelector atomic  "An entry of a config map."
+          key      string required nonempty  "Key of the entry."
+          name     string default="" always  "Its name."
+          optional bool?  "Whether it may be missing."
 
-        type Container
-          args                 [string] atomic
-          command              [string] atomic
-          env                  [EnvVar] map(name) merge(name)
-          envFrom              [EnvFromSource] atomic
-          image                string
-          imagePullPolicy          string enum(Always,IfNotPresent,Never)
-          lifecycle            Lifecycle?
-          livenessProbe        Probe?
-          name                 string required nonempty format=dns-label
-          ports                [ContainerPort] map(containerPort,protocol) merge(containerPort)
-          readinessProbe           Probe?
-          resizePolicy         [ContainerResizePolicy] atomic
-          resources            ResourceRequirements
-          restartPolicy        string?
-          restartPolicyRules       [ContainerRestartRule] atomic
-          securityContext          SecurityContext?
-          startupProbe         Probe?
-          stdin                bool
-          stdinOnce            bool
-          terminationMessagePath   string = /dev/termination-log
-          terminationMessagePolicy string = File enum(File,FallbackToLogsOnError)
-          tty                  bool
-          volumeDevices        [VolumeDevice] map(devicePath) merge(devicePath)
-          volumeMounts         [VolumeMount] map(mountPath) merge(mountPath)
-          workingDir           string
+        type Container  "A program that runs in a pod."
+          args                 [string] atomic  "Arguments of the command."
+          command              [string] atomic  "Command line, not run in a shell."
+          env                  [EnvVar] map(name) merge(name)  "Environment variables."
+          envFrom              [EnvFromSource] atomic  "Objects whose entries become environment variables."
+          image                string  "Name of the image."
+          imagePullPolicy          string enum(Always,IfNotPresent,Never)  "When to pull the image."
+          lifecycle            Lifecycle?  "Hooks at start and stop."
+          livenessProbe        Probe?  "Restarts the container when it fails."
+          name                 string required nonempty format=dns-label  "Its name."
+          ports                [ContainerPort] map(containerPort,protocol) merge(containerPort)  "Ports."
+          readinessProbe           Probe?  "Takes the pod out of services while it fails."
+          resizePolicy         [ContainerResizePolicy] atomic  "What a change of resources needs."
+          resources            ResourceRequirements  "Compute resources."
+          restartPolicy        string?  "When to restart after an end."
+          restartPolicyRules       [ContainerRestartRule] atomic  "When to restart, by exit code."
+          securityContext          SecurityContext?  "Rights of the processes."
+          startupProbe         Probe?  "Holds the other probes back until it succeeds."
+          stdin                bool  "Keeps standard input open."
+          stdinOnce            bool  "Closes standard input after the first client."
+          terminationMessagePath   string = /dev/termination-log  "File whose content explains the end."
+          terminationMessagePolicy string = File enum(File,FallbackToLogsOnError)  "Where the explanation comes from."
+          tty                  bool  "Gives the container a terminal."
+          volumeDevices        [VolumeDevice] map(devicePath) merge(devicePath)  "Block devices in the container."
+          volumeMounts         [VolumeMount] map(mountPath) merge(mountPath)  "Volumes in the container."
+          workingDir           string  "Working directory."
 
-        type ContainerExtendedResourceRequest
-          containerName string required
-          requestName   string required
-          resourceName  string required
+        type ContainerExtendedResourceRequest  "A container's extended resource and the request behind it."
+          containerName string required  "Name of the container."
+          requestName   string required  "Name of the request."
+          resourceName  string required  "Name of the resource."
 
-        type ContainerPort
-          containerPort int32 required
-          hostIP        string
-          hostPort      int32 min=0 max=65535
-          name          string
-          protocol      string default=TCP enum(SCTP,TCP,UDP)
+        type ContainerPort  "A port of a container."
+          containerPort int32 required  "Port that the container listens on."
+          hostIP        string  "Node address to bind the host port to."
+          hostPort      int32 min=1 max=65535  "Port of the node that leads to it."
+          name          string  "Its name."
+          protocol      string default=TCP enum(SCTP,TCP,UDP)  "Protocol: TCP, UDP or SCTP."
 
-        type ContainerResizePolicy
-          resourceName  string required enum(cpu,memory)
-          restartPolicy string required
+        type ContainerResizePolicy  "What a change of one resource needs."
+          resourceName  string required  "Name of the resource."
+          restartPolicy string required  "When to restart after an end."
 
-        type ContainerRestartRule
-          action    string required
-          exitCodes ContainerRestartRuleOnExitCodes?
+        type ContainerRestartRule  "When to restart a container."
+          action    string required  "What to do."
+          exitCodes ContainerRestartRuleOnExitCodes?  "Exit codes that it is about."
 
-        type ContainerRestartRuleOnExitCodes
-          operator string required enum(In,NotIn)
-          values   [int32] set
+        type ContainerRestartRuleOnExitCodes  "A set of exit codes."
+          operator string required enum(In,NotIn)  "How the key relates to the values."
+          values   [int32] set  "The exit codes."
 
-        type ContainerState
-          running    ContainerStateRunning?
-          terminated ContainerStateTerminated?
-          waiting    ContainerStateWaiting?
+        type ContainerState  "What a container does; one of the members."
+          running    ContainerStateRunning?  "It runs."
+          terminated ContainerStateTerminated?  "It ended."
+          waiting    ContainerStateWaiting?  "It does not run yet."
 
-        type ContainerStateRunning
-          startedAt time
+        type ContainerStateRunning  "A container that runs."
+          startedAt time  "When it started."
 
-        type ContainerStateTerminated
-          containerID string
-          exitCode    int32 required
-          finishedAt  time
-          message     string
-          reason      string
-          signal      int32
-          startedAt   time
+        type ContainerStateTerminated  "A container that ended."
+          containerID string  "Identity in the runtime, with the runtime as scheme."
+          exitCode    int32 required  "Exit code."
+          finishedAt  time  "When it ended."
+          message     string  "Explanation for people."
+          reason      string  "Reason in one CamelCase word."
+          signal      int32  "Signal that ended it."
+          startedAt   time  "When it started."
 
-        type ContainerStateWaiting
-          message string
-          reason  string
+        type ContainerStateWaiting  "A container that waits."
+          message string  "Explanation for people."
+          reason  string  "Reason in one CamelCase word."
 
-        type ContainerStatus
-          allocatedResources       {quantity}
-          allocatedResourcesStatus [ResourceStatus] map(name) merge(name)
-          containerID          string
-          image                string required
-          imageID              string required
-          lastState            ContainerState
-          name                 string required
-          ready                bool required
-          resources            ResourceRequirements?
-          restartCount         int32 required
-          started              bool?
-          state                ContainerState
-          stopSignal           string?
-          user                 ContainerUser?
-          volumeMounts         [VolumeMountStatus] map(mountPath) merge(mountPath)
+        type ContainerStatus  "State of one container."
+          allocatedResources       {quantity}  "Resources set aside on the node, by resource."
+          allocatedResourcesStatus [ResourceStatus] map(name) merge(name)  "Health of its devices."
+          containerID          string  "Identity in the runtime, with the runtime as scheme."
+          image                string required  "Name of the image."
+          imageID              string required  "Identity of the image."
+          lastState            ContainerState  "State before the last restart."
+          name                 string required  "Its name."
+          ready                bool required  "Whether it passes its readiness probe."
+          resources            ResourceRequirements?  "Compute resources."
+          restartCount         int32 required  "How often it was restarted."
+          started              bool?  "Whether it started and passed its startup probe."
+          state                ContainerState  "State now."
+          stopSignal           string?  "Signal that stops it."
+          user                 ContainerUser?  "Identity of its first process."
+          volumeMounts         [VolumeMountStatus] map(mountPath) merge(mountPath)  "State of its mounts."
 
-        type ContainerUser
-          linux LinuxContainerUser?
+        type ContainerUser  "Identity of a process."
+          linux LinuxContainerUser?  "Identity on Linux."
 
-        type EnvFromSource
-          configMapRef ConfigMapEnvSource?
-          prefix       string
-          secretRef    SecretEnvSource?
+        type EnvFromSource  "An object as environment."
+          configMapRef ConfigMapEnvSource?  "The config map."
+          prefix       string  "Prefix of the variables' names."
+          secretRef    SecretEnvSource?  "The secret."
 
-        type EnvVar
-          name      string required nonempty
-          value     string
-          valueFrom EnvVarSource?
+        type EnvVar  "An environment variable."
+          name      string required nonempty  "Its name."
+          value     string  "Value."
+          valueFrom EnvVarSource?  "Where the value comes from."
 
-        type EnvVarSource
-          configMapKeyRef  ConfigMapKeySelector?
-          fieldRef         ObjectFieldSelector?
-          fileKeyRef       FileKeySelector?
-          resourceFieldRef ResourceFieldSelector?
-          secretKeyRef     SecretKeySelector?
+        type EnvVarSource  "The source of a variable; one of the members."
+          configMapKeyRef  ConfigMapKeySelector?  "An entry of a config map."
+          fieldRef         ObjectFieldSelector?  "A field of the pod."
+          fileKeyRef       FileKeySelector?  "A variable in a file."
+          resourceFieldRef ResourceFieldSelector?  "A resource amount of a container."
+          secretKeyRef     SecretKeySelector?  "An entry of a secret."
 
-        type EphemeralContainer
-          args                 [string] atomic
-          command              [string] atomic
-          env                  [EnvVar] map(name) merge(name)
-          envFrom              [EnvFromSource] atomic
-          image                string
-          imagePullPolicy          string enum(Always,IfNotPresent,Never)
-          lifecycle            Lifecycle?
-          livenessProbe        Probe?
-          name                 string required nonempty format=dns-label
-          ports                [ContainerPort] map(containerPort,protocol) merge(containerPort)
-          readinessProbe           Probe?
-          resizePolicy         [ContainerResizePolicy] atomic
-          resources            ResourceRequirements
-          restartPolicy        string?
-          restartPolicyRules       [ContainerRestartRule] atomic
-          securityContext          SecurityContext?
-          startupProbe         Probe?
-          stdin                bool
-          stdinOnce            bool
-          targetContainerName      string
-          terminationMessagePath   string = /dev/termination-log
-          terminationMessagePolicy string = File enum(File,FallbackToLogsOnError)
-          tty                  bool
-          volumeDevices        [VolumeDevice] map(devicePath) merge(devicePath)
-          volumeMounts         [VolumeMount] map(mountPath) merge(mountPath)
-          workingDir           string
+        type EphemeralContainer  "A container added to a running pod."
+          args                 [string] atomic  "Arguments of the command."
+          command              [string] atomic  "Command line, not run in a shell."
+          env                  [EnvVar] map(name) merge(name)  "Environment variables."
+          envFrom              [EnvFromSource] atomic  "Objects whose entries become environment variables."
+          image                string  "Name of the image."
+          imagePullPolicy          string enum(Always,IfNotPresent,Never)  "When to pull the image."
+          lifecycle            Lifecycle?  "Hooks at start and stop."
+          livenessProbe        Probe?  "Restarts the container when it fails."
+          name                 string required nonempty format=dns-label  "Its name."
+          ports                [ContainerPort] map(containerPort,protocol) merge(containerPort)  "Ports."
+          readinessProbe           Probe?  "Takes the pod out of services while it fails."
+          resizePolicy         [ContainerResizePolicy] atomic  "What a change of resources needs."
+          resources            ResourceRequirements  "Compute resources."
+          restartPolicy        string?  "When to restart after an end."
+          restartPolicyRules       [ContainerRestartRule] atomic  "When to restart, by exit code."
+          securityContext          SecurityContext?  "Rights of the processes."
+          startupProbe         Probe?  "Holds the other probes back until it succeeds."
+          stdin                bool  "Keeps standard input open."
+          stdinOnce            bool  "Closes standard input after the first client."
+          targetContainerName      string  "Container whose processes it sees."
+          terminationMessagePath   string = /dev/termination-log  "File whose content explains the end."
+          terminationMessagePolicy string = File enum(File,FallbackToLogsOnError)  "Where the explanation comes from."
+          tty                  bool  "Gives the container a terminal."
+          volumeDevices        [VolumeDevice] map(devicePath) merge(devicePath)  "Block devices in the container."
+          volumeMounts         [VolumeMount] map(mountPath) merge(mountPath)  "Volumes in the container."
+          workingDir           string  "Working directory."
 
-        type ExecAction
-          command [string] atomic
+        type ExecAction  "A command to run."
+          command [string] atomic  "Command line, not run in a shell."
 
-        type FileKeySelector atomic
-          key        string required
-          optional   bool? default=false
-          path       string required
-          volumeName string required
+        type FileKeySelector atomic  "A variable in a file of a volume."
+          key        string required  "Key of the entry."
+          optional   bool? default=false  "Whether it may be missing."
+          path       string required  "Path of the file or directory."
+          volumeName string required  "Name of the volume."
 
-        type GRPCAction
-          port    int32 required
-          service string? default=""
+        type GRPCAction  "A gRPC health check."
+          port    int32 required  "Port number."
+          service string? default=""  "Service to ask about."
 
-        type HTTPGetAction
-          host        string
-          httpHeaders [HTTPHeader] atomic
-          path        string = /
-          port        intOrString required
-          scheme      string = HTTP enum(HTTP,HTTPS)
+        type HTTPGetAction  "An HTTP request."
+          host        string  "Host name or address, the pod's own when empty."
+          httpHeaders [HTTPHeader] atomic  "Headers to send."
+          path        string = /  "Path of the file or directory."
+          port        intOrString required  "Port by number or name."
+          scheme      string = HTTP enum(HTTP,HTTPS)  "HTTP or HTTPS."
 
-        type HTTPHeader
-          name  string required
-          value string required
+        type HTTPHeader  "A header of a request."
+          name  string required  "Its name."
+          value string required  "Value."
 
-        type Lifecycle
-          postStart  LifecycleHandler?
-          preStop    LifecycleHandler?
-          stopSignal string?
+        type Lifecycle  "Hooks of a container."
+          postStart  LifecycleHandler?  "Runs right after the start."
+          preStop    LifecycleHandler?  "Runs before the stop signal."
+          stopSignal string?  "Signal that stops it."
 
-        type LifecycleHandler
-          exec      ExecAction?
-          httpGet   HTTPGetAction?
-          sleep     SleepAction?
-          tcpSocket TCPSocketAction?
+        type LifecycleHandler  "What a hook does; one of the members."
+          exec      ExecAction?  "Runs a command in the container."
+          httpGet   HTTPGetAction?  "Sends an HTTP request."
+          sleep     SleepAction?  "Waits."
+          tcpSocket TCPSocketAction?  "Opens a TCP connection."
 
-        type LinuxContainerUser
-          gid            int64 required
-          supplementalGroups [int64] atomic
-          uid            int64 required
+        type LinuxContainerUser  "Identity of a process on Linux."
+          gid            int64 required  "Group id."
+          supplementalGroups [int64] atomic  "Further group ids."
+          uid            int64 required  "User id."
 
-        type ObjectFieldSelector atomic
-          apiVersion string = v1
-          fieldPath  string required nonempty
+        type ObjectFieldSelector atomic  "A field of the pod."
+          apiVersion string = v1  "Version in which the path is meant."
+          fieldPath  string required nonempty  "Path of the field."
 
-        type Probe
-          exec                  ExecAction?
-          failureThreshold          int32 = 3 min=0
-          grpc                  GRPCAction?
-          httpGet                   HTTPGetAction?
-          initialDelaySeconds           int32 min=0
-          periodSeconds             int32 = 10 min=0
-          successThreshold          int32 = 1 min=0
-          tcpSocket                 TCPSocketAction?
-          terminationGracePeriodSeconds int64?
-          timeoutSeconds            int32 = 1 min=0
+        type Probe  "A check of a container."
+          exec                  ExecAction?  "Runs a command in the container."
+          failureThreshold          int32 = 3 min=0  "Failures in a row that count as failed."
+          grpc                  GRPCAction?  "Asks a gRPC health service."
+          httpGet                   HTTPGetAction?  "Sends an HTTP request."
+          initialDelaySeconds           int32 min=0  "Seconds to wait before the first check."
+          periodSeconds             int32 = 10 min=0  "Seconds between checks."
+          successThreshold          int32 = 1 min=0  "Successes in a row that count as passed."
+          tcpSocket                 TCPSocketAction?  "Opens a TCP connection."
+          terminationGracePeriodSeconds int64?  "Seconds to finish when the probe fails."
+          timeoutSeconds            int32 = 1 min=0  "Seconds that a check may take."
 
-        type ResourceClaim
-          name    string required
-          request string
+        type ResourceClaim  "A claim that a container uses."
+          name    string required  "Its name."
+          request string  "Request of the claim, all when empty."
 
-        type ResourceFieldSelector atomic
-          containerName string
-          divisor       quantity = 0
-          resource      string required nonempty
+        type ResourceFieldSelector atomic  "A resource amount of a container."
+          containerName string  "Name of the container."
+          divisor       quantity = 0  "Unit in which to show it."
+          resource      string required nonempty  "Which amount, such as limits.cpu."
 
-        type ResourceHealth
-          health     string
-          message    string
-          resourceID string required
+        type ResourceHealth  "Health of a device."
+          health     string  "Healthy, Unhealthy or Unknown."
+          message    string  "Explanation for people."
+          resourceID string required  "Identity of the device."
 
-        type ResourceRequirements
-          claims   [ResourceClaim] map(name)
-          limits   {quantity}
-          requests {quantity}
+        type ResourceRequirements  "Requests and limits."
+          claims   [ResourceClaim] map(name)  "Resource claims that the container uses."
+          limits   {quantity}  "Most that may be used, by resource."
+          requests {quantity}  "Least that must be there, by resource."
 
-        type ResourceStatus
-          name      string required
-          resources [ResourceHealth] map(resourceID)
+        type ResourceStatus  "Health of a resource's devices."
+          name      string required  "Its name."
+          resources [ResourceHealth] map(resourceID)  "Health of each device."
 
-        type SELinuxOptions
-          level string
-          role  string
-          type  string
-          user  string
+        type SELinuxOptions  "An SELinux context."
+          level string  "Level part of the context."
+          role  string  "Role part of the context."
+          type  string  "Its type."
+          user  string  "User name."
 
-        type SeccompProfile union(type:localhostProfile=LocalhostProfile)
-          localhostProfile string?
-          type         string required
+        type SeccompProfile union(type:localhostProfile=LocalhostProfile)  "A seccomp profile."
+          localhostProfile string?  "Path of a profile on the node."
+          type         string required  "Its type."
 
-        type SecretEnvSource
-          name     string default="" always
-          optional bool?
+        type SecretEnvSource  "A secret as environment."
+          name     string default="" always  "Its name."
+          optional bool?  "Whether it may be missing."
 
-        type SecretKeySelector atomic
-          key      string required nonempty
-          name     string default="" always
-          optional bool?
+        type SecretKeySelector atomic  "An entry of a secret."
+          key      string required nonempty  "Key of the entry."
+          name     string default="" always  "Its name."
+          optional bool?  "Whether it may be missing."
 
-        type SecurityContext
-          allowPrivilegeEscalation bool?
-          appArmorProfile          AppArmorProfile?
-          capabilities         Capabilities?
-          privileged           bool?
-          procMount            string? enum(Default,Unmasked)
-          readOnlyRootFilesystem   bool?
-          runAsGroup           int64? min=0 max=2147483647
-          runAsNonRoot         bool?
-          runAsUser            int64? min=0 max=2147483647
-          seLinuxOptions           SELinuxOptions?
-          seccompProfile           SeccompProfile?
-          windowsOptions           WindowsSecurityContextOptions?
+        type SecurityContext  "Rights of a container."
+          allowPrivilegeEscalation bool?  "Whether a process may gain rights."
+          appArmorProfile          AppArmorProfile?  "AppArmor profile."
+          capabilities         Capabilities?  "Changes of the capabilities."
+          privileged           bool?  "Gives all rights on the node."
+          procMount            string? enum(Default,Unmasked)  "How /proc is masked."
+          readOnlyRootFilesystem   bool?  "Forbids writing to the image's files."
+          runAsGroup           int64? min=0 max=2147483647  "Group id of the processes."
+          runAsNonRoot         bool?  "Refuses to run as root."
+          runAsUser            int64? min=0 max=2147483647  "User id of the processes."
+          seLinuxOptions           SELinuxOptions?  "SELinux context."
+          seccompProfile           SeccompProfile?  "Seccomp profile."
+          windowsOptions           WindowsSecurityContextOptions?  "Settings on Windows."
 
-        type SleepAction
-          seconds int64 required
+        type SleepAction  "A pause."
+          seconds int64 required  "Seconds to wait."
 
-        type TCPSocketAction
-          host string
-          port intOrString required
+        type TCPSocketAction  "A TCP connection."
+          host string  "Host name or address, the pod's own when empty."
+          port intOrString required  "Port by number or name."
 
-        type WindowsSecurityContextOptions
-          gmsaCredentialSpec     string?
-          gmsaCredentialSpecName string?
-          hostProcess        bool?
-          runAsUserName          string?
+        type WindowsSecurityContextOptions  "Settings on Windows."
+          gmsaCredentialSpec     string?  "Windows credential spec."
+          gmsaCredentialSpecName string?  "Name of the Windows credential spec."
+          hostProcess        bool?  "Whether it runs on the Windows host."
+          runAsUserName          string?  "Windows user."
         """
 }

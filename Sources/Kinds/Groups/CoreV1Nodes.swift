@@ -1,102 +1,102 @@
 extension StaticString {
     static let coreV1Nodes: StaticString = """
-        type ConfigMapNodeConfigSource
-          kubeletConfigKey string required
-          name         string required
-          namespace        string required
-          resourceVersion  string
-          uid          string
+        type ConfigMapNodeConfigSource  "No longer used."
+          kubeletConfigKey string required  "No longer used."
+          name         string required  "Its name."
+          namespace        string required  "Its namespace."
+          resourceVersion  string  "Version of the object."
+          uid          string  "Unique identity of the object."
 
-        type ContainerImage
-          names     [string] atomic
-          sizeBytes int64
+        type ContainerImage  "An image on a node."
+          names     [string] atomic  "Names of the image."
+          sizeBytes int64  "Size in bytes."
 
-        type DaemonEndpoint
-          Port int32 required
+        type DaemonEndpoint  "A port."
+          Port int32 required  "Port number."
 
-        type Node object
-          spec   NodeSpec
-          status NodeStatus
+        type Node object  "A machine of the cluster."
+          spec   NodeSpec  "What is wanted."
+          status NodeStatus  "What is there."
 
-        type NodeAddress
-          address string required
-          type    string required
+        type NodeAddress  "An address of a node."
+          address string required  "Address."
+          type    string required  "Its type."
 
-        type NodeAllocatableResourceClaimStatus
-          containers        [string] set
-          resourceClaimName string required
-          resources         {quantity} required
+        type NodeAllocatableResourceClaimStatus  "Node resources taken through a claim."
+          containers        [string] set  "Containers that share them."
+          resourceClaimName string required  "Name of the resource claim."
+          resources         {quantity} required  "Amounts, by resource."
 
-        type NodeCondition
-          lastHeartbeatTime  time
-          lastTransitionTime time
-          message        string
-          reason         string
-          status         string required
-          type           string required
+        type NodeCondition  "One aspect of a node's state."
+          lastHeartbeatTime  time  "When it was last reported."
+          lastTransitionTime time  "When the status last changed."
+          message        string  "Explanation for people."
+          reason         string  "Reason in one CamelCase word."
+          status         string required  "What is there."
+          type           string required  "Its type."
 
-        type NodeConfigSource
-          configMap ConfigMapNodeConfigSource?
+        type NodeConfigSource  "No longer used."
+          configMap ConfigMapNodeConfigSource?  "A config map."
 
-        type NodeConfigStatus
-          active        NodeConfigSource?
-          assigned      NodeConfigSource?
-          error         string
-          lastKnownGood NodeConfigSource?
+        type NodeConfigStatus  "No longer used."
+          active        NodeConfigSource?  "No longer used."
+          assigned      NodeConfigSource?  "No longer used."
+          error         string  "No longer used."
+          lastKnownGood NodeConfigSource?  "No longer used."
 
-        type NodeDaemonEndpoints
-          kubeletEndpoint DaemonEndpoint
+        type NodeDaemonEndpoints  "Ports of a node's daemons."
+          kubeletEndpoint DaemonEndpoint  "Port of the node agent."
 
-        type NodeFeatures
-          supplementalGroupsPolicy bool?
+        type NodeFeatures  "Features of a node's runtime."
+          supplementalGroupsPolicy bool?  "Whether the policy on groups works."
 
-        type NodeRuntimeHandler
-          features NodeRuntimeHandlerFeatures?
-          name     string
+        type NodeRuntimeHandler  "A runtime handler of a node."
+          features NodeRuntimeHandlerFeatures?  "Its features."
+          name     string  "Its name."
 
-        type NodeRuntimeHandlerFeatures
-          recursiveReadOnlyMounts bool?
-          userNamespaces          bool?
+        type NodeRuntimeHandlerFeatures  "Features of a runtime handler."
+          recursiveReadOnlyMounts bool?  "Whether mounts below can be read-only."
+          userNamespaces          bool?  "Whether pods can have user namespaces."
 
-        type NodeSpec
-          configSource  NodeConfigSource?
-          externalID    string
-          podCIDR       string
-          podCIDRs      [string] set merge
-          providerID    string
-          taints        [Taint] atomic
-          unschedulable bool
+        type NodeSpec  "What a node is to be."
+          configSource  NodeConfigSource?  "No longer used."
+          externalID    string  "No longer used."
+          podCIDR       string  "First address range of its pods."
+          podCIDRs      [string] set merge  "Address ranges of its pods."
+          providerID    string  "Identity at the provider of machines."
+          taints        [Taint] atomic  "What keeps pods off it."
+          unschedulable bool  "Takes no new pods."
 
-        type NodeStatus
-          addresses        [NodeAddress] map(type) merge(type)
-          allocatable      {quantity}
-          capacity         {quantity}
-          conditions       [NodeCondition] map(type) merge(type)
-          config           NodeConfigStatus?
-          daemonEndpoints  NodeDaemonEndpoints
-          declaredFeatures [string] atomic
-          features         NodeFeatures?
-          images           [ContainerImage] atomic
-          nodeInfo         NodeSystemInfo
-          phase        string
-          runtimeHandlers  [NodeRuntimeHandler] atomic
-          volumesAttached  [AttachedVolume] atomic
-          volumesInUse     [string] atomic
+        type NodeStatus  "What a node is."
+          addresses        [NodeAddress] map(type) merge(type)  "Its addresses."
+          allocatable      {quantity}  "Amounts that pods may use, by resource."
+          capacity         {quantity}  "Total amounts, by resource."
+          conditions       [NodeCondition] map(type) merge(type)  "State of the object, one entry a type."
+          config           NodeConfigStatus?  "No longer used."
+          daemonEndpoints  NodeDaemonEndpoints  "Ports of its daemons."
+          declaredFeatures [string] atomic  "Features that the node agent declares."
+          features         NodeFeatures?  "Features of the runtime."
+          images           [ContainerImage] atomic  "Images that are there."
+          nodeInfo         NodeSystemInfo  "Versions and identities."
+          phase        string  "Where the object is in its life."
+          runtimeHandlers  [NodeRuntimeHandler] atomic  "Runtime handlers that are there."
+          volumesAttached  [AttachedVolume] atomic  "Volumes attached to it."
+          volumesInUse     [string] atomic  "Volumes that its pods use."
 
-        type NodeSwapStatus
-          capacity int64?
+        type NodeSwapStatus  "Swap space of a node."
+          capacity int64?  "Bytes."
 
-        type NodeSystemInfo
-          architecture        string required
-          bootID              string required
-          containerRuntimeVersion string required
-          kernelVersion           string required
-          kubeProxyVersion        string required
-          kubeletVersion          string required
-          machineID           string required
-          operatingSystem         string required
-          osImage             string required
-          swap                NodeSwapStatus?
-          systemUUID          string required
+        type NodeSystemInfo  "Versions and identities of a node."
+          architecture        string required  "Processor architecture."
+          bootID              string required  "Identity of this boot."
+          containerRuntimeVersion string required  "Runtime and its version."
+          kernelVersion           string required  "Kernel version."
+          kubeProxyVersion        string required  "No longer used."
+          kubeletVersion          string required  "Version of the node agent."
+          machineID           string required  "Identity of the installed system."
+          operatingSystem         string required  "linux or windows."
+          osImage             string required  "Name of the distribution."
+          swap                NodeSwapStatus?  "Swap space."
+          systemUUID          string required  "Identity of the machine."
         """
 }

@@ -1,91 +1,91 @@
 extension StaticString {
     static let coreV1Objects: StaticString = """
-        type Binding object
-          target ObjectReference required
+        type Binding object  "Puts a pod on a node."
+          target ObjectReference required  "The node."
 
-        type ConfigMap object
-          binaryData {bytes}
-          data       {string}
-          immutable  bool?
+        type ConfigMap object  "Settings as entries."
+          binaryData {bytes}  "Entries that are no text, in base64."
+          data       {string}  "The entries."
+          immutable  bool?  "Forbids changes of the entries."
 
-        type Event object
-          action         string
-          count          int32
-          eventTime          microTime
-          firstTimestamp     time
-          involvedObject     ObjectReference required
-          lastTimestamp      time
-          message        string
-          reason         string
-          related        ObjectReference?
-          reportingComponent string always
-          reportingInstance  string always
-          series         EventSeries?
-          source         EventSource
-          type           string
+        type Event object needsMetadata  "Something that happened to an object."
+          action         string  "What was done."
+          count          int32  "How often it happened."
+          eventTime          microTime  "When it happened, exactly."
+          firstTimestamp     time  "When it first happened."
+          involvedObject     ObjectReference required  "Object concerned."
+          lastTimestamp      time  "When it last happened."
+          message        string  "Explanation for people."
+          reason         string  "Reason in one CamelCase word."
+          related        ObjectReference?  "Second object concerned."
+          reportingComponent string always  "Controller that reported it."
+          reportingInstance  string always  "Instance that reported it."
+          series         EventSeries?  "Repetitions of the event."
+          source         EventSource  "Component that reported it."
+          type           string  "Normal or Warning."
 
-        type EventSeries
-          count        int32
-          lastObservedTime microTime
+        type EventSeries  "Repetitions of an event."
+          count        int32  "How often it happened."
+          lastObservedTime microTime  "When it last happened."
 
-        type EventSource
-          component string
-          host      string
+        type EventSource  "Who reported an event."
+          component string  "Name of the component."
+          host      string  "Node of the component."
 
-        type LocalObjectReference atomic
-          name string default="" always
+        type LocalObjectReference atomic  "An object of the same namespace."
+          name string default="" always  "Its name."
 
-        type Namespace object
-          spec   NamespaceSpec
-          status NamespaceStatus
+        type Namespace object  "A space of names."
+          spec   NamespaceSpec  "What is wanted."
+          status NamespaceStatus  "What is there."
 
-        type NamespaceCondition
-          lastTransitionTime time
-          message        string
-          reason         string
-          status         string required
-          type           string required
+        type NamespaceCondition  "One aspect of a namespace's state."
+          lastTransitionTime time  "When the status last changed."
+          message        string  "Explanation for people."
+          reason         string  "Reason in one CamelCase word."
+          status         string required  "What is there."
+          type           string required  "Its type."
 
-        type NamespaceSpec
-          finalizers [string] atomic
+        type NamespaceSpec  "What a namespace wants."
+          finalizers [string] atomic  "What must be finished before the object is gone."
 
-        type NamespaceStatus
-          conditions [NamespaceCondition] map(type) merge(type)
-          phase      string = Active
+        type NamespaceStatus  "State of a namespace."
+          conditions [NamespaceCondition] map(type) merge(type)  "State of the object, one entry a type."
+          phase      string = Active  "Where the object is in its life."
 
-        type ObjectReference atomic
-          apiVersion      string
-          fieldPath       string
-          kind        string
-          name        string
-          namespace       string
-          resourceVersion string
-          uid         string
+        type ObjectReference atomic  "An object."
+          apiVersion      string  "Group and version of the object."
+          fieldPath       string  "Part of the object."
+          kind        string  "Kind of the object."
+          name        string  "Its name."
+          namespace       string  "Its namespace."
+          resourceVersion string  "Version of the object."
+          uid         string  "Unique identity of the object."
 
-        type Secret object
-          data       {bytes}
-          immutable  bool?
-          stringData {string}
-          type       string = Opaque immutable
+        type Secret object  "Confidential entries."
+          data       {bytes}  "Entries in base64."
+          immutable  bool?  "Forbids changes of the entries."
+          stringData {string}  "Entries as plain text, for writing only."
+          type       string = Opaque immutable  "What the entries mean."
 
-        type SecretReference atomic
-          name      string
-          namespace string
+        type SecretReference atomic  "A secret."
+          name      string  "Its name."
+          namespace string  "Its namespace."
 
-        type ServiceAccount object
-          automountServiceAccountToken bool?
-          imagePullSecrets         [LocalObjectReference] atomic
-          secrets                  [ObjectReference] map(name) merge(name)
+        type ServiceAccount object  "An identity for programs."
+          automountServiceAccountToken bool?  "Whether pods get its token."
+          imagePullSecrets         [LocalObjectReference] atomic  "Secrets with registry credentials for its pods."
+          secrets                  [ObjectReference] map(name) merge(name)  "Secrets that its pods may use."
 
-        type TypedLocalObjectReference atomic
-          apiGroup string?
-          kind     string required
-          name     string required
+        type TypedLocalObjectReference atomic  "An object of the same namespace, of any kind."
+          apiGroup string?  "API group of the object."
+          kind     string required  "Kind of the object."
+          name     string required  "Its name."
 
-        type TypedObjectReference
-          apiGroup  string?
-          kind      string required
-          name      string required
-          namespace string?
+        type TypedObjectReference  "An object of any kind."
+          apiGroup  string?  "API group of the object."
+          kind      string required  "Kind of the object."
+          name      string required  "Its name."
+          namespace string?  "Its namespace."
         """
 }

@@ -1,147 +1,147 @@
 extension StaticString {
     static let coreV1Pods: StaticString = """
-        type HostAlias
-          hostnames [string] atomic
-          ip        string required
+        type HostAlias  "An entry of /etc/hosts."
+          hostnames [string] atomic  "Host names of the address."
+          ip        string required  "Address."
 
-        type HostIP
-          ip string required
+        type HostIP  "An address of a node."
+          ip string required  "Address."
 
-        type Pod object
-          spec   PodSpec
-          status PodStatus
+        type Pod object  "A group of containers on one node."
+          spec   PodSpec  "What is wanted."
+          status PodStatus  "What is there."
 
-        type PodCondition
-          lastProbeTime      time
-          lastTransitionTime time
-          message        string
-          observedGeneration int64
-          reason         string
-          status         string required
-          type           string required
+        type PodCondition  "One aspect of a pod's state."
+          lastProbeTime      time  "When it was last checked."
+          lastTransitionTime time  "When the status last changed."
+          message        string  "Explanation for people."
+          observedGeneration int64  "Generation of the spec that this status is about."
+          reason         string  "Reason in one CamelCase word."
+          status         string required  "What is there."
+          type           string required  "Its type."
 
-        type PodDNSConfig
-          nameservers [string] atomic
-          options     [PodDNSConfigOption] atomic
-          searches    [string] atomic
+        type PodDNSConfig  "DNS settings of a pod."
+          nameservers [string] atomic  "Addresses of name servers."
+          options     [PodDNSConfigOption] atomic  "Resolver options."
+          searches    [string] atomic  "Search domains."
 
-        type PodDNSConfigOption
-          name  string
-          value string?
+        type PodDNSConfigOption  "A resolver option."
+          name  string  "Its name."
+          value string?  "Value."
 
-        type PodExtendedResourceClaimStatus
-          requestMappings   [ContainerExtendedResourceRequest] required atomic
-          resourceClaimName string required
+        type PodExtendedResourceClaimStatus  "A claim made for extended resources."
+          requestMappings   [ContainerExtendedResourceRequest] required atomic  "Which container's resource each request serves."
+          resourceClaimName string required  "Name of the resource claim."
 
-        type PodIP
-          ip string required
+        type PodIP  "An address of a pod."
+          ip string required  "Address."
 
-        type PodOS
-          name string required enum(linux,windows)
+        type PodOS  "The operating system of a pod."
+          name string required  "Its name."
 
-        type PodReadinessGate
-          conditionType string required format=qualified-name
+        type PodReadinessGate  "An extra condition for readiness."
+          conditionType string required format=qualified-name  "Type of the condition."
 
-        type PodResourceClaim
-          name                  string required nonempty
-          resourceClaimName         string?
-          resourceClaimTemplateName string?
+        type PodResourceClaim  "A claim that containers can refer to."
+          name                  string required nonempty  "Its name."
+          resourceClaimName         string?  "Name of the resource claim."
+          resourceClaimTemplateName string?  "Template that a claim is made from."
 
-        type PodResourceClaimStatus
-          name          string required
-          resourceClaimName string?
+        type PodResourceClaimStatus  "A claim made for a pod."
+          name          string required  "Its name."
+          resourceClaimName string?  "Name of the resource claim."
 
-        type PodSecurityContext
-          appArmorProfile          AppArmorProfile?
-          fsGroup              int64? min=0 max=2147483647
-          fsGroupChangePolicy      string? enum(Always,OnRootMismatch)
-          runAsGroup           int64? min=0 max=2147483647
-          runAsNonRoot         bool?
-          runAsUser            int64? min=0 max=2147483647
-          seLinuxChangePolicy      string?
-          seLinuxOptions           SELinuxOptions?
-          seccompProfile           SeccompProfile?
-          supplementalGroups       [int64] atomic
-          supplementalGroupsPolicy string? enum(Merge,Strict)
-          sysctls              [Sysctl] atomic
-          windowsOptions           WindowsSecurityContextOptions?
+        type PodSecurityContext  "Rights of all containers of a pod."
+          appArmorProfile          AppArmorProfile?  "AppArmor profile."
+          fsGroup              int64? min=0 max=2147483647  "Group that owns the volumes."
+          fsGroupChangePolicy      string? enum(Always,OnRootMismatch)  "When ownership of volumes is changed."
+          runAsGroup           int64? min=0 max=2147483647  "Group id of the processes."
+          runAsNonRoot         bool?  "Refuses to run as root."
+          runAsUser            int64? min=0 max=2147483647  "User id of the processes."
+          seLinuxChangePolicy      string?  "How volumes get their SELinux label."
+          seLinuxOptions           SELinuxOptions?  "SELinux context."
+          seccompProfile           SeccompProfile?  "Seccomp profile."
+          supplementalGroups       [int64] atomic  "Further groups of the processes."
+          supplementalGroupsPolicy string? enum(Merge,Strict)  "Whether the image's groups count too."
+          sysctls              [Sysctl] atomic  "Kernel settings of the pod."
+          windowsOptions           WindowsSecurityContextOptions?  "Settings on Windows."
 
-        type PodSpec
-          activeDeadlineSeconds         int64? min=1
-          affinity                  Affinity?
-          automountServiceAccountToken  bool?
-          containers                [Container] required nonempty map(name) merge(name)
-          dnsConfig                 PodDNSConfig?
-          dnsPolicy                 string = ClusterFirst enum(ClusterFirstWithHostNet,ClusterFirst,Default,None)
-          enableServiceLinks        bool?
-          ephemeralContainers           [EphemeralContainer] map(name) merge(name)
-          hostAliases               [HostAlias] map(ip) merge(ip)
-          hostIPC                   bool
-          hostNetwork               bool
-          hostPID                   bool
-          hostUsers                 bool?
-          hostname                  string format=dns-label
-          hostnameOverride          string?
-          imagePullSecrets          [LocalObjectReference] map(name) merge(name)
-          initContainers            [Container] map(name) merge(name)
-          nodeName                  string format=dns-subdomain
-          nodeSelector              {string} atomic
-          os                    PodOS?
-          overhead                  {quantity}
-          preemptionPolicy          string?
-          priority                  int32?
-          priorityClassName         string
-          readinessGates            [PodReadinessGate] atomic
-          resourceClaims            [PodResourceClaim] map(name) merge(name) retainKeys
-          resources                 ResourceRequirements?
-          restartPolicy             string = Always enum(Always,OnFailure,Never)
-          runtimeClassName          string? format=dns-subdomain
-          schedulerName             string = default-scheduler
-          schedulingGates           [PodSchedulingGate] map(name) merge(name)
-          schedulingGroup           PodSchedulingGroup?
-          securityContext           PodSecurityContext? = {}
-          serviceAccount            string
-          serviceAccountName        string format=dns-subdomain
-          setHostnameAsFQDN         bool?
-          shareProcessNamespace         bool?
-          subdomain                 string format=dns-label
-          terminationGracePeriodSeconds int64? = 30
-          tolerations               [Toleration] atomic
-          topologySpreadConstraints     [TopologySpreadConstraint] map(topologyKey,whenUnsatisfiable) merge(topologyKey)
-          volumes                   [Volume] map(name) merge(name) retainKeys
+        type PodSpec  "What a pod wants."
+          activeDeadlineSeconds         int64? min=1  "Seconds after which the pod is failed."
+          affinity                  Affinity?  "Where the pod should run."
+          automountServiceAccountToken  bool?  "Whether containers get the account's token."
+          containers                [Container] required nonempty unique map(name) merge(name)  "The containers."
+          dnsConfig                 PodDNSConfig?  "Additions to the DNS settings."
+          dnsPolicy                 string = ClusterFirst enum(ClusterFirstWithHostNet,ClusterFirst,Default,None)  "Where DNS settings come from."
+          enableServiceLinks        bool?  "Whether services become environment variables."
+          ephemeralContainers           [EphemeralContainer] unique map(name) merge(name)  "Containers added for debugging."
+          hostAliases               [HostAlias] map(ip) merge(ip)  "Additions to /etc/hosts."
+          hostIPC                   bool  "Uses the node's IPC namespace."
+          hostNetwork               bool  "Uses the node's network namespace."
+          hostPID                   bool  "Uses the node's process namespace."
+          hostUsers                 bool?  "Uses the node's user namespace."
+          hostname                  string format=dns-label  "Host name of the pod."
+          hostnameOverride          string?  "Host name used exactly as given."
+          imagePullSecrets          [LocalObjectReference] map(name) merge(name)  "Secrets with registry credentials."
+          initContainers            [Container] unique map(name) merge(name)  "Containers that run one after another first."
+          nodeName                  string format=dns-subdomain  "Node to run on, set by the scheduler."
+          nodeSelector              {string} atomic  "Labels that the node must have."
+          os                    PodOS?  "Operating system of the containers."
+          overhead                  {quantity}  "Resources that running a pod costs by itself."
+          preemptionPolicy          string?  "Whether it displaces other pods."
+          priority                  int32?  "Priority as a number, from the class."
+          priorityClassName         string  "Priority class."
+          readinessGates            [PodReadinessGate] atomic  "Extra conditions that readiness needs."
+          resourceClaims            [PodResourceClaim] unique map(name) merge(name) retainKeys  "Resource claims that the containers may use."
+          resources                 ResourceRequirements?  "Resources of the pod as a whole."
+          restartPolicy             string = Always enum(Always,OnFailure,Never)  "When to restart after an end."
+          runtimeClassName          string? format=dns-subdomain  "Runtime class."
+          schedulerName             string = default-scheduler  "Scheduler that places it."
+          schedulingGates           [PodSchedulingGate] map(name) merge(name)  "What must be removed before it is placed."
+          schedulingGroup           PodSchedulingGroup?  "Group that is placed together."
+          securityContext           PodSecurityContext? = {}  "Rights of the processes."
+          serviceAccount            string  "Old name of serviceAccountName."
+          serviceAccountName        string format=dns-subdomain  "Account that it acts as."
+          setHostnameAsFQDN         bool?  "Uses the full domain name as host name."
+          shareProcessNamespace         bool?  "Containers see each other's processes."
+          subdomain                 string format=dns-label  "Subdomain under the namespace's domain."
+          terminationGracePeriodSeconds int64? = 30  "Seconds to finish before being killed."
+          tolerations               [Toleration] atomic  "Taints that it accepts."
+          topologySpreadConstraints     [TopologySpreadConstraint] map(topologyKey,whenUnsatisfiable) merge(topologyKey)  "How pods spread over domains."
+          volumes                   [Volume] unique map(name) merge(name) retainKeys  "Volumes that containers can mount."
 
-        type PodStatus
-          allocatedResources               {quantity}
-          conditions                   [PodCondition] map(type) merge(type)
-          containerStatuses                [ContainerStatus] atomic
-          ephemeralContainerStatuses           [ContainerStatus] atomic
-          extendedResourceClaimStatus          PodExtendedResourceClaimStatus?
-          hostIP                       string
-          hostIPs                      [HostIP] atomic merge(ip)
-          initContainerStatuses            [ContainerStatus] atomic
-          message                      string
-          nodeAllocatableResourceClaimStatuses [NodeAllocatableResourceClaimStatus] atomic
-          nominatedNodeName                string
-          observedGeneration               int64
-          phase                        string enum(Pending,Running,Succeeded,Failed,Unknown)
-          podIP                        string
-          podIPs                       [PodIP] map(ip) merge(ip)
-          qosClass                     string
-          reason                       string
-          resize                       string
-          resourceClaimStatuses            [PodResourceClaimStatus] map(name) merge(name) retainKeys
-          resources                    ResourceRequirements?
-          startTime                    time?
+        type PodStatus  "What a pod is."
+          allocatedResources               {quantity}  "Resources set aside on the node, by resource."
+          conditions                   [PodCondition] map(type) merge(type)  "State of the object, one entry a type."
+          containerStatuses                [ContainerStatus] atomic  "State of each container."
+          ephemeralContainerStatuses           [ContainerStatus] atomic  "State of each ephemeral container."
+          extendedResourceClaimStatus          PodExtendedResourceClaimStatus?  "Claim made for extended resources."
+          hostIP                       string  "Address of the node."
+          hostIPs                      [HostIP] atomic merge(ip)  "Addresses of the node."
+          initContainerStatuses            [ContainerStatus] atomic  "State of each init container."
+          message                      string  "Explanation for people."
+          nodeAllocatableResourceClaimStatuses [NodeAllocatableResourceClaimStatus] atomic  "Node resources taken through claims."
+          nominatedNodeName                string  "Node promised after preemption."
+          observedGeneration               int64  "Generation of the spec that this status is about."
+          phase                        string enum(Pending,Running,Succeeded,Failed,Unknown)  "Where the object is in its life."
+          podIP                        string  "First address of the pod."
+          podIPs                       [PodIP] map(ip) merge(ip)  "Addresses of the pod."
+          qosClass                     string  "Quality of service class."
+          reason                       string  "Reason in one CamelCase word."
+          resize                       string  "State of a change of resources."
+          resourceClaimStatuses            [PodResourceClaimStatus] map(name) merge(name) retainKeys  "Claims made for the pod."
+          resources                    ResourceRequirements?  "Resources in force for the pod as a whole."
+          startTime                    time?  "When the node accepted it."
 
-        type PodTemplate object
-          template PodTemplateSpec
+        type PodTemplate object  "A template of pods."
+          template PodTemplateSpec  "The pod to make."
 
-        type PodTemplateSpec
-          metadata ObjectMeta
-          spec     PodSpec
+        type PodTemplateSpec  "The pods to make."
+          metadata ObjectMeta  "Name, labels and bookkeeping."
+          spec     PodSpec  "What is wanted."
 
-        type Sysctl
-          name  string required
-          value string required
+        type Sysctl  "A kernel setting."
+          name  string required  "Its name."
+          value string required  "Value."
         """
 }

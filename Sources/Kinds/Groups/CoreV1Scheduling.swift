@@ -1,80 +1,80 @@
 extension StaticString {
     static let coreV1Scheduling: StaticString = """
-        type Affinity
-          nodeAffinity    NodeAffinity?
-          podAffinity     PodAffinity?
-          podAntiAffinity PodAntiAffinity?
+        type Affinity  "Where a pod should run."
+          nodeAffinity    NodeAffinity?  "Relation to nodes."
+          podAffinity     PodAffinity?  "Pods to be near to."
+          podAntiAffinity PodAntiAffinity?  "Pods to be away from."
 
-        type NodeAffinity
-          preferredDuringSchedulingIgnoredDuringExecution [PreferredSchedulingTerm] atomic
-          requiredDuringSchedulingIgnoredDuringExecution  NodeSelector?
+        type NodeAffinity  "Relation of a pod to nodes."
+          preferredDuringSchedulingIgnoredDuringExecution [PreferredSchedulingTerm] atomic  "Preferences, which are weighed."
+          requiredDuringSchedulingIgnoredDuringExecution  NodeSelector?  "Demands, without which the pod is not placed."
 
-        type NodeSelector atomic
-          nodeSelectorTerms [NodeSelectorTerm] required atomic
+        type NodeSelector atomic  "Nodes; any of the terms."
+          nodeSelectorTerms [NodeSelectorTerm] required atomic  "The terms."
 
-        type NodeSelectorRequirement
-          key      string required
-          operator string required
-          values   [string] atomic
+        type NodeSelectorRequirement  "A condition on one label or field."
+          key      string required  "Key of the entry."
+          operator string required  "How the key relates to the values."
+          values   [string] atomic  "Values to compare with."
 
-        type NodeSelectorTerm atomic
-          matchExpressions [NodeSelectorRequirement] atomic
-          matchFields      [NodeSelectorRequirement] atomic
+        type NodeSelectorTerm atomic  "Conditions that a node meets all of."
+          matchExpressions [NodeSelectorRequirement] atomic  "Conditions on labels."
+          matchFields      [NodeSelectorRequirement] atomic  "Conditions on fields."
 
-        type PodAffinity
-          preferredDuringSchedulingIgnoredDuringExecution [WeightedPodAffinityTerm] atomic
-          requiredDuringSchedulingIgnoredDuringExecution  [PodAffinityTerm] atomic
+        type PodAffinity  "Pods to be near to."
+          preferredDuringSchedulingIgnoredDuringExecution [WeightedPodAffinityTerm] atomic  "Preferences, which are weighed."
+          requiredDuringSchedulingIgnoredDuringExecution  [PodAffinityTerm] atomic  "Demands, without which the pod is not placed."
 
-        type PodAffinityTerm
-          labelSelector     LabelSelector?
-          matchLabelKeys    [string] atomic
-          mismatchLabelKeys [string] atomic
-          namespaceSelector LabelSelector?
-          namespaces        [string] atomic
-          topologyKey       string required
+        type PodAffinityTerm  "Pods, and what counts as near."
+          labelSelector     LabelSelector?  "Selects objects by their labels."
+          matchLabelKeys    [string] atomic  "Labels of the incoming pod to add to the selector."
+          mismatchLabelKeys [string] atomic  "Labels of the incoming pod that the others must not share."
+          namespaceSelector LabelSelector?  "Selects namespaces by their labels."
+          namespaces        [string] atomic  "Namespaces of the pods."
+          topologyKey       string required  "Label of the nodes that makes up a domain."
 
-        type PodAntiAffinity
-          preferredDuringSchedulingIgnoredDuringExecution [WeightedPodAffinityTerm] atomic
-          requiredDuringSchedulingIgnoredDuringExecution  [PodAffinityTerm] atomic
+        type PodAntiAffinity  "Pods to be away from."
+          preferredDuringSchedulingIgnoredDuringExecution [WeightedPodAffinityTerm] atomic  "Preferences, which are weighed."
+          requiredDuringSchedulingIgnoredDuringExecution  [PodAffinityTerm] atomic  "Demands, without which the pod is not placed."
 
-        type PodSchedulingGate
-          name string required
+        type PodSchedulingGate  "A reason not to place the pod yet."
+          name string required  "Its name."
 
-        type PodSchedulingGroup union(:podGroupName=PodGroupName)
-          podGroupName string?
+        type PodSchedulingGroup union(:podGroupName=PodGroupName)  "The group that a pod is placed with."
+          podGroupName string?  "Name of the group."
 
-        type PreferredSchedulingTerm
-          preference NodeSelectorTerm required
-          weight     int32 required
+        type PreferredSchedulingTerm  "A weighted preference about nodes."
+          preference NodeSelectorTerm required  "The nodes."
+          weight     int32 required  "Weight among the preferences, 1 to 100."
 
-        type SessionAffinityConfig
-          clientIP ClientIPConfig?
+        type SessionAffinityConfig  "Details of session affinity."
+          clientIP ClientIPConfig?  "Affinity by the client's address."
 
-        type Taint
-          effect    string required
-          key       string required nonempty
-          timeAdded time?
-          value     string
+        type Taint  "Keeps pods off a node unless they tolerate it."
+          effect    string required  "What it does to pods."
+          key       string required nonempty  "Key of the entry."
+          timeAdded time?  "When it was added."
+          value     string  "Value."
 
-        type Toleration
-          effect        string
-          key           string
-          operator          string
-          tolerationSeconds int64?
-          value         string
+        type Toleration  "A taint that a pod accepts."
+          effect        string  "Effect that is accepted, all when empty."
+          key           string  "Key of the entry."
+          operator          string  "How the key relates to the values."
+          tolerationSeconds int64?  "Seconds that NoExecute is accepted for."
+          value         string  "Value."
 
-        type TopologySpreadConstraint
-          labelSelector      LabelSelector?
-          matchLabelKeys     [string] atomic
-          maxSkew        int32 required
-          minDomains         int32?
-          nodeAffinityPolicy string?
-          nodeTaintsPolicy   string?
-          topologyKey        string required
-          whenUnsatisfiable  string required
+        type TopologySpreadConstraint  "How pods spread over domains."
+          labelSelector      LabelSelector?  "Selects objects by their labels."
+          matchLabelKeys     [string] atomic  "Labels of the incoming pod to add to the selector."
+          maxSkew        int32 required  "Most by which domains may differ."
+          minDomains         int32?  "Least number of domains."
+          nodeAffinityPolicy string?  "Whether the pod's node affinity decides which nodes count."
+          nodeTaintsPolicy   string?  "Whether taints decide which nodes count."
+          topologyKey        string required  "Label of the nodes that makes up a domain."
+          whenUnsatisfiable  string required  "What to do if it cannot be met."
 
-        type WeightedPodAffinityTerm
-          podAffinityTerm PodAffinityTerm required
-          weight          int32 required
+        type WeightedPodAffinityTerm  "A weighted preference about pods."
+          podAffinityTerm PodAffinityTerm required  "The pods."
+          weight          int32 required  "Weight among the preferences, 1 to 100."
         """
 }

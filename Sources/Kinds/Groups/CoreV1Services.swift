@@ -1,78 +1,78 @@
 extension StaticString {
     static let coreV1Services: StaticString = """
-        type ClientIPConfig
-          timeoutSeconds int32?
+        type ClientIPConfig  "Affinity by the client's address."
+          timeoutSeconds int32?  "Seconds that it is remembered."
 
-        type EndpointAddress atomic
-          hostname  string
-          ip        string required
-          nodeName  string?
-          targetRef ObjectReference?
+        type EndpointAddress atomic  "An address of a service."
+          hostname  string  "Host name."
+          ip        string required  "Address."
+          nodeName  string?  "Name of the node."
+          targetRef ObjectReference?  "Object behind the address."
 
-        type EndpointPort atomic
-          appProtocol string?
-          name        string
-          port        int32 required min=1 max=65535
-          protocol    string = TCP enum(SCTP,TCP,UDP)
+        type EndpointPort atomic  "A port of a service's addresses."
+          appProtocol string?  "Application protocol on the port."
+          name        string  "Its name."
+          port        int32 required min=1 max=65535  "Port number."
+          protocol    string = TCP enum(SCTP,TCP,UDP)  "Protocol: TCP, UDP or SCTP."
 
-        type EndpointSubset
-          addresses         [EndpointAddress] atomic
-          notReadyAddresses [EndpointAddress] atomic
-          ports         [EndpointPort] atomic
+        type EndpointSubset  "Addresses with the same ports."
+          addresses         [EndpointAddress] atomic  "Addresses that are ready."
+          notReadyAddresses [EndpointAddress] atomic  "Addresses that are not ready."
+          ports         [EndpointPort] atomic  "Ports."
 
-        type Endpoints object
-          subsets [EndpointSubset] atomic
+        type Endpoints object  "Addresses of a service, in the old form."
+          subsets [EndpointSubset] atomic  "Addresses with the same ports."
 
-        type LoadBalancerIngress
-          hostname string
-          ip       string
-          ipMode   string?
-          ports    [PortStatus] atomic
+        type LoadBalancerIngress  "An address of a load balancer."
+          hostname string  "Host name."
+          ip       string  "Address."
+          ipMode   string?  "Whether it passes packets on or ends connections."
+          ports    [PortStatus] atomic  "Ports."
 
-        type LoadBalancerStatus
-          ingress [LoadBalancerIngress] atomic
+        type LoadBalancerStatus  "State of a load balancer."
+          ingress [LoadBalancerIngress] atomic  "Where it can be reached."
 
-        type PortStatus
-          error    string?
-          port     int32 required
-          protocol string required
+        type PortStatus  "State of a port of a load balancer."
+          error    string?  "What went wrong."
+          port     int32 required  "Port number."
+          protocol string required  "Protocol: TCP, UDP or SCTP."
 
-        type Service object
-          spec   ServiceSpec
-          status ServiceStatus
+        type Service object  "A lasting address for a set of pods."
+          spec   ServiceSpec  "What is wanted."
+          status ServiceStatus  "What is there."
 
-        type ServicePort
-          appProtocol string? format=qualified-name
-          name        string
-          nodePort    int32
-          port        int32 required min=1 max=65535
-          protocol    string default=TCP enum(SCTP,TCP,UDP)
-          targetPort  intOrString
+        type ServicePort  "A port of a service."
+          appProtocol string? format=qualified-name  "Application protocol on the port."
+          name        string  "Its name."
+          nodePort    int32  "Port on every node."
+          port        int32 required min=1 max=65535  "Port of the service."
+          protocol    string default=TCP enum(SCTP,TCP,UDP)  "Protocol: TCP, UDP or SCTP."
+          targetPort  intOrString  "Port of the pods, by number or name."
 
-        type ServiceSpec
-          allocateLoadBalancerNodePorts bool?
-          clusterIP                 string
-          clusterIPs                [string] atomic
-          externalIPs               [string] atomic
-          externalName              string
-          externalTrafficPolicy         string enum(Cluster,Local)
-          healthCheckNodePort           int32
-          internalTrafficPolicy         string? enum(Cluster,Local)
-          ipFamilies                [string] atomic
-          ipFamilyPolicy            string? enum(PreferDualStack,RequireDualStack,SingleStack)
-          loadBalancerClass         string?
-          loadBalancerIP            string
-          loadBalancerSourceRanges      [string] atomic
-          ports                 [ServicePort] map(port,protocol) merge(port)
-          publishNotReadyAddresses      bool
-          selector                  {string} atomic
-          sessionAffinity           string = None enum(ClientIP,None)
-          sessionAffinityConfig         SessionAffinityConfig?
-          trafficDistribution           string?
-          type                  string = ClusterIP enum(ClusterIP,ExternalName,LoadBalancer,NodePort)
+        type ServiceSpec  "What a service wants."
+          allocateLoadBalancerNodePorts bool?  "Whether a load balancer gets node ports."
+          clusterIP                 string  "First address in the cluster, or None."
+          clusterIPs                [string] atomic  "Addresses in the cluster."
+          externalIPs               [string] atomic  "Addresses that nodes accept for it too."
+          externalName              string  "Name that it stands for."
+          externalTrafficPolicy         string enum(Cluster,Local)  "Whether traffic from outside stays on its node."
+          healthCheckNodePort           int32  "Port that says whether the node has endpoints."
+          internalTrafficPolicy         string? enum(Cluster,Local)  "Whether traffic from inside stays on its node."
+          ipFamilies                [string] atomic  "Address families."
+          ipFamilyPolicy            string? enum(PreferDualStack,RequireDualStack,SingleStack)  "One family or two."
+          loadBalancerClass         string?  "Class of the load balancer."
+          loadBalancerIP            string  "Wanted address of the load balancer."
+          loadBalancerSourceRanges      [string] atomic  "Networks that may use the load balancer."
+          ports                 [ServicePort] map(port,protocol) merge(port)  "Ports."
+          publishNotReadyAddresses      bool  "Includes pods that are not ready."
+          selector                  {string} atomic  "Labels of the pods."
+          sessionAffinity           string = None enum(ClientIP,None)  "Whether a client stays with its pod."
+          sessionAffinityConfig         SessionAffinityConfig?  "Details of the affinity."
+          trafficDistribution           string?  "Which endpoints are preferred."
+          type                  string = ClusterIP enum(ClusterIP,ExternalName,LoadBalancer,NodePort)  "Its type."
 
-        type ServiceStatus
-          conditions   [Condition] map(type) merge(type)
-          loadBalancer LoadBalancerStatus
+        type ServiceStatus  "State of a service."
+          conditions   [Condition] map(type) merge(type)  "State of the object, one entry a type."
+          loadBalancer LoadBalancerStatus  "State of its load balancer."
         """
 }

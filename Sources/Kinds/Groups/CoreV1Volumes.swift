@@ -1,484 +1,484 @@
 extension StaticString {
     static let coreV1Volumes: StaticString = """
-        type AWSElasticBlockStoreVolumeSource
-          fsType    string
-          partition int32
-          readOnly  bool
-          volumeID  string required nonempty
-
-        type AttachedVolume
-          devicePath string required
-          name       string required
-
-        type AzureDiskVolumeSource
-          cachingMode string? = ReadWrite
-          diskName    string required nonempty
-          diskURI     string required nonempty
-          fsType      string? = ext4
-          kind        string? = Shared
-          readOnly    bool? = false
-
-        type AzureFilePersistentVolumeSource
-          readOnly        bool
-          secretName      string required nonempty
-          secretNamespace string?
-          shareName       string required nonempty
-
-        type AzureFileVolumeSource
-          readOnly   bool
-          secretName string required nonempty
-          shareName  string required nonempty
-
-        type CSIPersistentVolumeSource
-          controllerExpandSecretRef  SecretReference?
-          controllerPublishSecretRef SecretReference?
-          driver                 string required nonempty
-          fsType                 string
-          nodeExpandSecretRef        SecretReference?
-          nodePublishSecretRef       SecretReference?
-          nodeStageSecretRef         SecretReference?
-          readOnly               bool
-          volumeAttributes           {string}
-          volumeHandle           string required nonempty
-
-        type CSIVolumeSource
-          driver           string required nonempty
-          fsType           string?
-          nodePublishSecretRef LocalObjectReference?
-          readOnly         bool?
-          volumeAttributes     {string}
-
-        type CephFSPersistentVolumeSource
-          monitors   [string] required nonempty atomic
-          path       string
-          readOnly   bool
-          secretFile string
-          secretRef  SecretReference?
-          user       string
-
-        type CephFSVolumeSource
-          monitors   [string] required nonempty atomic
-          path       string
-          readOnly   bool
-          secretFile string
-          secretRef  LocalObjectReference?
-          user       string
-
-        type CinderPersistentVolumeSource
-          fsType    string
-          readOnly  bool
-          secretRef SecretReference?
-          volumeID  string required nonempty
-
-        type CinderVolumeSource
-          fsType    string
-          readOnly  bool
-          secretRef LocalObjectReference?
-          volumeID  string required nonempty
-
-        type ClusterTrustBundleProjection
-          labelSelector LabelSelector?
-          name          string?
-          optional      bool?
-          path          string required
-          signerName    string?
-
-        type ConfigMapProjection
-          items    [KeyToPath] atomic
-          name     string nonempty default=""
-          optional bool?
-
-        type ConfigMapVolumeSource
-          defaultMode int32? = 420
-          items       [KeyToPath] atomic
-          name        string nonempty default=""
-          optional    bool?
-
-        type DownwardAPIProjection
-          items [DownwardAPIVolumeFile] atomic
-
-        type DownwardAPIVolumeFile
-          fieldRef         ObjectFieldSelector?
-          mode         int32?
-          path         string required nonempty
-          resourceFieldRef ResourceFieldSelector?
-
-        type DownwardAPIVolumeSource
-          defaultMode int32? = 420
-          items       [DownwardAPIVolumeFile] atomic
-
-        type EmptyDirVolumeSource
-          medium    string
-          sizeLimit quantity?
-
-        type EphemeralVolumeSource
-          volumeClaimTemplate PersistentVolumeClaimTemplate?
-
-        type FCVolumeSource
-          fsType     string
-          lun        int32?
-          readOnly   bool
-          targetWWNs [string] atomic
-          wwids      [string] atomic
-
-        type FlexPersistentVolumeSource
-          driver    string required nonempty
-          fsType    string
-          options   {string}
-          readOnly  bool
-          secretRef SecretReference?
-
-        type FlexVolumeSource
-          driver    string required nonempty
-          fsType    string
-          options   {string}
-          readOnly  bool
-          secretRef LocalObjectReference?
-
-        type FlockerVolumeSource
-          datasetName string
-          datasetUUID string
-
-        type GCEPersistentDiskVolumeSource
-          fsType    string
-          partition int32
-          pdName    string required nonempty
-          readOnly  bool
-
-        type GitRepoVolumeSource
-          directory  string
-          repository string required nonempty
-          revision   string
-
-        type GlusterfsPersistentVolumeSource
-          endpoints          string required nonempty
-          endpointsNamespace string?
-          path           string required nonempty
-          readOnly           bool
-
-        type GlusterfsVolumeSource
-          endpoints string required nonempty
-          path      string required nonempty
-          readOnly  bool
-
-        type HostPathVolumeSource
-          path string required nonempty
-          type string? = ""
-
-        type ISCSIPersistentVolumeSource
-          chapAuthDiscovery bool
-          chapAuthSession   bool
-          fsType        string
-          initiatorName     string?
-          iqn           string required nonempty
-          iscsiInterface    string default=default
-          lun           int32 required min=0 max=255
-          portals           [string] atomic
-          readOnly          bool
-          secretRef         SecretReference?
-          targetPortal      string required nonempty
-
-        type ISCSIVolumeSource
-          chapAuthDiscovery bool
-          chapAuthSession   bool
-          fsType        string
-          initiatorName     string?
-          iqn           string required nonempty
-          iscsiInterface    string default=default
-          lun           int32 required min=0 max=255
-          portals           [string] atomic
-          readOnly          bool
-          secretRef         LocalObjectReference?
-          targetPortal      string required nonempty
-
-        type ImageVolumeSource
-          pullPolicy string
-          reference  string
-
-        type ImageVolumeStatus
-          imageRef string required
-
-        type KeyToPath
-          key  string required nonempty
-          mode int32? min=0 max=511
-          path string required nonempty
-
-        type LocalVolumeSource
-          fsType string?
-          path   string required nonempty
-
-        type ModifyVolumeStatus
-          status                  string required
-          targetVolumeAttributesClassName string
-
-        type NFSVolumeSource
-          path     string required nonempty
-          readOnly bool
-          server   string required nonempty
-
-        type PersistentVolume object
-          spec   PersistentVolumeSpec
-          status PersistentVolumeStatus
-
-        type PersistentVolumeClaim object
-          spec   PersistentVolumeClaimSpec
-          status PersistentVolumeClaimStatus
-
-        type PersistentVolumeClaimCondition
-          lastProbeTime      time
-          lastTransitionTime time
-          message        string
-          reason         string
-          status         string required
-          type           string required
-
-        type PersistentVolumeClaimSpec
-          accessModes           [string] atomic
-          dataSource            TypedLocalObjectReference?
-          dataSourceRef         TypedObjectReference?
-          resources             VolumeResourceRequirements
-          selector              LabelSelector?
-          storageClassName          string?
-          volumeAttributesClassName string?
-          volumeMode            string? = Filesystem enum(Block,Filesystem)
-          volumeName            string
-
-        type PersistentVolumeClaimStatus
-          accessModes                  [string] atomic
-          allocatedResourceStatuses        {string} granular
-          allocatedResources           {quantity}
-          capacity                 {quantity}
-          conditions                   [PersistentVolumeClaimCondition] map(type) merge(type)
-          currentVolumeAttributesClassName string?
-          modifyVolumeStatus           ModifyVolumeStatus?
-          phase                    string = Pending
-
-        type PersistentVolumeClaimTemplate
-          metadata ObjectMeta
-          spec     PersistentVolumeClaimSpec required
-
-        type PersistentVolumeClaimVolumeSource
-          claimName string required nonempty
-          readOnly  bool
-
-        type PersistentVolumeSpec
-          accessModes               [string] atomic
-          awsElasticBlockStore          AWSElasticBlockStoreVolumeSource?
-          azureDisk                 AzureDiskVolumeSource?
-          azureFile                 AzureFilePersistentVolumeSource?
-          capacity                  {quantity}
-          cephfs                CephFSPersistentVolumeSource?
-          cinder                CinderPersistentVolumeSource?
-          claimRef                  ObjectReference? granular
-          csi                   CSIPersistentVolumeSource?
-          fc                    FCVolumeSource?
-          flexVolume                FlexPersistentVolumeSource?
-          flocker                   FlockerVolumeSource?
-          gcePersistentDisk         GCEPersistentDiskVolumeSource?
-          glusterfs                 GlusterfsPersistentVolumeSource?
-          hostPath                  HostPathVolumeSource?
-          iscsi                 ISCSIPersistentVolumeSource?
-          local                 LocalVolumeSource?
-          mountOptions              [string] atomic
-          nfs                   NFSVolumeSource?
-          nodeAffinity              VolumeNodeAffinity?
-          persistentVolumeReclaimPolicy string = Retain enum(Delete,Recycle,Retain)
-          photonPersistentDisk          PhotonPersistentDiskVolumeSource?
-          portworxVolume            PortworxVolumeSource?
-          quobyte                   QuobyteVolumeSource?
-          rbd                   RBDPersistentVolumeSource?
-          scaleIO                   ScaleIOPersistentVolumeSource?
-          storageClassName          string
-          storageos                 StorageOSPersistentVolumeSource?
-          volumeAttributesClassName     string?
-          volumeMode                string? = Filesystem enum(Block,Filesystem)
-          vsphereVolume             VsphereVirtualDiskVolumeSource?
-
-        type PersistentVolumeStatus
-          lastPhaseTransitionTime time?
-          message             string
-          phase               string = Pending
-          reason              string
-
-        type PhotonPersistentDiskVolumeSource
-          fsType string
-          pdID   string required nonempty
-
-        type PodCertificateProjection
-          certificateChainPath string
-          credentialBundlePath string
-          keyPath          string
-          keyType          string required
-          maxExpirationSeconds int32?
-          signerName           string required
-          userAnnotations      {string}
-
-        type PortworxVolumeSource
-          fsType   string
-          readOnly bool
-          volumeID string required nonempty
-
-        type ProjectedVolumeSource
-          defaultMode int32? = 420
-          sources     [VolumeProjection] atomic
-
-        type QuobyteVolumeSource
-          group    string
-          readOnly bool
-          registry string required nonempty
-          tenant   string
-          user     string
-          volume   string required nonempty
-
-        type RBDPersistentVolumeSource
-          fsType    string
-          image     string required nonempty
-          keyring   string default=/etc/ceph/keyring
-          monitors  [string] required nonempty atomic
-          pool      string default=rbd
-          readOnly  bool
-          secretRef SecretReference?
-          user      string default=admin
-
-        type RBDVolumeSource
-          fsType    string
-          image     string required nonempty
-          keyring   string default=/etc/ceph/keyring
-          monitors  [string] required nonempty atomic
-          pool      string default=rbd
-          readOnly  bool
-          secretRef LocalObjectReference?
-          user      string default=admin
-
-        type ScaleIOPersistentVolumeSource
-          fsType           string default=xfs
-          gateway          string required
-          protectionDomain string
-          readOnly         bool
-          secretRef        SecretReference? required
-          sslEnabled       bool
-          storageMode      string default=ThinProvisioned
-          storagePool      string
-          system           string required
-          volumeName       string
-
-        type ScaleIOVolumeSource
-          fsType           string default=xfs
-          gateway          string required
-          protectionDomain string
-          readOnly         bool
-          secretRef        LocalObjectReference? required
-          sslEnabled       bool
-          storageMode      string default=ThinProvisioned
-          storagePool      string
-          system           string required
-          volumeName       string
-
-        type SecretProjection
-          items    [KeyToPath] atomic
-          name     string nonempty default=""
-          optional bool?
-
-        type SecretVolumeSource
-          defaultMode int32? = 420
-          items       [KeyToPath] atomic
-          optional    bool?
-          secretName  string nonempty
-
-        type ServiceAccountTokenProjection
-          audience          string
-          expirationSeconds int64? = 3600
-          path          string required nonempty
-
-        type StorageOSPersistentVolumeSource
-          fsType          string
-          readOnly        bool
-          secretRef       ObjectReference?
-          volumeName      string
-          volumeNamespace string
-
-        type StorageOSVolumeSource
-          fsType          string
-          readOnly        bool
-          secretRef       LocalObjectReference?
-          volumeName      string
-          volumeNamespace string
-
-        type Volume
-          awsElasticBlockStore  AWSElasticBlockStoreVolumeSource?
-          azureDisk         AzureDiskVolumeSource?
-          azureFile         AzureFileVolumeSource?
-          cephfs            CephFSVolumeSource?
-          cinder            CinderVolumeSource?
-          configMap         ConfigMapVolumeSource?
-          csi               CSIVolumeSource?
-          downwardAPI           DownwardAPIVolumeSource?
-          emptyDir          EmptyDirVolumeSource?
-          ephemeral         EphemeralVolumeSource?
-          fc                FCVolumeSource?
-          flexVolume        FlexVolumeSource?
-          flocker           FlockerVolumeSource?
-          gcePersistentDisk     GCEPersistentDiskVolumeSource?
-          gitRepo           GitRepoVolumeSource?
-          glusterfs         GlusterfsVolumeSource?
-          hostPath          HostPathVolumeSource?
-          image             ImageVolumeSource?
-          iscsi             ISCSIVolumeSource?
-          name              string required nonempty
-          nfs               NFSVolumeSource?
-          persistentVolumeClaim PersistentVolumeClaimVolumeSource?
-          photonPersistentDisk  PhotonPersistentDiskVolumeSource?
-          portworxVolume        PortworxVolumeSource?
-          projected         ProjectedVolumeSource?
-          quobyte           QuobyteVolumeSource?
-          rbd               RBDVolumeSource?
-          scaleIO           ScaleIOVolumeSource?
-          secret            SecretVolumeSource?
-          storageos         StorageOSVolumeSource?
-          vsphereVolume         VsphereVirtualDiskVolumeSource?
-
-        type VolumeDevice
-          devicePath string required nonempty
-          name       string required nonempty
-
-        type VolumeMount
-          mountPath         string required nonempty
-          mountPropagation  string?
-          name          string required nonempty
-          readOnly          bool
-          recursiveReadOnly string?
-          subPath           string
-          subPathExpr       string
-
-        type VolumeMountStatus
-          mountPath         string required
-          name          string required
-          readOnly          bool
-          recursiveReadOnly string?
-          volumeStatus      VolumeStatus?
-
-        type VolumeNodeAffinity
-          required NodeSelector?
-
-        type VolumeProjection
-          clusterTrustBundle  ClusterTrustBundleProjection?
-          configMap           ConfigMapProjection?
-          downwardAPI         DownwardAPIProjection?
-          podCertificate      PodCertificateProjection?
-          secret          SecretProjection?
-          serviceAccountToken ServiceAccountTokenProjection?
-
-        type VolumeResourceRequirements
-          limits   {quantity}
-          requests {quantity}
-
-        type VolumeStatus
-          image ImageVolumeStatus?
-
-        type VsphereVirtualDiskVolumeSource
-          fsType        string
-          storagePolicyID   string
-          storagePolicyName string
-          volumePath        string required nonempty
+        type AWSElasticBlockStoreVolumeSource  "An AWS disk."
+          fsType    string  "File system of the volume."
+          partition int32  "Number of the partition, 0 for the whole disk."
+          readOnly  bool  "Forbids writing."
+          volumeID  string required nonempty  "Identity of the volume in its storage system."
+
+        type AttachedVolume  "A volume attached to a node."
+          devicePath string required  "Path of the device."
+          name       string required  "Its name."
+
+        type AzureDiskVolumeSource  "An Azure disk."
+          cachingMode string? = ReadWrite  "Host caching."
+          diskName    string required nonempty  "Name of the disk."
+          diskURI     string required nonempty  "URI of the disk."
+          fsType      string? = ext4  "File system of the volume."
+          kind        string? = Shared  "Kind of disk."
+          readOnly    bool? = false  "Forbids writing."
+
+        type AzureFilePersistentVolumeSource  "An Azure file share."
+          readOnly        bool  "Forbids writing."
+          secretName      string required nonempty  "Name of the secret."
+          secretNamespace string?  "Namespace of the secret."
+          shareName       string required nonempty  "Name of the share."
+
+        type AzureFileVolumeSource  "An Azure file share."
+          readOnly   bool  "Forbids writing."
+          secretName string required nonempty  "Name of the secret."
+          shareName  string required nonempty  "Name of the share."
+
+        type CSIPersistentVolumeSource  "A volume of a CSI driver."
+          controllerExpandSecretRef  SecretReference?  "Secret for expanding it in the controller."
+          controllerPublishSecretRef SecretReference?  "Secret for attaching it."
+          driver                 string required nonempty  "Name of the driver."
+          fsType                 string  "File system of the volume."
+          nodeExpandSecretRef        SecretReference?  "Secret for expanding it on the node."
+          nodePublishSecretRef       SecretReference?  "Secret for mounting it."
+          nodeStageSecretRef         SecretReference?  "Secret for staging it."
+          readOnly               bool  "Forbids writing."
+          volumeAttributes           {string}  "Parameters for the driver."
+          volumeHandle           string required nonempty  "Identity of the volume for the driver."
+
+        type CSIVolumeSource  "A volume of a CSI driver inside a pod."
+          driver           string required nonempty  "Name of the driver."
+          fsType           string?  "File system of the volume."
+          nodePublishSecretRef LocalObjectReference?  "Secret for mounting it."
+          readOnly         bool?  "Forbids writing."
+          volumeAttributes     {string}  "Parameters for the driver."
+
+        type CephFSPersistentVolumeSource  "A CephFS directory."
+          monitors   [string] required nonempty atomic  "Addresses of the Ceph monitors."
+          path       string  "Path of the file or directory."
+          readOnly   bool  "Forbids writing."
+          secretFile string  "File with the key of the user."
+          secretRef  SecretReference?  "Secret with the credentials."
+          user       string  "User name."
+
+        type CephFSVolumeSource  "A CephFS directory."
+          monitors   [string] required nonempty atomic  "Addresses of the Ceph monitors."
+          path       string  "Path of the file or directory."
+          readOnly   bool  "Forbids writing."
+          secretFile string  "File with the key of the user."
+          secretRef  LocalObjectReference?  "Secret with the credentials."
+          user       string  "User name."
+
+        type CinderPersistentVolumeSource  "A Cinder volume."
+          fsType    string  "File system of the volume."
+          readOnly  bool  "Forbids writing."
+          secretRef SecretReference?  "Secret with the credentials."
+          volumeID  string required nonempty  "Identity of the volume in its storage system."
+
+        type CinderVolumeSource  "A Cinder volume."
+          fsType    string  "File system of the volume."
+          readOnly  bool  "Forbids writing."
+          secretRef LocalObjectReference?  "Secret with the credentials."
+          volumeID  string required nonempty  "Identity of the volume in its storage system."
+
+        type ClusterTrustBundleProjection  "Trust anchors as a file."
+          labelSelector LabelSelector?  "Selects objects by their labels."
+          name          string?  "Name of the bundle."
+          optional      bool?  "Whether it may be missing."
+          path          string required  "Path of the file or directory."
+          signerName    string?  "Name of the signer."
+
+        type ConfigMapProjection  "A config map among projected files."
+          items    [KeyToPath] atomic  "Which entries to show, and where; all when empty."
+          name     string nonempty default=""  "Its name."
+          optional bool?  "Whether it may be missing."
+
+        type ConfigMapVolumeSource  "A config map as files."
+          defaultMode int32? = 420  "Permissions of the files, as a decimal or octal number."
+          items       [KeyToPath] atomic  "Which entries to show, and where; all when empty."
+          name        string nonempty default=""  "Its name."
+          optional    bool?  "Whether it may be missing."
+
+        type DownwardAPIProjection  "Facts about the pod among projected files."
+          items [DownwardAPIVolumeFile] atomic  "Which entries to show, and where; all when empty."
+
+        type DownwardAPIVolumeFile  "A file with a fact about the pod."
+          fieldRef         ObjectFieldSelector?  "A field of the pod."
+          mode         int32?  "Permissions of this file."
+          path         string required nonempty  "Path of the file or directory."
+          resourceFieldRef ResourceFieldSelector?  "A resource amount of a container."
+
+        type DownwardAPIVolumeSource  "Facts about the pod as files."
+          defaultMode int32? = 420  "Permissions of the files, as a decimal or octal number."
+          items       [DownwardAPIVolumeFile] atomic  "Which entries to show, and where; all when empty."
+
+        type EmptyDirVolumeSource  "A directory that lives as long as the pod."
+          medium    string  "Storage behind the directory."
+          sizeLimit quantity?  "Most that it may hold."
+
+        type EphemeralVolumeSource  "A claim that lives as long as the pod."
+          volumeClaimTemplate PersistentVolumeClaimTemplate?  "The claim to make."
+
+        type FCVolumeSource  "A Fibre Channel disk."
+          fsType     string  "File system of the volume."
+          lun        int32?  "Logical unit number."
+          readOnly   bool  "Forbids writing."
+          targetWWNs [string] atomic  "World wide names of the target."
+          wwids      [string] atomic  "World wide identities of the volume."
+
+        type FlexPersistentVolumeSource  "A volume of an exec plug-in."
+          driver    string required nonempty  "Name of the driver."
+          fsType    string  "File system of the volume."
+          options   {string}  "Parameters for the driver."
+          readOnly  bool  "Forbids writing."
+          secretRef SecretReference?  "Secret with the credentials."
+
+        type FlexVolumeSource  "A volume of an exec plug-in."
+          driver    string required nonempty  "Name of the driver."
+          fsType    string  "File system of the volume."
+          options   {string}  "Parameters for the driver."
+          readOnly  bool  "Forbids writing."
+          secretRef LocalObjectReference?  "Secret with the credentials."
+
+        type FlockerVolumeSource  "A Flocker dataset."
+          datasetName string  "Name of the dataset."
+          datasetUUID string  "Identity of the dataset."
+
+        type GCEPersistentDiskVolumeSource  "A GCE disk."
+          fsType    string  "File system of the volume."
+          partition int32  "Number of the partition, 0 for the whole disk."
+          pdName    string required nonempty  "Name of the disk."
+          readOnly  bool  "Forbids writing."
+
+        type GitRepoVolumeSource  "A checked out git repository."
+          directory  string  "Directory to put it in."
+          repository string required nonempty  "URL of the repository."
+          revision   string  "Commit to use."
+
+        type GlusterfsPersistentVolumeSource  "A GlusterFS volume."
+          endpoints          string required nonempty  "Name of the Endpoints object."
+          endpointsNamespace string?  "Namespace of the Endpoints object."
+          path           string required nonempty  "Path of the file or directory."
+          readOnly           bool  "Forbids writing."
+
+        type GlusterfsVolumeSource  "A GlusterFS volume."
+          endpoints string required nonempty  "Name of the Endpoints object."
+          path      string required nonempty  "Path of the file or directory."
+          readOnly  bool  "Forbids writing."
+
+        type HostPathVolumeSource  "A file or directory of the node."
+          path string required nonempty  "Path of the file or directory."
+          type string? = ""  "What must be there, or be made."
+
+        type ISCSIPersistentVolumeSource  "An iSCSI disk."
+          chapAuthDiscovery bool  "Whether discovery uses CHAP."
+          chapAuthSession   bool  "Whether sessions use CHAP."
+          fsType        string  "File system of the volume."
+          initiatorName     string?  "Own initiator name."
+          iqn           string required nonempty  "Qualified name of the target."
+          iscsiInterface    string default=default  "Name of the interface."
+          lun           int32 required min=0 max=255  "Logical unit number."
+          portals           [string] atomic  "Further addresses of the target."
+          readOnly          bool  "Forbids writing."
+          secretRef         SecretReference?  "Secret with the credentials."
+          targetPortal      string required nonempty  "Address of the target."
+
+        type ISCSIVolumeSource  "An iSCSI disk."
+          chapAuthDiscovery bool  "Whether discovery uses CHAP."
+          chapAuthSession   bool  "Whether sessions use CHAP."
+          fsType        string  "File system of the volume."
+          initiatorName     string?  "Own initiator name."
+          iqn           string required nonempty  "Qualified name of the target."
+          iscsiInterface    string default=default  "Name of the interface."
+          lun           int32 required min=0 max=255  "Logical unit number."
+          portals           [string] atomic  "Further addresses of the target."
+          readOnly          bool  "Forbids writing."
+          secretRef         LocalObjectReference?  "Secret with the credentials."
+          targetPortal      string required nonempty  "Address of the target."
+
+        type ImageVolumeSource  "An image as a volume."
+          pullPolicy string  "When to pull the image."
+          reference  string  "Name of the image."
+
+        type ImageVolumeStatus  "State of an image volume."
+          imageRef string required  "Digest of the image in use."
+
+        type KeyToPath  "Where one entry goes."
+          key  string required nonempty  "Key of the entry."
+          mode int32?  "Permissions of this file."
+          path string required nonempty  "Path of the file or directory."
+
+        type LocalVolumeSource  "A directory or disk attached to the node."
+          fsType string?  "File system of the volume."
+          path   string required nonempty  "Path of the file or directory."
+
+        type ModifyVolumeStatus  "State of a change of class."
+          status                  string required  "Pending, InProgress or Infeasible."
+          targetVolumeAttributesClassName string  "Class to change to."
+
+        type NFSVolumeSource  "An NFS share."
+          path     string required nonempty  "Path of the file or directory."
+          readOnly bool  "Forbids writing."
+          server   string required nonempty  "Host name or address of the server."
+
+        type PersistentVolume object  "Storage that a claim can be bound to."
+          spec   PersistentVolumeSpec  "What is wanted."
+          status PersistentVolumeStatus  "What is there."
+
+        type PersistentVolumeClaim object  "A demand for storage."
+          spec   PersistentVolumeClaimSpec  "What is wanted."
+          status PersistentVolumeClaimStatus  "What is there."
+
+        type PersistentVolumeClaimCondition  "One aspect of a claim's state."
+          lastProbeTime      time  "When it was last checked."
+          lastTransitionTime time  "When the status last changed."
+          message        string  "Explanation for people."
+          reason         string  "Reason in one CamelCase word."
+          status         string required  "What is there."
+          type           string required  "Its type."
+
+        type PersistentVolumeClaimSpec  "What a claim wants."
+          accessModes           [string] atomic  "How the volume may be mounted."
+          dataSource            TypedLocalObjectReference?  "What to fill the volume from."
+          dataSourceRef         TypedObjectReference?  "What to fill the volume from, of any kind."
+          resources             VolumeResourceRequirements  "Compute resources."
+          selector              LabelSelector?  "Selects volumes by their labels."
+          storageClassName          string?  "Storage class."
+          volumeAttributesClassName string?  "Class of the volume's changeable attributes."
+          volumeMode            string? = Filesystem enum(Block,Filesystem)  "Filesystem or Block."
+          volumeName            string  "Name of the volume."
+
+        type PersistentVolumeClaimStatus  "State of a claim."
+          accessModes                  [string] atomic  "How the volume may be mounted."
+          allocatedResourceStatuses        {string} granular  "State of a resize, by resource."
+          allocatedResources           {quantity}  "Amounts being resized to, by resource."
+          capacity                 {quantity}  "Total amounts, by resource."
+          conditions                   [PersistentVolumeClaimCondition] map(type) merge(type)  "State of the object, one entry a type."
+          currentVolumeAttributesClassName string?  "Class in force."
+          modifyVolumeStatus           ModifyVolumeStatus?  "State of a change of class."
+          phase                    string = Pending  "Where the object is in its life."
+
+        type PersistentVolumeClaimTemplate  "The claim to make."
+          metadata ObjectMeta  "Name, labels and bookkeeping."
+          spec     PersistentVolumeClaimSpec required  "What is wanted."
+
+        type PersistentVolumeClaimVolumeSource  "A claim as a volume."
+          claimName string required nonempty  "Name of the claim in the pod's namespace."
+          readOnly  bool  "Forbids writing."
+
+        type PersistentVolumeSpec  "What a volume is; one source."
+          accessModes               [string] atomic  "How the volume may be mounted."
+          awsElasticBlockStore          AWSElasticBlockStoreVolumeSource?  "An AWS disk."
+          azureDisk                 AzureDiskVolumeSource?  "An Azure disk."
+          azureFile                 AzureFilePersistentVolumeSource?  "An Azure file share."
+          capacity                  {quantity}  "Total amounts, by resource."
+          cephfs                CephFSPersistentVolumeSource?  "A CephFS directory."
+          cinder                CinderPersistentVolumeSource?  "A Cinder volume."
+          claimRef                  ObjectReference? granular  "Claim that it is bound to."
+          csi                   CSIPersistentVolumeSource?  "A volume of a CSI driver."
+          fc                    FCVolumeSource?  "A Fibre Channel disk."
+          flexVolume                FlexPersistentVolumeSource?  "A volume of an exec plug-in."
+          flocker                   FlockerVolumeSource?  "A Flocker dataset."
+          gcePersistentDisk         GCEPersistentDiskVolumeSource?  "A GCE disk."
+          glusterfs                 GlusterfsPersistentVolumeSource?  "A GlusterFS volume."
+          hostPath                  HostPathVolumeSource?  "A file or directory of the node."
+          iscsi                 ISCSIPersistentVolumeSource?  "An iSCSI disk."
+          local                 LocalVolumeSource?  "A directory or disk attached to the node."
+          mountOptions              [string] atomic  "Options of the mount."
+          nfs                   NFSVolumeSource?  "An NFS share."
+          nodeAffinity              VolumeNodeAffinity?  "Nodes that can reach it."
+          persistentVolumeReclaimPolicy string = Retain enum(Delete,Recycle,Retain)  "What becomes of it after its claim."
+          photonPersistentDisk          PhotonPersistentDiskVolumeSource?  "A Photon disk."
+          portworxVolume            PortworxVolumeSource?  "A Portworx volume."
+          quobyte                   QuobyteVolumeSource?  "A Quobyte volume."
+          rbd                   RBDPersistentVolumeSource?  "A Ceph block device."
+          scaleIO                   ScaleIOPersistentVolumeSource?  "A ScaleIO volume."
+          storageClassName          string  "Storage class."
+          storageos                 StorageOSPersistentVolumeSource?  "A StorageOS volume."
+          volumeAttributesClassName     string?  "Class of the volume's changeable attributes."
+          volumeMode                string? = Filesystem enum(Block,Filesystem)  "Filesystem or Block."
+          vsphereVolume             VsphereVirtualDiskVolumeSource?  "A vSphere disk."
+
+        type PersistentVolumeStatus  "State of a volume."
+          lastPhaseTransitionTime time?  "When the phase last changed."
+          message             string  "Explanation for people."
+          phase               string = Pending  "Where the object is in its life."
+          reason              string  "Reason in one CamelCase word."
+
+        type PhotonPersistentDiskVolumeSource  "A Photon disk."
+          fsType string  "File system of the volume."
+          pdID   string required nonempty  "Identity of the disk."
+
+        type PodCertificateProjection  "A key and certificate as files."
+          certificateChainPath string  "File for the certificates."
+          credentialBundlePath string  "File for key and certificates together."
+          keyPath          string  "File for the key."
+          keyType          string required  "Kind of key."
+          maxExpirationSeconds int32?  "Longest life of the certificate."
+          signerName           string required  "Name of the signer."
+          userAnnotations      {string}  "Hints for the signer."
+
+        type PortworxVolumeSource  "A Portworx volume."
+          fsType   string  "File system of the volume."
+          readOnly bool  "Forbids writing."
+          volumeID string required nonempty  "Identity of the volume in its storage system."
+
+        type ProjectedVolumeSource  "Several sources in one directory."
+          defaultMode int32? = 420  "Permissions of the files, as a decimal or octal number."
+          sources     [VolumeProjection] atomic  "The sources."
+
+        type QuobyteVolumeSource  "A Quobyte volume."
+          group    string  "API group."
+          readOnly bool  "Forbids writing."
+          registry string required nonempty  "Address of the registry."
+          tenant   string  "Tenant of the volume."
+          user     string  "User name."
+          volume   string required nonempty  "Name of the volume."
+
+        type RBDPersistentVolumeSource  "A Ceph block device."
+          fsType    string  "File system of the volume."
+          image     string required nonempty  "Name of the image."
+          keyring   string default=/etc/ceph/keyring  "Path of the key ring."
+          monitors  [string] required nonempty atomic  "Addresses of the Ceph monitors."
+          pool      string default=rbd  "Name of the pool."
+          readOnly  bool  "Forbids writing."
+          secretRef SecretReference?  "Secret with the credentials."
+          user      string default=admin  "User name."
+
+        type RBDVolumeSource  "A Ceph block device."
+          fsType    string  "File system of the volume."
+          image     string required nonempty  "Name of the image."
+          keyring   string default=/etc/ceph/keyring  "Path of the key ring."
+          monitors  [string] required nonempty atomic  "Addresses of the Ceph monitors."
+          pool      string default=rbd  "Name of the pool."
+          readOnly  bool  "Forbids writing."
+          secretRef LocalObjectReference?  "Secret with the credentials."
+          user      string default=admin  "User name."
+
+        type ScaleIOPersistentVolumeSource  "A ScaleIO volume."
+          fsType           string default=xfs  "File system of the volume."
+          gateway          string required  "Address of the ScaleIO gateway."
+          protectionDomain string  "Protection domain."
+          readOnly         bool  "Forbids writing."
+          secretRef        SecretReference? required  "Secret with the credentials."
+          sslEnabled       bool  "Whether to use TLS."
+          storageMode      string default=ThinProvisioned  "Thick or thin provisioning."
+          storagePool      string  "Storage pool."
+          system           string required  "Name of the storage system."
+          volumeName       string  "Name of the volume."
+
+        type ScaleIOVolumeSource  "A ScaleIO volume."
+          fsType           string default=xfs  "File system of the volume."
+          gateway          string required  "Address of the ScaleIO gateway."
+          protectionDomain string  "Protection domain."
+          readOnly         bool  "Forbids writing."
+          secretRef        LocalObjectReference? required  "Secret with the credentials."
+          sslEnabled       bool  "Whether to use TLS."
+          storageMode      string default=ThinProvisioned  "Thick or thin provisioning."
+          storagePool      string  "Storage pool."
+          system           string required  "Name of the storage system."
+          volumeName       string  "Name of the volume."
+
+        type SecretProjection  "A secret among projected files."
+          items    [KeyToPath] atomic  "Which entries to show, and where; all when empty."
+          name     string nonempty default=""  "Its name."
+          optional bool?  "Whether it may be missing."
+
+        type SecretVolumeSource  "A secret as files."
+          defaultMode int32? = 420  "Permissions of the files, as a decimal or octal number."
+          items       [KeyToPath] atomic  "Which entries to show, and where; all when empty."
+          optional    bool?  "Whether it may be missing."
+          secretName  string nonempty  "Name of the secret."
+
+        type ServiceAccountTokenProjection  "A token as a file."
+          audience          string  "Who accepts the token."
+          expirationSeconds int64? = 3600  "Seconds that the token is good for."
+          path          string required nonempty  "Path of the file or directory."
+
+        type StorageOSPersistentVolumeSource  "A StorageOS volume."
+          fsType          string  "File system of the volume."
+          readOnly        bool  "Forbids writing."
+          secretRef       ObjectReference?  "Secret with the credentials."
+          volumeName      string  "Name of the volume."
+          volumeNamespace string  "Namespace of the volume in its system."
+
+        type StorageOSVolumeSource  "A StorageOS volume."
+          fsType          string  "File system of the volume."
+          readOnly        bool  "Forbids writing."
+          secretRef       LocalObjectReference?  "Secret with the credentials."
+          volumeName      string  "Name of the volume."
+          volumeNamespace string  "Namespace of the volume in its system."
+
+        type Volume  "Storage that containers can mount; one source."
+          awsElasticBlockStore  AWSElasticBlockStoreVolumeSource?  "An AWS disk."
+          azureDisk         AzureDiskVolumeSource?  "An Azure disk."
+          azureFile         AzureFileVolumeSource?  "An Azure file share."
+          cephfs            CephFSVolumeSource?  "A CephFS directory."
+          cinder            CinderVolumeSource?  "A Cinder volume."
+          configMap         ConfigMapVolumeSource?  "A config map."
+          csi               CSIVolumeSource?  "A volume of a CSI driver."
+          downwardAPI           DownwardAPIVolumeSource?  "Facts about the pod."
+          emptyDir          EmptyDirVolumeSource?  "A directory that lives as long as the pod."
+          ephemeral         EphemeralVolumeSource?  "A claim that lives as long as the pod."
+          fc                FCVolumeSource?  "A Fibre Channel disk."
+          flexVolume        FlexVolumeSource?  "A volume of an exec plug-in."
+          flocker           FlockerVolumeSource?  "A Flocker dataset."
+          gcePersistentDisk     GCEPersistentDiskVolumeSource?  "A GCE disk."
+          gitRepo           GitRepoVolumeSource?  "A checked out git repository."
+          glusterfs         GlusterfsVolumeSource?  "A GlusterFS volume."
+          hostPath          HostPathVolumeSource?  "A file or directory of the node."
+          image             ImageVolumeSource?  "Content of an image."
+          iscsi             ISCSIVolumeSource?  "An iSCSI disk."
+          name              string required nonempty  "Its name."
+          nfs               NFSVolumeSource?  "An NFS share."
+          persistentVolumeClaim PersistentVolumeClaimVolumeSource?  "A claim."
+          photonPersistentDisk  PhotonPersistentDiskVolumeSource?  "A Photon disk."
+          portworxVolume        PortworxVolumeSource?  "A Portworx volume."
+          projected         ProjectedVolumeSource?  "Several sources in one directory."
+          quobyte           QuobyteVolumeSource?  "A Quobyte volume."
+          rbd               RBDVolumeSource?  "A Ceph block device."
+          scaleIO           ScaleIOVolumeSource?  "A ScaleIO volume."
+          secret            SecretVolumeSource?  "A secret."
+          storageos         StorageOSVolumeSource?  "A StorageOS volume."
+          vsphereVolume         VsphereVirtualDiskVolumeSource?  "A vSphere disk."
+
+        type VolumeDevice  "A block device in a container."
+          devicePath string required nonempty  "Path of the device in the container."
+          name       string required nonempty  "Its name."
+
+        type VolumeMount  "A volume in a container."
+          mountPath         string required nonempty  "Path in the container."
+          mountPropagation  string?  "Which way mounts spread."
+          name          string required nonempty  "Name of the volume."
+          readOnly          bool  "Forbids writing."
+          recursiveReadOnly string?  "Whether mounts below are read-only too."
+          subPath           string  "Path in the volume."
+          subPathExpr       string  "Path in the volume with variables."
+
+        type VolumeMountStatus  "State of a mount."
+          mountPath         string required  "Path in the container."
+          name          string required  "Its name."
+          readOnly          bool  "Forbids writing."
+          recursiveReadOnly string?  "Whether mounts below are read-only too."
+          volumeStatus      VolumeStatus?  "State of the volume."
+
+        type VolumeNodeAffinity  "Where a volume can be reached."
+          required NodeSelector?  "Nodes that can reach it."
+
+        type VolumeProjection  "One source in a projected volume."
+          clusterTrustBundle  ClusterTrustBundleProjection?  "Trust anchors."
+          configMap           ConfigMapProjection?  "A config map."
+          downwardAPI         DownwardAPIProjection?  "Facts about the pod."
+          podCertificate      PodCertificateProjection?  "A key and certificate for the pod."
+          secret          SecretProjection?  "A secret."
+          serviceAccountToken ServiceAccountTokenProjection?  "A token of the pod's service account."
+
+        type VolumeResourceRequirements  "Size of a volume."
+          limits   {quantity}  "Most that may be used, by resource."
+          requests {quantity}  "Least that must be there, by resource."
+
+        type VolumeStatus  "State of a mounted volume."
+          image ImageVolumeStatus?  "State of an image volume."
+
+        type VsphereVirtualDiskVolumeSource  "A vSphere disk."
+          fsType        string  "File system of the volume."
+          storagePolicyID   string  "Identity of the storage policy."
+          storagePolicyName string  "Name of the storage policy."
+          volumePath        string required nonempty  "Path of the volume."
         """
 }

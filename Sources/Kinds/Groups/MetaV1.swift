@@ -4,156 +4,156 @@ extension GroupText {
     static let metaV1 = GroupText(
         group: "meta", version: "v1", package: "io.k8s.apimachinery.pkg.apis.meta.v1",
         texts: """
-            type APIGroup
-              apiVersion                 string
-              kind                       string
-              name                       string required
-              preferredVersion           GroupVersionForDiscovery?
-              serverAddressByClientCIDRs [ServerAddressByClientCIDR] atomic
-              versions                   [GroupVersionForDiscovery] required atomic
+            type APIGroup  "An API group."
+              apiVersion                 string  "Group and version of the object."
+              kind                       string  "Kind of the object."
+              name                       string required  "Its name."
+              preferredVersion           GroupVersionForDiscovery?  "Version to use by default."
+              serverAddressByClientCIDRs [ServerAddressByClientCIDR] atomic  "Addresses of the server by the client's network."
+              versions                   [GroupVersionForDiscovery] required atomic  "Versions."
 
-            type APIGroupList
-              apiVersion string
-              groups     [APIGroup] required atomic
-              kind       string
+            type APIGroupList  "The API groups."
+              apiVersion string  "Group and version of the object."
+              groups     [APIGroup] required atomic  "The groups."
+              kind       string  "Kind of the object."
 
-            type APIResource
-              categories         [string] atomic
-              group              string
-              kind               string required
-              name               string required
-              namespaced         bool required
-              shortNames         [string] atomic
-              singularName       string required
-              storageVersionHash string
-              verbs              [string] required
-              version            string
+            type APIResource  "A resource."
+              categories         [string] atomic  "Groups of resources that it belongs to."
+              group              string  "API group."
+              kind               string required  "Kind of the object."
+              name               string required  "Plural name."
+              namespaced         bool required  "Whether its objects live in namespaces."
+              shortNames         [string] atomic  "Short names."
+              singularName       string required  "Singular name."
+              storageVersionHash string  "Hash of the stored form."
+              verbs              [string] required  "Verbs that it answers."
+              version            string  "API version."
 
-            type APIResourceList
-              apiVersion   string
-              groupVersion string required
-              kind         string
-              resources    [APIResource] required atomic
+            type APIResourceList  "The resources of a group version."
+              apiVersion   string  "Group and version of the object."
+              groupVersion string required  "Group and version."
+              kind         string  "Kind of the object."
+              resources    [APIResource] required atomic  "The resources."
 
-            type APIVersions
-              apiVersion                 string
-              kind                       string
-              serverAddressByClientCIDRs [ServerAddressByClientCIDR] required atomic
-              versions                   [string] required atomic
+            type APIVersions  "The versions of the unnamed group."
+              apiVersion                 string  "Group and version of the object."
+              kind                       string  "Kind of the object."
+              serverAddressByClientCIDRs [ServerAddressByClientCIDR] required atomic  "Addresses of the server by the client's network."
+              versions                   [string] required atomic  "Versions."
 
-            type Condition
-              lastTransitionTime time required
-              message            string required
-              observedGeneration int64
-              reason             string required
-              status             string required
-              type               string required
+            type Condition  "One aspect of an object's state."
+              lastTransitionTime time required  "When the status last changed."
+              message            string required  "Explanation for people."
+              observedGeneration int64  "Generation of the spec that this status is about."
+              reason             string required  "Reason in one CamelCase word."
+              status             string required  "What is there."
+              type               string required  "Its type."
 
-            type DeleteOptions
-              apiVersion                                       string
-              dryRun                                           [string] atomic
-              gracePeriodSeconds                               int64?
-              ignoreStoreReadErrorWithClusterBreakingPotential bool?
-              kind                                             string
-              orphanDependents                                 bool?
-              preconditions                                    Preconditions?
-              propagationPolicy                                string?
+            type DeleteOptions  "How to delete."
+              apiVersion                                       string  "Group and version of the object."
+              dryRun                                           [string] atomic  "With All, nothing is stored."
+              gracePeriodSeconds                               int64?  "Seconds to finish, 0 for at once."
+              ignoreStoreReadErrorWithClusterBreakingPotential bool?  "Deletes even what cannot be read."
+              kind                                             string  "Kind of the object."
+              orphanDependents                                 bool?  "Leaves dependents alone (old form)."
+              preconditions                                    Preconditions?  "What must hold for the object."
+              propagationPolicy                                string?  "What becomes of dependents."
 
-            type FieldSelectorRequirement
-              key      string required
-              operator string required
-              values   [string] atomic
+            type FieldSelectorRequirement  "A condition on one field."
+              key      string required  "Key of the entry."
+              operator string required  "How the key relates to the values."
+              values   [string] atomic  "Values to compare with."
 
-            type GroupVersionForDiscovery
-              groupVersion string required
-              version      string required
+            type GroupVersionForDiscovery  "A version of a group."
+              groupVersion string required  "Group and version."
+              version      string required  "Version."
 
-            type LabelSelector atomic
-              matchExpressions [LabelSelectorRequirement] atomic
-              matchLabels      {string}
+            type LabelSelector atomic  "Labels wanted; all conditions."
+              matchExpressions [LabelSelectorRequirement] atomic  "Conditions on labels."
+              matchLabels      {string}  "Labels with exactly these values."
 
-            type LabelSelectorRequirement
-              key      string required
-              operator string required
-              values   [string] atomic
+            type LabelSelectorRequirement  "A condition on one label."
+              key      string required  "Key of the entry."
+              operator string required  "How the key relates to the values."
+              values   [string] atomic  "Values to compare with."
 
-            type ListMeta
-              continue           string
-              remainingItemCount int64?
-              resourceVersion    string
-              selfLink           string
-              shardInfo          ShardInfo?
+            type ListMeta  "About a list."
+              continue           string  "Where the next part begins."
+              remainingItemCount int64?  "Number of objects not yet shown."
+              resourceVersion    string  "Version of the object."
+              selfLink           string  "No longer used."
+              shardInfo          ShardInfo?  "Which part of the whole it is."
 
-            type ManagedFieldsEntry
-              apiVersion  string
-              fieldsType  string
-              fieldsV1    fieldSet?
-              manager     string
-              operation   string
-              subresource string
-              time        time?
+            type ManagedFieldsEntry  "Fields that one manager owns."
+              apiVersion  string  "Group and version of the object."
+              fieldsType  string  "Form of fieldsV1."
+              fieldsV1    fieldSet?  "The fields."
+              manager     string  "Who owns them."
+              operation   string  "Apply or Update."
+              subresource string  "Subresource."
+              time        time?  "When they were last changed."
 
-            type ObjectMeta
-              annotations                {string}
-              creationTimestamp          time?
-              deletionGracePeriodSeconds int64?
-              deletionTimestamp          time?
-              finalizers                 [string] set merge
-              generateName               string
-              generation                 int64
-              labels                     {string}
-              managedFields              [ManagedFieldsEntry] atomic
-              name                       string
-              namespace                  string
-              ownerReferences            [OwnerReference] map(uid) merge(uid)
-              resourceVersion            string
-              selfLink                   string
-              uid                        string
+            type ObjectMeta  "Name, labels and bookkeeping of an object."
+              annotations                {string}  "Annotations."
+              creationTimestamp          time?  "When it was made."
+              deletionGracePeriodSeconds int64?  "Seconds to finish from its deletion on."
+              deletionTimestamp          time?  "When it is to be gone."
+              finalizers                 [string] set merge  "What must be finished before the object is gone."
+              generateName               string  "Prefix of a made-up name."
+              generation                 int64  "Counts changes of the spec."
+              labels                     {string}  "Labels."
+              managedFields              [ManagedFieldsEntry] atomic  "Who owns which fields."
+              name                       string  "Name, unique among its kind and namespace."
+              namespace                  string  "Its namespace."
+              ownerReferences            [OwnerReference] map(uid) merge(uid)  "Objects that it goes with."
+              resourceVersion            string  "Version of the object."
+              selfLink                   string  "No longer used."
+              uid                        string  "Unique identity of the object."
 
-            type OwnerReference atomic
-              apiVersion         string required
-              blockOwnerDeletion bool?
-              controller         bool?
-              kind               string required
-              name               string required
-              uid                string required
+            type OwnerReference atomic  "An object that another goes with."
+              apiVersion         string required  "Group and version of the object."
+              blockOwnerDeletion bool?  "Holds up the owner's foreground deletion."
+              controller         bool?  "Whether the owner manages it."
+              kind               string required  "Kind of the object."
+              name               string required  "Its name."
+              uid                string required  "Unique identity of the object."
 
-            type Preconditions
-              resourceVersion string?
-              uid             string?
+            type Preconditions  "What must hold for an object."
+              resourceVersion string?  "Version of the object."
+              uid             string?  "Unique identity of the object."
 
-            type ServerAddressByClientCIDR
-              clientCIDR    string required
-              serverAddress string required
+            type ServerAddressByClientCIDR  "An address of the server for some clients."
+              clientCIDR    string required  "Network of the clients."
+              serverAddress string required  "Address for them."
 
-            type ShardInfo
-              selector string required
+            type ShardInfo  "A part of a list."
+              selector string required  "What belongs to the part."
 
-            type Status
-              apiVersion string
-              code       int32
-              details    StatusDetails?
-              kind       string
-              message    string
-              metadata   ListMeta?
-              reason     string
-              status     string
+            type Status  "The outcome of a request."
+              apiVersion string  "Group and version of the object."
+              code       int32  "HTTP status code."
+              details    StatusDetails?  "More about a failure."
+              kind       string  "Kind of the object."
+              message    string  "Explanation for people."
+              metadata   ListMeta?  "Name, labels and bookkeeping."
+              reason     string  "Reason in one CamelCase word."
+              status     string  "Success or Failure."
 
-            type StatusCause
-              field   string
-              message string
-              reason  string
+            type StatusCause  "One cause of a failure."
+              field   string  "Path of the field."
+              message string  "Explanation for people."
+              reason  string  "Reason in one CamelCase word."
 
-            type StatusDetails
-              causes            [StatusCause] atomic
-              group             string
-              kind              string
-              name              string
-              retryAfterSeconds int32
-              uid               string
+            type StatusDetails  "More about a failure."
+              causes            [StatusCause] atomic  "Every single cause."
+              group             string  "API group."
+              kind              string  "Kind of the object."
+              name              string  "Name of the object."
+              retryAfterSeconds int32  "Seconds to wait before trying again."
+              uid               string  "Unique identity of the object."
 
-            type WatchEvent
-              object raw? required
-              type   string required
+            type WatchEvent  "A change."
+              object raw? required  "The object after it."
+              type   string required  "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."
             """)
 }

@@ -66,6 +66,7 @@ extension KindRules {
 
     static let event: KindRules = {
         var rules = KindRules()
+        rules.nameSyntax = .anything
         rules.selectableFields = { EventRules.fields($0) }
         rules.cells = { EventColumns.cells($0, now: $1) }
         return rules

@@ -24,7 +24,25 @@ enum ContainerValidation {
             guard let action = container.at("lifecycle", hook) else { continue }
             errors += handler(action, "\(path).lifecycle.\(hook)")
         }
+        errors += resizing(container.list("resizePolicy"), path + ".resizePolicy")
         return errors + ResourceValidation.check(container["resources"], path + ".resources")
+    }
+
+    private static func resizing(_ policies: [Document], _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        var names: Set<String> = []
+        for (index, policy) in policies.enumerated() {
+            let name = policy.text("resourceName") ?? ""
+            if !names.insert(name).inserted { errors.append(.duplicate("\(path)[\(index)]", Document(name))) }
+            if !["cpu", "memory"].contains(name) {
+                errors.append(.notSupported(path, Document(name), ["cpu", "memory"]))
+            }
+            let action = policy.text("restartPolicy") ?? ""
+            if !["NotRequired", "RestartContainer"].contains(action) {
+                errors.append(.notSupported(path, Document(action), ["NotRequired", "RestartContainer"]))
+            }
+        }
+        return errors
     }
 
     // MARK: Ports
@@ -51,9 +69,6 @@ enum ContainerValidation {
                 errors.append(
                     .invalid(
                         here + ".hostPort", Document(host), "must match `containerPort` when `hostNetwork` is true"))
-            }
-            if let address = port.text("hostIP"), !address.isEmpty {
-                errors += Formats.ip(address).map { .invalid(here + ".hostIP", Document(address), $0) }
             }
         }
         return errors
@@ -250,6 +265,8 @@ enum ResourceValidation {
         _ limits: Document?, _ member: Document.Member, _ amount: Quantity, _ path: String, _ parent: String
     ) -> [FieldError] {
         let shared = standard.contains(member.key)
+        // A name that is wrong was reported as such.
+        guard shared || isExtended(member.key) || member.key.hasPrefix("hugepages-") else { return [] }
         guard let limit = limits?[member.key].flatMap(quantity) else {
             return shared ? [] : [.required(parent + ".limits", "Limit must be set for non overcommitable resources")]
         }
@@ -267,11 +284,16 @@ enum ResourceValidation {
         value.string.flatMap { Quantity($0) } ?? value.int.map { Quantity($0) }
     }
 
-    private static func isExtended(_ name: String) -> Bool { name.contains("/") && !name.contains("kubernetes.io/") }
+    private static func isExtended(_ name: String) -> Bool {
+        name.contains("/") && !name.contains("kubernetes.io/") && Formats.qualifiedName(name).isEmpty
+    }
 
     private static func name(_ name: String, _ path: String) -> [FieldError] {
         let syntax = Formats.qualifiedName(name)
-        if !syntax.isEmpty { return syntax.map { .invalid(path, Document(name), $0) } }
+        if !syntax.isEmpty {
+            let standard = "doesn't follow extended resource name standard"
+            return (syntax + [standard]).map { .invalid(path, Document(name), $0) }
+        }
         if name.contains("/") || standard.contains(name) || name.hasPrefix("hugepages-") { return [] }
         var errors: [FieldError] = []
         if !["storage", "pods", "services", "secrets", "configmaps"].contains(name) {

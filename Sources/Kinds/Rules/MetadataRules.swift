@@ -7,6 +7,8 @@ public enum MetadataRules {
 
     static func validateCreate(_ object: Document, resource: ResourceInfo, nameSyntax: NameSyntax) -> [FieldError] {
         let metadata = object["metadata"] ?? .emptyObject
+        // What is only asked, never stored, needs no name.
+        guard resource.verbs.contains("get") else { return common(metadata, nameSyntax) }
         var errors: [FieldError] = []
         if let generated = metadata.text("generateName"), !generated.isEmpty {
             // What is generated gets a suffix, so a separator at the end is no mistake.
@@ -29,10 +31,10 @@ public enum MetadataRules {
         } else if let namespace = metadata.text("namespace"), !namespace.isEmpty {
             errors.append(.forbidden("metadata.namespace", "not allowed on this type"))
         }
-        return errors + common(metadata)
+        return errors + common(metadata, nameSyntax)
     }
 
-    static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
+    static func validateUpdate(_ new: Document, old: Document, nameSyntax: NameSyntax) -> [FieldError] {
         let (metadata, before) = (new["metadata"] ?? .emptyObject, old["metadata"] ?? .emptyObject)
         var errors: [FieldError] = []
         for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"]
@@ -51,12 +53,13 @@ public enum MetadataRules {
                             + "[]string{\(names)}"))
             }
         }
-        return errors + common(metadata)
+        return errors + common(metadata, nameSyntax)
     }
 
-    private static func common(_ metadata: Document) -> [FieldError] {
+    private static func common(_ metadata: Document, _ nameSyntax: NameSyntax) -> [FieldError] {
         labels(metadata["labels"], "metadata.labels") + annotations(metadata["annotations"], "metadata.annotations")
-            + owners(metadata.list("ownerReferences")) + finalizers(metadata.list("finalizers"))
+            + owners(metadata.list("ownerReferences"))
+            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers")))
     }
 
     /// Keys and values of labels.

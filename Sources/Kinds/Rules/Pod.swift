@@ -28,6 +28,10 @@ extension KindRules {
             // The class was settled when the pod was created.
             if let quality = old.at("status", "qosClass") { pod.set(quality, at: "status", "qosClass") }
         }
+        rules.validateNew = { pod in
+            pod.list("spec", "ephemeralContainers").isEmpty
+                ? [] : [.forbidden("spec.ephemeralContainers", "cannot be set on create")]
+        }
         rules.validateCreate = { pod in
             PodValidation.spec(pod["spec"] ?? .emptyObject, path: "spec", isTemplate: false)
         }

@@ -23,6 +23,12 @@ enum PodDefaults {
         if let volumes = spec["volumes"], volumes.isArray {
             spec["volumes"] = Document(
                 volumes.elements.map { volume in
+                    if let image = volume["image"], image["pullPolicy"] == nil, image.isObject {
+                        var volume = volume
+                        let floats = isFloating(image.text("reference") ?? "")
+                        volume.set(floats ? "Always" : "IfNotPresent", at: "image", "pullPolicy")
+                        return volume
+                    }
                     guard volume.isObject, volume.members.allSatisfy({ $0.key == "name" }) else { return volume }
                     var volume = volume
                     volume["emptyDir"] = .emptyObject
@@ -46,11 +52,11 @@ enum PodDefaults {
         }
     }
 
-    /// Whether the image names no tag or `latest`, and no digest.
+    /// Whether the image names the tag `latest`, or neither tag nor digest.
     static func isFloating(_ image: String) -> Bool {
-        if image.contains("@") { return false }
-        let last = image.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
-        guard let colon = last.lastIndex(of: ":") else { return true }
+        let name = image.prefix { $0 != "@" }
+        let last = name.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        guard let colon = last.lastIndex(of: ":") else { return name.count == image.count }
         return last[last.index(after: colon)...] == "latest"
     }
 

@@ -29,6 +29,9 @@ enum PodPlacement {
                 errors.append(
                     .invalid(path + ".operator", Document(value), "value must be empty when `operator` is 'Exists'"))
             }
+        case "Lt", "Gt":
+            // Known to the type, but not yet allowed.
+            errors.append(.notSupported(path + ".operator", Document(action), ["Equal", "Exists", "Lt", "Gt"]))
         default: errors.append(.notSupported(path + ".operator", Document(action), ["Equal", "Exists"]))
         }
         if !effect.isEmpty { errors += taintEffect(effect, path + ".effect") }
@@ -159,55 +162,5 @@ enum PodPlacement {
             errors += MetadataRules.labelSelector(constraint["labelSelector"], here + ".labelSelector")
         }
         return errors
-    }
-}
-
-/// Rules about what a pod's processes may do.
-enum PodSecurity {
-    static func check(_ spec: Document, _ path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        let pod = path + ".securityContext"
-        if spec.flag("shareProcessNamespace") == true, spec.flag("hostPID") == true {
-            errors.append(
-                .invalid(
-                    pod + ".shareProcessNamespace", true, "ShareProcessNamespace and HostPID cannot both be enabled"))
-        }
-        let context = spec["securityContext"]
-        for (index, group) in (context?.list("supplementalGroups") ?? []).enumerated() {
-            if let number = group.int, !(0...2_147_483_647).contains(number) {
-                errors.append(
-                    .invalid(
-                        "\(pod).supplementalGroups[\(index)]", group, "must be between 0 and 2147483647, inclusive"))
-            }
-        }
-        errors += profile(context?["seccompProfile"], pod + ".seccompProfile", "seccomp")
-        for field in ["containers", "initContainers"] {
-            for (index, container) in spec.list(field).enumerated() {
-                let here = "\(path).\(field)[\(index)].securityContext"
-                errors += profile(
-                    container.at("securityContext", "seccompProfile"), here + ".seccompProfile", "seccomp")
-            }
-        }
-        return errors
-    }
-
-    private static func profile(_ profile: Document?, _ path: String, _ name: String) -> [FieldError] {
-        guard let profile else { return [] }
-        let known = ["Localhost", "RuntimeDefault", "Unconfined"]
-        let type = profile.text("type") ?? ""
-        if type.isEmpty { return [.required(path + ".type", "type is required when seccompProfile is set")] }
-        if !known.contains(type) { return [.notSupported(path + ".type", Document(type), known)] }
-        let file = profile["localhostProfile"]
-        if type == "Localhost" {
-            if file == nil {
-                return [.required(path + ".localhostProfile", "must be set when \(name) type is Localhost")]
-            }
-            return PodValidation.relative(file, path + ".localhostProfile")
-        }
-        if let file {
-            let shown: Document = ["Type": Document(type), "LocalhostProfile": file]
-            return [.invalid(path + ".localhostProfile", shown, "can only be set when \(name) type is Localhost")]
-        }
-        return []
     }
 }

@@ -17,6 +17,7 @@ enum PodValidation {
         errors += MetadataRules.labels(spec["nodeSelector"], path + ".nodeSelector")
         errors += gates(spec, path)
         errors += PodSecurity.check(spec, path)
+        errors += PodHost.check(spec, path)
         errors += claims(spec.list("resourceClaims"), path + ".resourceClaims")
         for (index, alias) in spec.list("hostAliases").enumerated() {
             let here = "\(path).hostAliases[\(index)]"
@@ -98,11 +99,7 @@ enum PodValidation {
             let here = "\(path)[\(index)]"
             let name = volume.text("name") ?? ""
             if !name.isEmpty {
-                if name.contains(".") {
-                    errors.append(.invalid(here + ".name", Document(name), "must not contain dots"))
-                } else {
-                    errors += Formats.dnsLabel(name).map { .invalid(here + ".name", Document(name), $0) }
-                }
+                errors += Formats.dnsLabel(name).map { .invalid(here + ".name", Document(name), $0) }
                 names.insert(name)
             }
             let sources = volume.members.filter { $0.key != "name" && $0.value.isObject }
@@ -151,6 +148,9 @@ enum PodValidation {
     private static func items(_ items: [Document], _ path: String) -> [FieldError] {
         var errors: [FieldError] = []
         for (index, item) in items.enumerated() {
+            if let mode = item.number("mode"), !(0...0o777).contains(mode) {
+                errors.append(.invalid("\(path).items[\(index)].mode", Document(mode), modeText))
+            }
             errors += relative(item["path"], "\(path).items[\(index)].path")
         }
         return errors
@@ -208,7 +208,11 @@ enum PodValidation {
         if !gates.isEmpty, !(spec.text("nodeName") ?? "").isEmpty {
             errors.append(.forbidden(path + ".nodeName", "cannot be set until all schedulingGates have been cleared"))
         }
+        var names: Set<String> = []
         for (index, gate) in gates.enumerated() {
+            if let name = gate.text("name"), !names.insert(name).inserted {
+                errors.append(.duplicate("\(path).schedulingGates[\(index)]", Document(name)))
+            }
             let name = gate.text("name") ?? ""
             errors += Formats.qualifiedName(name).map {
                 .invalid("\(path).schedulingGates[\(index)]", Document(name), $0)

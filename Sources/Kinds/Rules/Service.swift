@@ -36,6 +36,7 @@ enum ServiceRules {
                 spec.set(10_800, at: "sessionAffinityConfig", "clientIP", "timeoutSeconds")
             }
         }
+        if spec.text("sessionAffinity") == "None" { spec["sessionAffinityConfig"] = nil }
         if let ports = spec["ports"], ports.isArray {
             spec["ports"] = Document(
                 ports.elements.map { port in
@@ -169,7 +170,9 @@ enum ServiceRules {
         if let address = spec.list("clusterIPs").first?.string ?? spec.text("clusterIP"), !address.isEmpty,
             address != "None"
         {
-            errors += Formats.ip(address).map { .invalid("spec.clusterIPs[0]", Document(address), $0) }
+            let leading = address.split(separator: ".").contains { $0.count > 1 && $0.first == "0" }
+            let wrong = leading ? ["must not have leading 0s"] : Formats.ip(address)
+            errors += wrong.map { .invalid("spec.clusterIPs[0]", Document(address), $0) }
         }
         var families: Set<String> = []
         for (index, family) in spec.list("ipFamilies").enumerated() {
@@ -185,8 +188,10 @@ enum ServiceRules {
 
     private static func loadBalancer(_ spec: Document, type: String) -> [FieldError] {
         if type == "LoadBalancer" {
-            guard let name = spec.text("loadBalancerClass") else { return [] }
-            return Formats.qualifiedName(name).map { .invalid("spec.loadBalancerClass", Document(name), $0) }
+            return ranges(spec) + healthCheck(spec)
+                + (spec.text("loadBalancerClass").map { name in
+                    Formats.qualifiedName(name).map { .invalid("spec.loadBalancerClass", Document(name), $0) }
+                } ?? [])
         }
         var errors: [FieldError] = []
         if !spec.list("loadBalancerSourceRanges").isEmpty {
@@ -196,11 +201,23 @@ enum ServiceRules {
         for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] where spec[field] != nil {
             errors.append(.forbidden("spec." + field, "may only be used when `type` is 'LoadBalancer'"))
         }
-        if let port = spec.number("healthCheckNodePort"), port != 0 {
+        return errors + healthCheck(spec)
+    }
+
+    private static func healthCheck(_ spec: Document) -> [FieldError] {
+        guard let port = spec.number("healthCheckNodePort"), port != 0 else { return [] }
+        if spec.text("type") == "LoadBalancer", spec.text("externalTrafficPolicy") == "Local" { return [] }
+        let text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        return [.invalid("spec.healthCheckNodePort", Document(port), text)]
+    }
+
+    private static func ranges(_ spec: Document) -> [FieldError] {
+        var errors: [FieldError] = []
+        for (index, range) in spec.list("loadBalancerSourceRanges").enumerated() where CIDR(range.string ?? "") == nil {
             errors.append(
                 .invalid(
-                    "spec.healthCheckNodePort", Document(port),
-                    "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+                    "spec.LoadBalancerSourceRanges[\(index)]", range,
+                    "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
         }
         return errors
     }

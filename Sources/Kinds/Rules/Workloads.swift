@@ -94,7 +94,11 @@ enum Workloads {
     }
 
     private static func wrongMatch(_ selector: Document?, _ template: Document) -> Bool {
-        guard let selector, selector.isObject, let parsed = LabelSelector(selector) else { return true }
+        guard let selector, selector.isObject else { return true }
+        // What is wrong with the selector itself has been said.
+        guard MetadataRules.labelSelector(selector, "").isEmpty, let parsed = LabelSelector(selector) else {
+            return false
+        }
         return parsed.isEmpty || !parsed.matches(template.map("metadata", "labels"))
     }
 
