@@ -40,6 +40,8 @@ struct PodLifecycle: Sendable {
     /// Why the pod failed as a whole: `DeadlineExceeded`.
     var failure: (reason: String, message: String)?
     var vanished = false
+    /// The pod had ended, and nothing of it was left, before this agent first saw it.
+    var wasOverAtFirst = false
     private(set) var nextWake: Timestamp?
 
     var pending: [PodAction] = []
@@ -51,6 +53,8 @@ struct PodLifecycle: Sendable {
 
     static let firstBackoff = Duration.seconds(10)
     static let longestBackoff = Duration.seconds(300)
+    /// So long a failed pull is shown as itself before it becomes a back-off.
+    static let pullErrorShown = Duration.seconds(2)
 
     var uid: String { pod.text("metadata", "uid") ?? "" }
     var name: String { pod.text("metadata", "name") ?? "" }
@@ -205,7 +209,9 @@ struct PodLifecycle: Sendable {
         switch containers[index].image {
         case .unknown: return resolveImage(index, specification)
         case .resolving: return
-        case .failed(_, _, let retryAt, _):
+        case .failed(_, _, let retryAt, let pause):
+            // Asked again when the error turns into a back-off, so that the status says so.
+            _ = isDue(retryAt + (Self.pullErrorShown - pause), now: now)
             if isDue(retryAt, now: now) { resolveImage(index, specification) }
             return
         case .ready: break

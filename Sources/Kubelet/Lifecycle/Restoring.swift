@@ -39,6 +39,7 @@ extension PodLifecycle {
             }
         if found == nil, phase == "Succeeded" || phase == "Failed" {
             stage = .clean
+            wasOverAtFirst = true
             initialized = true
         }
     }
