@@ -113,7 +113,7 @@ let package = Package(
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
-        tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime"]),
+        tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
         tests("SimulationTests", ["Simulation"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),

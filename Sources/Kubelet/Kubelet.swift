@@ -1,1 +1,142 @@
-// Placeholder, replaced when the module gets its first file.
+import Basics
+import Client
+import Document
+import Images
+import Linux
+import Runtime
+import Synchronization
+import Wire
+
+/// The node agent: makes the pods that are bound to its node run, and says how they are.
+///
+/// It holds nothing that it cannot find again: pods come from the API server, what runs from the pods'
+/// supervisors, the rest from directories. It may be killed at any time without stopping a pod.
+public final class Kubelet: Sendable {
+    private let configuration: KubeletConfiguration
+    private let node: NodeContext
+    private let pods: Informer
+    private let registrar: NodeRegistrar
+    private let loop: EventLoop?
+
+    /// With `loop`, followed logs wait for the kernel's notifications instead of looking.
+    public init(
+        configuration: KubeletConfiguration, client: APIClient, runtime: any SandboxRuntime,
+        images: any ImageSource, network: any PodNetworking, world: World, log: Log, loop: EventLoop? = nil
+    ) {
+        self.configuration = configuration
+        self.loop = loop
+        let log = log.named("kubelet")
+        let pool = BlockingPool(threads: 4)
+        let machine = Machine(configuration)
+        let workers = WorkerTable()
+        self.table = workers
+        pods = Informer(
+            client, .pods, fieldSelector: "spec.nodeName=\(configuration.nodeName)", world: world, log: log)
+        let objects = ReferencedObjects(client, world: world, log: log) { workers[$0]?.inbox.refresh() }
+        let tokens = TokenSource(client, clock: world.clock)
+        let recorder = EventRecorder(client, component: "kubelet", host: configuration.nodeName, world: world)
+        node = NodeContext(
+            configuration: configuration, client: client, runtime: runtime, images: images, network: network,
+            world: world, log: log, events: EventQueue(recorder),
+            services: Informer(client, .services, world: world, log: log), objects: objects, tokens: tokens,
+            volumes: VolumeManager(
+                configuration: configuration, objects: objects, tokens: tokens, pool: pool, clock: world.clock),
+            pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls))
+        registrar = NodeRegistrar(
+            configuration: configuration, client: client, images: images, network: network, machine: machine,
+            world: world, log: log)
+    }
+
+    /// Runs until cancelled. The pods go on.
+    public func run() async throws {
+        for directory in ["pods", "sandboxes"] {
+            try Files.makeDirectories("\(configuration.rootDirectory)/\(directory)")
+        }
+        try Files.makeDirectories(configuration.logDirectory)
+        let sweep = OrphanSweep(node: node)
+        let changes = pods.changes()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.registrar.run() }
+            group.addTask { try await self.node.services.run() }
+            group.addTask { try await self.node.objects.run() }
+            group.addTask { try await self.node.events.run() }
+            group.addTask { try await self.pods.run() }
+            group.addTask {
+                try await self.pods.waitForSync()
+                let living = Set(self.pods.all.compactMap { $0.text("metadata", "uid") })
+                // Before the first worker asks for an address, or it might lose it again.
+                await sweep.retainAddresses(living)
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await sweep.removeOrphans(living) }
+                    group.addTask { await self.dispatch(changes) }
+                }
+            }
+            defer { group.cancelAll() }
+            for try await _ in group {}
+        }
+    }
+
+    /// The API on port 10250. The integrator's TLS must ask clients for certificates and verify them.
+    public var handler: Handler {
+        let server = KubeletServer(
+            configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,
+            loop: loop, workers: { [table] in table.count })
+        return { await server.handle($0) }
+    }
+
+    // MARK: Workers
+
+    private let table: WorkerTable
+
+    /// Every change goes to the worker of its pod, by uid: a name may be taken again while its last bearer is still
+    /// being removed.
+    private func dispatch(_ changes: AsyncStream<Change>) async {
+        await withDiscardingTaskGroup { group in
+            for await change in changes {
+                let oldUID = change.old?.text("metadata", "uid")
+                let newUID = change.new?.text("metadata", "uid")
+                if let oldUID, oldUID != newUID {
+                    table[oldUID]?.inbox.answer(.vanished)
+                    table.forgetFinished(oldUID)
+                }
+                guard let pod = change.new, let uid = newUID else { continue }
+                if let worker = table[uid] {
+                    worker.inbox.update(pod)
+                } else if !table.isFinished(uid) {
+                    let worker = PodWorker(pod: pod, node: node)
+                    table.add(worker)
+                    group.addTask {
+                        await worker.run()
+                        self.node.objects.release(user: uid)
+                        self.table.finish(uid)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The workers of all pods that are not done with.
+final class WorkerTable: Sendable {
+    private struct State {
+        var workers: [String: PodWorker] = [:]
+        /// Pods that are done with here and that the API server still has, because of finalizers.
+        var finished: Set<String> = []
+    }
+
+    private let state = Mutex(State())
+
+    subscript(uid: String) -> PodWorker? { state.withLock { $0.workers[uid] } }
+    var count: Int { state.withLock { $0.workers.count } }
+
+    func add(_ worker: PodWorker) { state.withLock { $0.workers[worker.uid] = worker } }
+    func isFinished(_ uid: String) -> Bool { state.withLock { $0.finished.contains(uid) } }
+    func forgetFinished(_ uid: String) { state.withLock { _ = $0.finished.remove(uid) } }
+
+    func finish(_ uid: String) {
+        state.withLock { state in
+            state.workers[uid] = nil
+            state.finished.insert(uid)
+        }
+    }
+}

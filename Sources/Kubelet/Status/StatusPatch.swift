@@ -1,0 +1,36 @@
+import Document
+
+/// The strategic merge patch that turns one pod status into another; nil when they are the same.
+///
+/// Conditions merge by their type, so that those of others stay; other lists are replaced as a whole,
+/// which for `podIPs`, merged by address, takes explicit deletions.
+enum StatusPatch {
+    static func make(from old: Document, to new: Document, uid: String) -> Document? {
+        var patch = Document.emptyObject
+        for member in new.members where old[member.key] != member.value {
+            switch member.key {
+            case "conditions":
+                let known = old.list("conditions").map(stripped)
+                let changed = member.value.elements.filter { !known.contains(stripped($0)) }
+                if !changed.isEmpty { patch["conditions"] = Document(changed) }
+            case "podIPs":
+                let wanted = member.value.elements
+                let gone = old.list("podIPs").filter { !wanted.contains($0) }
+                patch["podIPs"] = Document(
+                    wanted + gone.map { ["ip": $0["ip"] ?? "", "$patch": "delete"] as Document })
+            default: patch[member.key] = member.value
+            }
+        }
+        for member in old.members where new[member.key] == nil { patch[member.key] = .null }
+        guard patch.count > 0 else { return nil }
+        // The uid makes the write fail for a later pod of the same name.
+        return ["metadata": ["uid": Document(uid)], "status": patch]
+    }
+
+    /// Servers differ in whether they show members that are null; the order of members means nothing.
+    private static func stripped(_ condition: Document) -> [String: Document] {
+        var result: [String: Document] = [:]
+        for member in condition.members where !member.value.isNull { result[member.key] = member.value }
+        return result
+    }
+}

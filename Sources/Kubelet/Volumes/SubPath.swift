@@ -1,0 +1,42 @@
+import Glibc
+import Linux
+
+/// A part of a volume, found or made without following a link: a container may write links into its volume
+/// and must not reach the node's files through them.
+enum SubPath {
+    static func prepare(_ part: String, below root: String) throws -> String {
+        let steps = part.split(separator: "/").filter { $0 != "." }
+        guard !part.hasPrefix("/"), !steps.contains("..") else { throw SystemError("subPath", part, errno: EINVAL) }
+        var path = root
+        var status = stat()
+        for (index, step) in steps.enumerated() {
+            path += "/\(step)"
+            if lstat(path, &status) != 0 {
+                guard errno == ENOENT else { throw SystemError("stat", path, errno: errno) }
+                guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw SystemError("mkdir", path, errno: errno) }
+                guard lstat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
+            }
+            if status.st_mode & S_IFMT == S_IFLNK {
+                path = try follow(path, root: root)
+                guard lstat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
+            }
+            if index < steps.count - 1, status.st_mode & S_IFMT != S_IFDIR {
+                throw SystemError("subPath", path, errno: ENOTDIR)
+            }
+        }
+        return path
+    }
+
+    /// Links are part of configMap volumes (`key → ..data/key`): allowed as long as they stay inside.
+    private static func follow(_ path: String, root: String) throws -> String {
+        func resolved(_ path: String) throws -> String {
+            guard let real = realpath(path, nil) else { throw SystemError("resolve", path, errno: errno) }
+            defer { free(real) }
+            return String(cString: real)
+        }
+        let target = try resolved(path)
+        let base = try resolved(root)
+        guard target == base || target.hasPrefix(base + "/") else { throw SystemError("subPath", path, errno: EXDEV) }
+        return target
+    }
+}

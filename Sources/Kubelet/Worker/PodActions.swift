@@ -1,0 +1,412 @@
+import Basics
+import Client
+import Document
+import Glibc
+import Images
+import Kinds
+import Linux
+import Runtime
+
+/// How a worker carries out what its lifecycle decides.
+extension PodWorker {
+    func perform(_ action: PodAction, in group: inout DiscardingTaskGroup) {
+        group.addTask { await self.perform(action) }
+    }
+
+    private func perform(_ action: PodAction) async {
+        switch action {
+        case .prepareVolumes: await prepareVolumes()
+        case .createSandbox: await createSandbox()
+        case .resolveImage(let container, let reference, let policy):
+            let result = await resolveImage(container, reference, policy)
+            if case .success(let image) = result { state.withLock { $0.images[container] = image } }
+            inbox.answer(.image(container: container, result))
+        case .start(let container, let attempt): await start(container, attempt)
+        case .runHook(let container, let attempt, let kind): await runHook(container, attempt, kind)
+        case .signal(let process, let signal):
+            await attempt("signal \(signal) to \(process)") { try await $0.signal(process, signal) }
+        case .terminate(let container, let attempt):
+            let process = ProcessName(container: container, attempt: attempt).text
+            let signal = stopSignal(container)
+            await self.attempt("signal \(signal) to \(process)") { try await $0.signal(process, signal) }
+        case .forget(let process): await forget(process)
+        case .probe(let container, let attempt, let kind): await probe(container, attempt, kind)
+        case .cleanUp: await cleanUp()
+        case .confirmDeletion: await confirmDeletion()
+        case .event(let type, let reason, let message, let container):
+            record(type, reason, message, container: container)
+        }
+    }
+
+    func record(_ type: String, _ reason: String, _ message: String, container: String?) {
+        var pod = self.pod
+        pod["kind"] = "Pod"
+        pod["apiVersion"] = "v1"
+        let list = ["containers", "initContainers", "ephemeralContainers"].first { list in
+            pod.list("spec", list).contains { $0.text("name") == container }
+        }
+        let path = container.flatMap { name in list.map { "spec.\($0){\(name)}" } }
+        node.events.add(pod, type: type, reason: reason, message: message, fieldPath: path)
+    }
+
+    /// Something that may fail because the process or its sandbox is gone, which is noticed elsewhere.
+    private func attempt(_ what: String, _ body: (any Sandbox) async throws -> Void) async {
+        guard let sandbox = state.withLock({ $0.sandbox }) else { return }
+        do { try await body(sandbox) } catch { node.log.debug("pod \(uid): \(what): \(error)") }
+    }
+
+    // MARK: Volumes, sandbox
+
+    private func prepareVolumes() async {
+        let pod = self.pod
+        do {
+            let prepared = try await node.volumes.prepare(pod, fields: node.fields(pod, podIPs: []))
+            state.withLock { state in
+                state.volumes = prepared.paths
+                state.refreshAt = prepared.refreshAt
+            }
+            inbox.answer(.volumesReady)
+        } catch {
+            inbox.answer(.volumesFailed("\(error)"))
+        }
+    }
+
+    /// Launches a sandbox, gives it addresses and writes the files that depend on them; then stays with it.
+    private func createSandbox() async {
+        let pod = self.pod
+        let hostname = self.hostname
+        let number = state.withLock { state in
+            state.sandboxNumber += 1
+            return state.sandboxNumber
+        }
+        let directory = node.sandboxDirectory(uid)
+        let specification = SandboxBuilder.build(
+            pod: pod, hostname: hostname, stateDirectory: "\(directory)/\(number)", configuration: node.configuration)
+        do {
+            try await node.pool.run { [podDirectory] in
+                try Files.makeDirectories(podDirectory)
+                for old in (try? Files.list(directory)) ?? [] where old != String(number) {
+                    try Files.removeTree("\(directory)/\(old)")
+                }
+                try Files.makeDirectories(directory)
+                if pod.flag("spec", "hostIPC") != true {
+                    try EmptyDirectory.make("\(podDirectory)/shm", medium: "Memory", limit: 64 << 20, group: nil)
+                }
+            }
+            let sandbox = try await node.runtime.launch(specification)
+            let addresses: [IPAddress]
+            do {
+                addresses = try await joinNetwork(sandbox, hostname: hostname, isSecond: number > 1)
+            } catch {
+                try? await sandbox.destroy()
+                throw error
+            }
+            let files = PodFiles(
+                pod: pod, configuration: node.configuration, addresses: addresses, hostname: hostname)
+            let record = SandboxRecord(number: number, addresses: addresses)
+            try await node.pool.run { [podDirectory] in
+                try files.write()
+                try record.write("\(podDirectory)/sandbox.json")
+            }
+            state.withLock { state in
+                state.sandbox = sandbox
+                state.addresses = addresses
+            }
+            inbox.answer(.sandboxReady(addresses: addresses))
+            await follow(sandbox, number: number)
+        } catch {
+            inbox.answer(.sandboxFailed("\(error)"))
+        }
+    }
+
+    private func joinNetwork(_ sandbox: any Sandbox, hostname: String, isSecond: Bool) async throws -> [IPAddress] {
+        if isHostNetwork { return node.configuration.nodeIPs }
+        if isSecond { try await node.network.detach(podKey: uid) }
+        return try await node.network.attach(
+            podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname
+        ).addresses
+    }
+
+    private func cleanUp() async {
+        do {
+            let sandbox = state.withLock { state in
+                defer { state.sandbox = nil }
+                return state.sandbox
+            }
+            if let sandbox {
+                do { try await sandbox.destroy() } catch {
+                    state.withLock { if $0.sandbox == nil { $0.sandbox = sandbox } }
+                    throw error
+                }
+            }
+            if !isHostNetwork { try await node.network.detach(podKey: uid) }
+            try await node.volumes.remove(uid: uid)
+            let directory = node.sandboxDirectory(uid)
+            try await node.pool.run { try Files.removeTree(directory) }
+            inbox.answer(.cleanedUp)
+        } catch {
+            inbox.answer(.cleanUpFailed("error killing pod: \(error)"))
+        }
+    }
+
+    private func confirmDeletion() async {
+        let pod = self.pod
+        do {
+            try await writer.flush()
+            _ = try await node.client.delete(
+                .pods, namespace: pod.text("metadata", "namespace") ?? "default",
+                name: pod.text("metadata", "name") ?? "",
+                options: [
+                    "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0,
+                    "preconditions": ["uid": Document(uid)],
+                ])
+            inbox.answer(.deletionConfirmed)
+        } catch let status as APIStatus where status.isNotFound || status.isConflict {
+            inbox.answer(.deletionConfirmed)
+        } catch {
+            node.log.warning("pod \(uid): confirming its deletion: \(error)")
+            inbox.answer(.deletionFailed)
+        }
+    }
+
+    // MARK: Images
+
+    private func resolveImage(_ container: String, _ reference: String, _ policy: String) async -> Result<
+        Image, StartProblem
+    > {
+        do { _ = try ImageReference.check(reference) } catch {
+            return .failure(
+                StartProblem(
+                    reason: "InvalidImageName", message: "Failed to apply default image tag \"\(reference)\": \(error)")
+            )
+        }
+        do {
+            if policy != "Always", let image = try await node.images.resolve(reference) {
+                present(reference, container)
+                return .success(image)
+            }
+            if policy == "Never" {
+                return .failure(
+                    StartProblem(
+                        reason: "ErrImageNeverPull",
+                        message: "Container image \"\(reference)\" is not present with pull policy of Never"))
+            }
+            record("Normal", "Pulling", "Pulling image \"\(reference)\"", container: container)
+            let begin = node.world.clock.uptime
+            let image = try await node.pullGate.run { try await node.images.pull(reference) }
+            let took = (node.world.clock.uptime - begin).wholeMilliseconds
+            record(
+                "Normal", "Pulled",
+                "Successfully pulled image \"\(reference)\" in \(took)ms. Image size: \(image.size) bytes.",
+                container: container)
+            return .success(image)
+        } catch {
+            let message = "failed to pull image \"\(reference)\": \(error)"
+            record("Warning", "Failed", "Failed to pull image \"\(reference)\": \(error)", container: container)
+            return .failure(StartProblem(reason: "ErrImagePull", message: message))
+        }
+    }
+
+    // MARK: Containers
+
+    private func start(_ container: String, _ attempt: Int) async {
+        do {
+            guard let sandbox = state.withLock({ $0.sandbox }) else {
+                throw StartProblem(reason: "RunContainerError", message: "the pod's sandbox is gone")
+            }
+            let process = try await prepareProcess(container, attempt)
+            record("Normal", "Created", "Container created", container: container)
+            let pid: Int32
+            do { pid = try await sandbox.start(process) } catch let error as StageError {
+                try? await sandbox.remove(process.id)
+                throw StartProblem(
+                    reason: "RunContainerError", message: "failed to start container \"\(container)\": \(error)",
+                    exitCode: 128)
+            }
+            state.withLock { state in
+                state.processes[container] = process
+                state.pids[container] = pid
+            }
+            inbox.answer(.started(container: container, attempt: attempt, pid: pid))
+        } catch let problem as StartProblem {
+            inbox.answer(.startFailed(container: container, attempt: attempt, problem))
+        } catch {
+            let problem = StartProblem(reason: "RunContainerError", message: "\(error)")
+            inbox.answer(.startFailed(container: container, attempt: attempt, problem))
+        }
+    }
+
+    /// Gathers everything, makes the directories and answers the process to start.
+    private func prepareProcess(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
+        let builder = try await processBuilder(container, attempt)
+        let log = node.configuration.logFile(builder.plan.pod, container: container, attempt: attempt)
+        return try await node.pool.run {
+            let process = try builder.build()
+            // A layer left over from an attempt that failed half-way.
+            try Files.removeTree(builder.layerDirectory)
+            try Files.makeDirectories("\(builder.layerDirectory)/upper")
+            try Files.makeDirectories("\(builder.layerDirectory)/work")
+            try PlainFile.write([], to: builder.terminationFile, mode: 0o666)
+            if let slash = log.lastIndex(of: "/") { try Files.makeDirectories(String(log[..<slash])) }
+            return process
+        }
+    }
+
+    private func processBuilder(_ container: String, _ attempt: Int) async throws -> ProcessBuilder {
+        let known = state.withLock { $0 }
+        guard let specification = containerSpecification(container), let image = known.images[container] else {
+            throw StartProblem(reason: "CreateContainerError", message: "container \(container) is not known")
+        }
+        let sources = try await environmentSources(specification, known.pod)
+        let isEphemeral = known.pod.list("spec", "ephemeralContainers").contains { $0.text("name") == container }
+        let target = specification.text("targetContainerName").flatMap { known.pids[$0] }
+        let plan = ContainerPlan(
+            pod: known.pod, container: specification, role: isEphemeral ? .ephemeral : .main, attempt: attempt,
+            image: image, volumes: known.volumes, sources: sources, podIPs: known.addresses, hostname: hostname,
+            targetPID: target, memoryCapacity: node.machine.memoryBytes, allocatableCPUMillis: node.machine.cpuMillis,
+            allocatableMemory: node.machine.memoryBytes)
+        return ProcessBuilder(plan: plan, configuration: node.configuration)
+    }
+
+    private func environmentSources(_ container: Document, _ pod: Document) async throws -> EnvironmentSources {
+        let namespace = pod.text("metadata", "namespace") ?? "default"
+        var sources = EnvironmentSources()
+        var wanted: Set<ReferencedObjects.Key> = []
+        func want(_ resource: ResourceType, _ name: String?) {
+            guard let name else { return }
+            wanted.insert(ReferencedObjects.Key(resource: resource, namespace: namespace, name: name))
+        }
+        for source in container.list("envFrom") {
+            want(.configMaps, source.text("configMapRef", "name"))
+            want(.secrets, source.text("secretRef", "name"))
+        }
+        for entry in container.list("env") {
+            want(.configMaps, entry.text("valueFrom", "configMapKeyRef", "name"))
+            want(.secrets, entry.text("valueFrom", "secretKeyRef", "name"))
+        }
+        for key in wanted {
+            guard let object = try await node.objects.get(key, user: uid) else { continue }
+            if key.resource == .secrets {
+                sources.secrets[key.name] = object
+            } else {
+                sources.configMaps[key.name] = object
+            }
+        }
+        try await node.services.waitForSync()
+        sources.services = node.services.all
+        return sources
+    }
+
+    private func forget(_ process: String) async {
+        await attempt("remove \(process)") { try await $0.remove(process) }
+        guard let name = ProcessName(process) else { return }
+        let directory = "\(podDirectory)/containers/\(name.container)"
+        try? await node.pool.run {
+            try Files.removeTree("\(directory)/\(name.attempt)")
+            try Files.removeTree("\(directory)/\(name.attempt)-termination")
+        }
+    }
+
+    /// `lifecycle.stopSignal`, else the image's, else SIGTERM.
+    private func stopSignal(_ container: String) -> Int32 {
+        let own = containerSpecification(container)?.text("lifecycle", "stopSignal")
+        let image = state.withLock { $0.images[container] }?.config.text("StopSignal")
+        return (own ?? image).flatMap(Signals.number) ?? SIGTERM
+    }
+
+    // MARK: Probes and hooks
+
+    /// The container's process as it was started, rebuilt where an earlier life of this agent started it.
+    private func model(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
+        if let known = state.withLock({ $0.processes[container] }) { return known }
+        if state.withLock({ $0.images[container] }) == nil,
+            let reference = containerSpecification(container)?.text("image"),
+            let image = try await node.images.resolve(reference)
+        {
+            state.withLock { $0.images[container] = image }
+        }
+        let process = try await processBuilder(container, attempt).build()
+        state.withLock { $0.processes[container] = process }
+        return process
+    }
+
+    func execute(_ command: [String], _ container: String, _ attempt: Int, timeout: Duration) async throws
+        -> ExecRunner.Outcome
+    {
+        let (sandbox, pid) = state.withLock { ($0.sandbox, $0.pids[container] ?? 0) }
+        guard let sandbox, pid > 0 else {
+            throw StartProblem(reason: "NotRunning", message: "container \(container) is not running")
+        }
+        let model = try await model(container, attempt)
+        return try await exec.run(
+            command, like: model, pid: pid, in: sandbox, outputFile: "\(podDirectory)/exec", timeout: timeout)
+    }
+
+    private func probe(_ container: String, _ attempt: Int, _ kind: ProbeKind) async {
+        guard let specification = containerSpecification(container), let probe = specification[kind.member] else {
+            return
+        }
+        let timeout = Duration.seconds(max(1, probe.number("timeoutSeconds") ?? 1))
+        let result = await ask(probe, specification, attempt, timeout: timeout)
+        if Task.isCancelled { return }
+        inbox.answer(.probe(container: container, attempt: attempt, kind, result))
+    }
+
+    private func ask(_ probe: Document, _ container: Document, _ attempt: Int, timeout: Duration) async -> ProbeResult {
+        let prober = Prober(network: node.world.network, clock: node.world.clock)
+        let name = container.text("name") ?? ""
+        let address = state.withLock { $0.addresses.first } ?? .loopback
+        if let action = probe["httpGet"] {
+            return await prober.http(action, host: address, container: container, timeout: timeout)
+        }
+        if let action = probe["tcpSocket"] {
+            guard let port = Prober.port(action["port"], container) else { return .failure("port is not known") }
+            let host = action.text("host").flatMap { IPAddress($0) } ?? address
+            return await prober.tcp(.ip(host, port: port), timeout: timeout)
+        }
+        if let action = probe["exec"] {
+            do {
+                let command = action.list("command").compactMap(\.string)
+                let outcome = try await execute(command, name, attempt, timeout: timeout)
+                return outcome.exitCode == 0 ? .success : .failure(outcome.output)
+            } catch { return .failure("\(error)") }
+        }
+        return .failure(
+            "probes of kind \"\(probe["grpc"] != nil ? "grpc" : "none")\" are not supported by this node agent yet")
+    }
+
+    private func runHook(_ container: String, _ attempt: Int, _ kind: HookKind) async {
+        let member = kind == .postStart ? "postStart" : "preStop"
+        let hook = containerSpecification(container)?.at("lifecycle", member) ?? .emptyObject
+        let problem = await hookProblem(hook, container, attempt)
+        if Task.isCancelled { return }
+        inbox.answer(.hook(container: container, attempt: attempt, kind, problem: problem))
+    }
+
+    private func hookProblem(_ hook: Document, _ container: String, _ attempt: Int) async -> String? {
+        let limit = Duration.seconds(max(1, pod.number("spec", "terminationGracePeriodSeconds") ?? 30))
+        do {
+            if let action = hook["exec"] {
+                let command = action.list("command").compactMap(\.string)
+                let outcome = try await execute(command, container, attempt, timeout: limit)
+                return outcome.exitCode == 0
+                    ? nil : "command \(command) exited with \(outcome.exitCode): \(outcome.output)"
+            }
+            if let seconds = hook.number("sleep", "seconds") {
+                try await node.world.clock.sleep(for: .seconds(seconds))
+                return nil
+            }
+            if hook["httpGet"] != nil || hook["tcpSocket"] != nil {
+                let specification = containerSpecification(container) ?? .emptyObject
+                if case .failure(let why) = await ask(hook, specification, attempt, timeout: limit) { return why }
+                return nil
+            }
+            return "the hook has no action that this node agent knows"
+        } catch { return "\(error)" }
+    }
+
+    private func present(_ reference: String, _ container: String) {
+        record(
+            "Normal", "Pulled", "Container image \"\(reference)\" already present on machine", container: container)
+    }
+}

@@ -1,0 +1,96 @@
+import Basics
+import Document
+
+/// Asks containers how they are, from the node's network as Kubernetes does.
+struct Prober: Sendable {
+    let network: any Network
+    let clock: any WorldClock
+
+    /// Bytes of an answer that are read; only the status line matters.
+    private static let answerLimit = 10 << 10
+
+    /// Runs `body` for no longer than `limit`.
+    func within<T: Sendable>(
+        _ limit: Duration, _ what: String, _ body: @escaping @Sendable () async throws -> T
+    ) async throws -> T {
+        try await withThrowingTaskGroup(of: T.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await clock.sleep(for: limit)
+                throw StartProblem(reason: "Timeout", message: "\(what): timed out after \(limit.wholeSeconds)s")
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    func tcp(_ endpoint: Endpoint, timeout: Duration) async -> ProbeResult {
+        do {
+            try await within(timeout, "dial tcp \(endpoint)") { try await network.connect(to: endpoint).close() }
+            return .success
+        } catch { return .failure("dial tcp \(endpoint): \(error)") }
+    }
+
+    /// 200 to 399 is healthy.
+    func http(_ action: Document, host: IPAddress, container: Document, timeout: Duration) async -> ProbeResult {
+        guard let port = Self.port(action["port"], container) else {
+            return .failure("port \"\(action.text("port") ?? "")\" is not known")
+        }
+        let ownHost = action.text("host") ?? ""
+        guard let address = ownHost.isEmpty ? host : IPAddress(ownHost) else {
+            return .failure("host \"\(ownHost)\" is no address")
+        }
+        if action.text("scheme") == "HTTPS" {
+            return .failure("probes over HTTPS are not supported by this node agent yet")
+        }
+        let endpoint = Endpoint.ip(address, port: port)
+        let path = action.text("path") ?? "/"
+        let url = "http://\(endpoint)\(path.hasPrefix("/") ? path : "/\(path)")"
+        let request = Self.request(action, path: path, endpoint: endpoint)
+        do {
+            let line = try await within(timeout, "Get \"\(url)\"") { try await exchange(request, endpoint) }
+            let words = line.split(separator: " ", maxSplits: 2)
+            guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]) else {
+                return .failure("Get \"\(url)\": malformed HTTP response")
+            }
+            return (200..<400).contains(status) ? .success : .failure("HTTP probe failed with statuscode: \(status)")
+        } catch { return .failure("Get \"\(url)\": \(error)") }
+    }
+
+    private static func request(_ action: Document, path: String, endpoint: Endpoint) -> [UInt8] {
+        var text = "GET \(path.hasPrefix("/") ? path : "/\(path)") HTTP/1.1\r\n"
+        let headers = action.list("httpHeaders")
+        func has(_ name: String) -> Bool { headers.contains { $0.text("name")?.lowercased() == name } }
+        if !has("host") { text += "Host: \(endpoint)\r\n" }
+        if !has("user-agent") { text += "User-Agent: kube-probe/1.36\r\n" }
+        if !has("accept") { text += "Accept: */*\r\n" }
+        for header in headers { text += "\(header.text("name") ?? ""): \(header.text("value") ?? "")\r\n" }
+        return Array((text + "Connection: close\r\n\r\n").utf8)
+    }
+
+    /// Sends the request and answers the status line.
+    private func exchange(_ request: [UInt8], _ endpoint: Endpoint) async throws -> String {
+        let connection = try await network.connect(to: endpoint)
+        defer { connection.close() }
+        try await connection.write(request)
+        var answer: [UInt8] = []
+        while answer.count < Self.answerLimit {
+            let piece = try await connection.read(atMost: Self.answerLimit - answer.count)
+            answer += piece
+            if let end = answer.firstIndex(of: 13) ?? (piece.isEmpty ? answer.endIndex : nil) {
+                return String(decoding: answer[..<end], as: UTF8.self)
+            }
+        }
+        return ""
+    }
+
+    /// A number, or the name of one of the container's ports.
+    static func port(_ port: Document?, _ container: Document) -> UInt16? {
+        if let number = port?.int { return UInt16(exactly: number) }
+        guard let name = port?.string else { return nil }
+        if let number = UInt16(name) { return number }
+        return container.list("ports").first { $0.text("name") == name }?.number("containerPort")
+            .flatMap { UInt16(exactly: $0) }
+    }
+}
