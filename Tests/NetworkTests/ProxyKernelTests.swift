@@ -70,6 +70,8 @@ final class ProxyKernelTests {
         #expect(Set(fromPod.map(\.1)) == [near.address])
         let fromNode = try (0..<40).map { _ in try hit(fabric.nodes[0].namespace, Self.cluster, 80, servers) }
         #expect(Set(fromNode.map(\.0)) == [0, 1])
+        // Through the tunnel the node comes under its address among the pods, so that answers use the tunnel too.
+        #expect(fromNode.filter { $0.0 == 1 }.allSatisfy { $0.1 == IPAddress("10.244.0.1") })
         // Fewer endpoints, more, none.
         try set(service("10.96.0.5"), [slice([at(far)])])
         #expect(try (0..<10).allSatisfy { _ in try hit(near.namespace, Self.cluster, 80, servers).0 == 1 })
