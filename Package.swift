@@ -105,7 +105,7 @@ let package = Package(
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime"]),
-        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
+        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
         tests("SimulationTests", ["Simulation"]),
         tests("ScenarioTests", ["Scenario", "Document"]),
         tests("CLITests", ["CLI", "Cluster"]),
