@@ -115,7 +115,7 @@ let package = Package(
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
-        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire"]),
+        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Client", "Kinds", "Document"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("CLITests", ["CLI", "Cluster"]),

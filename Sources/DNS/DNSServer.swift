@@ -15,6 +15,7 @@ public final class DNSServer: Sendable {
     private let services: Informer
     private let slices: Informer
     private let namespaces: Informer
+    private let bound = Mutex<[Endpoint]>([])
     private let queries = Atomic(0)
     private let streams = Atomic(0)
 
@@ -41,6 +42,9 @@ public final class DNSServer: Sendable {
         namespaces = Informer(client, .namespaces, world: world, log: log)
     }
 
+    /// Where the server listens, once it does.
+    public var local: [Endpoint] { bound.withLock { $0 } }
+
     public func run() async throws {
         var sockets: [any DatagramSocket] = []
         var listeners: [any Listener] = []
@@ -49,9 +53,12 @@ public final class DNSServer: Sendable {
             for listener in listeners { listener.close() }
         }
         for endpoint in listenOn {
-            sockets.append(try await world.network.datagrams(on: endpoint))
-            listeners.append(try await world.network.listen(on: endpoint))
+            let socket = try await world.network.datagrams(on: endpoint)
+            sockets.append(socket)
+            // Where the kernel chose the port, streams get the same one.
+            listeners.append(try await world.network.listen(on: socket.local))
         }
+        bound.withLock { [sockets] in $0 = sockets.map(\.local) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for informer in [services, slices, namespaces] {
                 let changes = informer.changes()

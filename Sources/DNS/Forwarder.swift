@@ -24,10 +24,14 @@ final class Forwarder: Sendable {
         probe = DNSName(labels: [Array(token.utf8), Array("lab-loop-probe".utf8), Array("invalid".utf8)]) ?? .root
     }
 
+    func probeQuery() -> DNSMessage {
+        DNSMessage(query: DNSQuestion(probe, .hinfo), id: UInt16(truncatingIfNeeded: world.random.next()))
+    }
+
     /// Sends the probe once. A resolver that forwards to us sends it back, and forwarding stops.
     func probeForLoops() async throws {
         guard !upstreams.isEmpty else { return }
-        let query = DNSMessage(query: DNSQuestion(probe, .hinfo), id: UInt16(truncatingIfNeeded: world.random.next()))
+        let query = probeQuery()
         for upstream in upstreams {
             do { _ = try await ask(upstream, query) } catch let error as CancellationError { throw error } catch {}
         }

@@ -38,7 +38,11 @@ final class TLSEngine: @unchecked Sendable {
         if server { SSL_set_accept_state(ssl) } else { SSL_set_connect_state(ssl) }
     }
 
-    deinit { SSL_free(ssl) }
+    deinit {
+        // Without a farewell OpenSSL takes the session for compromised and never resumes it.
+        SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        SSL_free(ssl)
+    }
 
     func setServer(_ name: String, verify: Bool, session: TLSSession?) throws(OpenSSLError) {
         if IPAddress(name) != nil {
