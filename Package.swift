@@ -111,7 +111,6 @@ let package = Package(
         tests("ImagesTests", ["Images", "Document"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
-        tests("ClientTests", ["Client", "Simulation", "Wire", "Kinds", "Document"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),

@@ -26,6 +26,7 @@ public actor Overlay {
     private var nodes: [OverlayNode] = []
     private var plan: OverlayPlan?
     private var failed = false
+    private var waiting: [AsyncStream<Void>.Continuation] = []
 
     /// `namespace` is the node's network namespace; nil for the one that this process is in.
     public init(
@@ -43,6 +44,16 @@ public actor Overlay {
 
     /// Whether pods can be attached: this node has a pod network, and the kernel holds what it needs.
     public var ready: Bool { plan != nil && pool != nil }
+
+    /// Returns once pods can be attached.
+    public func waitUntilReady() async throws {
+        while !ready {
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            waiting.append(continuation)
+            for await _ in stream { break }
+            try Task.checkCancellation()
+        }
+    }
 
     // MARK: Nodes
 
@@ -98,6 +109,8 @@ public actor Overlay {
             }
             plan = wanted
             failed = false
+            for continuation in waiting { continuation.finish() }
+            waiting = []
             if !done.isEmpty {
                 log.info("\(own.podNetwork), \(wanted.peers.count) peers: \(done.joined(separator: "; "))")
             }
