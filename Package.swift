@@ -106,7 +106,7 @@ let package = Package(
         tests("LinuxTests", ["Linux", "CLinux"]),
         tests("WireTests", ["Wire", "Linux"]),
         tests("SchemaTests", ["Schema", "Document"]),
-        tests("KindsTests", ["Kinds", "Schema", "Document"]),
+        tests("KindsTests", ["Kinds", "Schema", "Document", "Basics"]),
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),

@@ -39,6 +39,13 @@ public enum Kinds {
             + rules.validateCreate(new) + rules.validateUpdate(new, old)
     }
 
+    /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
+    public static func validateStatusUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
+        let rules = rules(for: resource)
+        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+            + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
+    }
+
     public static func rules(for resource: ResourceInfo) -> KindRules {
         guard let rules = allRules[resource.apiVersion]?[resource.kind] else { return KindRules() }
         return rules
@@ -53,6 +60,7 @@ public enum Kinds {
         "apps/v1": ["Deployment": .deployment, "ReplicaSet": .replicaSet],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
+        "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
         "events.k8s.io/v1": ["Event": .event],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,

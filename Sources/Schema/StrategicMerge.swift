@@ -140,8 +140,9 @@ enum StrategicMerge {
                 merged.append(try object(element, into: .emptyObject, type) ?? .emptyObject)
             }
         }
-        guard let order else { return Document(merged) }
-        return ordered(Document(merged), patched: patched, by: order, server: server, key: key)
+        // Without a wanted order, the patch's own is it.
+        let wanted = order ?? Document(patch.elements.filter { $0[directive]?.string != "delete" })
+        return ordered(Document(merged), patched: patched, by: wanted, server: server, key: key)
     }
 
     private static func isListReplacement(_ element: Document) -> Bool {
@@ -152,8 +153,7 @@ enum StrategicMerge {
         let server = existing ?? .emptyArray
         var merged: [Document] = []
         for element in server.elements + patch.elements where !merged.contains(element) { merged.append(element) }
-        guard let order else { return Document(merged) }
-        return ordered(Document(merged), patched: patch.elements, by: order, server: server, key: nil)
+        return ordered(Document(merged), patched: patch.elements, by: order ?? patch, server: server, key: nil)
     }
 
     private static func removing(_ values: Document, from list: Document?) -> Document? {

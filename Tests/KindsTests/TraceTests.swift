@@ -121,6 +121,53 @@ struct TraceTests {
         }
     }
 
+    /// Strategic merge patches, applied one after another to what a trace created.
+    @Test func patchesDoWhatIsRecorded() throws {
+        var outcome = Outcome()
+        for group in ["patch", "core", "apps"] {
+            for file in Traces.files(group) where file.contains("strategic") {
+                var objects: [String: Document] = [:]
+                for step in try Traces.document(file).list("steps") { try patch(step, file, &objects, &outcome) }
+            }
+        }
+        if getenv("LAB_VERBOSE") != nil { for difference in outcome.differences { print("PATCH", difference) } }
+        print("recorded patches applied alike: \(outcome.checked - outcome.differences.count) of \(outcome.checked)")
+        #expect(outcome.checked > 20)
+        #expect(Double(outcome.differences.count) < 0.1 * Double(outcome.checked))
+    }
+
+    private func patch(_ step: Document, _ file: String, _ objects: inout [String: Document], _ outcome: inout Outcome)
+        throws
+    {
+        guard let request = step.text("do"), let body = step["body"], body.isObject,
+            let status = step.number("expect", "status"), let space = request.firstIndex(of: " ")
+        else { return }
+        let path = String(request[request.index(after: space)...])
+        if request.hasPrefix("POST "), status == 201, let resource = Traces.resource(path[...]) {
+            var object = body
+            Kinds.applyDefaults(to: &object, resource: resource)
+            objects[path + "/" + (body.text("metadata", "name") ?? "")] = object
+        }
+        guard request.hasPrefix("PATCH "), status == 200, let old = objects[path],
+            step.text("contentType") == "application/strategic-merge-patch+json",
+            let resource = Traces.resource(path.prefix(upTo: path.lastIndex(of: "/") ?? path.endIndex))
+        else { return }
+        var object = try Kinds.registry.strategicMerge(body, into: old, type: resource.type)
+        Kinds.applyDefaults(to: &object, resource: resource)
+        objects[path] = object
+        for member in step.at("expect", "body")?.members ?? []
+        where member.key.hasPrefix("spec") || member.key == "data" {
+            if member.key.contains("[") || !member.value.isObject { continue }
+            outcome.checked += 1
+            let ours = Self.own(object.at(path: member.key.split(separator: ".").map(String.init)) ?? .null)
+            let theirs = Self.own(member.value)
+            if ours != theirs {
+                outcome.differences.append(
+                    "\(file) \(member.key)\n   recorded \(theirs.jsonText)\n   ours     \(ours.jsonText)")
+            }
+        }
+    }
+
     /// Sorted, without what the server adds by itself.
     private static func own(_ value: Document) -> Document {
         if value.isArray { return Document(value.elements.map(own)) }

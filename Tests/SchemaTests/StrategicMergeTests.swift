@@ -64,7 +64,7 @@ struct Sample {
     }
 
     @Test(arguments: [
-        // Elements are found by their key, changed in place, and new ones come last.
+        // Elements are found by their key and changed; the patch's order holds among those that it names.
         (
             #"{"arms":[{"name":"b","reach":5},{"name":"c"}]}"#, #"{"arms":[{"name":"a"},{"name":"b","reach":1}]}"#,
             #"{"arms":[{"name":"a"},{"name":"b","reach":5},{"name":"c"}]}"#
@@ -81,7 +81,7 @@ struct Sample {
             #"{"arms":[{"name":"a","$patch":"replace","reach":2}]}"#, #"{"arms":[{"name":"a","joints":["x"]}]}"#,
             #"{"arms":[{"name":"a","reach":2}]}"#
         ),
-        (#"{"tags":["c","a"]}"#, #"{"tags":["a","b"]}"#, #"{"tags":["a","b","c"]}"#),
+        (#"{"tags":["c","a"]}"#, #"{"tags":["a","b"]}"#, #"{"tags":["c","a","b"]}"#),
         (#"{"$deleteFromPrimitiveList/tags":["a"]}"#, #"{"tags":["a","b"]}"#, #"{"tags":["b"]}"#),
         (#"{"notes":["z"]}"#, #"{"notes":["a","b"]}"#, #"{"notes":["z"]}"#),
         (

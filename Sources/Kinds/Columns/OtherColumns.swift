@@ -45,7 +45,7 @@ enum WorkloadColumns {
         func count(_ name: String) -> Int { status.number(name) ?? 0 }
         return [
             Document("\(count("readyReplicas"))/\(deployment.number("spec", "replicas") ?? 0)"),
-            Document(String(count("updatedReplicas"))), Document(String(count("availableReplicas"))),
+            Document(count("updatedReplicas")), Document(count("availableReplicas")),
             Cells.age(deployment, now: now),
         ] + Cells.containers(deployment.at("spec", "template"))
             + [Cells.selector(deployment.at("spec", "selector"))]
@@ -144,7 +144,7 @@ enum EventColumns {
             Document("\((object.text("kind") ?? "").lowercased())/\(object.text("name") ?? "")"),
             object["fieldPath"] ?? "", Document(shownSource.joined(separator: ", ")),
             Document(message.split(separator: "\n").joined(separator: " ")), Document(Cells.since(first, now: now)),
-            Document(String(max(count, 1))), event.at("metadata", "name") ?? "",
+            Document(max(count, 1)), event.at("metadata", "name") ?? "",
         ]
     }
 

@@ -58,6 +58,17 @@ extension KindRules {
         return rules
     }()
 
+    static let priorityClass: KindRules = {
+        var rules = KindRules()
+        rules.cells = { priority, now in
+            [
+                priority["value"] ?? 0, priority["globalDefault"] ?? false, Cells.age(priority, now: now),
+                priority["preemptionPolicy"] ?? "",
+            ]
+        }
+        return rules
+    }()
+
     static let lease: KindRules = {
         var rules = KindRules()
         rules.cells = { [$0.at("spec", "holderIdentity") ?? "", Cells.age($0, now: $1)] }

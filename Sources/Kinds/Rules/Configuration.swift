@@ -24,7 +24,7 @@ extension KindRules {
         }
         rules.validateUpdate = { Configuration.immutability($0, old: $1, fields: ["data", "binaryData"]) }
         rules.cells = { map, now in
-            [Document(String((map["data"]?.count ?? 0) + (map["binaryData"]?.count ?? 0))), Cells.age(map, now: now)]
+            [Document((map["data"]?.count ?? 0) + (map["binaryData"]?.count ?? 0)), Cells.age(map, now: now)]
         }
         return rules
     }()
@@ -37,7 +37,7 @@ extension KindRules {
         rules.selectableFields = { [("type", $0.text("type") ?? "")] }
         rules.cells = { secret, now in
             [
-                secret["type"] ?? "", Document(String(secret["data"]?.count ?? 0)), Cells.age(secret, now: now),
+                secret["type"] ?? "", Document(secret["data"]?.count ?? 0), Cells.age(secret, now: now),
             ]
         }
         return rules

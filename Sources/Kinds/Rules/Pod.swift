@@ -56,6 +56,9 @@ extension KindRules {
         var rules = KindRules()
         rules.applyDefaults = { PodTemplates.complete(&$0, at: "template") }
         rules.validateCreate = { PodTemplates.validate($0["template"] ?? .emptyObject, path: "template") }
+        rules.cells = { template, _ in
+            Cells.containers(template["template"]) + [Cells.labels(template.map("template", "metadata", "labels"))]
+        }
         return rules
     }()
 }
