@@ -1,0 +1,265 @@
+import Document
+
+extension Scenario {
+    /// Reads a scenario file. `file` is what errors call it, and gives the scenario its id.
+    public init(yaml bytes: [UInt8], file: String) throws {
+        let document: Document
+        let positions: YAMLPositions
+        do {
+            (document, positions) = try Document.yamlWithPositions(bytes)
+        } catch let error as DocumentError {
+            throw ScenarioError(file: file, line: error.line, column: error.column, message: error.message)
+        }
+        let reader = try FieldReader(document, file: file, path: "", positions: positions)
+        var id = file.split(separator: "/").last.map(String.init) ?? file
+        for ending in [".yaml", ".yml"] where id.hasSuffix(ending) { id.removeLast(ending.count) }
+        self.id = id
+        name = try reader.requiredText("name")
+        description = try reader.text("description") ?? ""
+        tags = try reader.texts("tags")
+        timeout = try reader.duration("timeout") ?? Self.defaultTimeout
+        let steps = try reader.children("steps")
+        try reader.finish()
+        guard !steps.isEmpty else { throw reader.error("a scenario without steps shows nothing", at: "steps") }
+        guard steps.count <= Self.mostSteps else {
+            throw reader.error("more than \(Self.mostSteps) steps", at: "steps")
+        }
+        self.steps = try steps.enumerated().map { try StepReader(reader: $1).step(number: $0 + 1) }
+    }
+}
+
+/// Reads one step: exactly one action, and what may stand beside it.
+struct StepReader {
+    let reader: FieldReader
+
+    private static let actions = [
+        "apply", "create", "patch", "delete", "request", "script", "wait", "exec", "eventually", "always", "never",
+    ]
+
+    func step(number: Int) throws -> Step {
+        let chosen = Self.actions.filter { reader.has($0) }
+        guard chosen.count == 1, let name = chosen.first else {
+            throw reader.error(
+                (chosen.isEmpty ? "no action" : "more than one action: \(chosen.joined(separator: ", "))")
+                    + "; a step is one of \(Self.actions.joined(separator: ", "))")
+        }
+        let action = try action(name)
+        let label = "step \(number) (line \(reader.line)): \(try reader.text("name") ?? name)"
+        let step = Step(
+            action: action, actor: try actor(), failure: try failure(for: action), saves: try saves(), label: label)
+        try reader.finish()
+        return step
+    }
+
+    private func action(_ name: String) throws -> Action {
+        switch name {
+        case "apply": return .apply(try objects(name))
+        case "create": return .create(try objects(name))
+        case "patch":
+            let patch = try reader.child("patch")
+            let target = try target(patch, named: true)
+            let type = try patch.text("type") ?? "merge"
+            guard ["merge", "strategic", "json"].contains(type) else {
+                throw patch.error("one of merge, strategic, json", at: "type")
+            }
+            let body = try patch.required("patch")
+            let subresource = try patch.text("subresource")
+            try patch.finish()
+            return .patch(target, body, type: type, subresource: subresource)
+        case "delete":
+            let fields = try reader.child("delete")
+            let target = try target(fields, named: nil)
+            try fields.finish()
+            return .delete(target)
+        case "request": return .request(try request(try reader.child("request")))
+        case "script": return .script(try reader.requiredText("script"))
+        case "wait":
+            guard let duration = try reader.duration("wait") else { throw reader.error("how long?", at: "wait") }
+            return .wait(duration)
+        case "exec": throw reader.error("exec is not supported yet: use a pod's command and its log", at: "exec")
+        default: return .expect(try expectation(name))
+        }
+    }
+
+    /// One object, or a list of them. Each must say what it is.
+    private func objects(_ key: String) throws -> [Document] {
+        let value = try reader.required(key)
+        let objects = value.isArray ? value.elements : [value]
+        for object in objects {
+            guard object.isObject, object.text("apiVersion") != nil, object.text("kind") != nil else {
+                throw reader.error("every object needs apiVersion and kind", at: key)
+            }
+            guard object.text("metadata", "name") != nil || object.text("metadata", "generateName") != nil else {
+                throw reader.error("every object needs metadata.name or generateName", at: key)
+            }
+        }
+        guard !objects.isEmpty else { throw reader.error("no objects", at: key) }
+        return objects
+    }
+
+    /// `named`: a name is needed (true), a selector is allowed instead (nil), several objects are meant (false).
+    private func target(_ fields: FieldReader, named: Bool?) throws -> Target {
+        var target = Target(kind: try fields.requiredText("kind"))
+        target.apiVersion = try fields.text("apiVersion")
+        target.namespace = try fields.text("namespace")
+        if named != false { target.name = try fields.text("name") }
+        if named != true {
+            target.labelSelector = try fields.text("selector")
+            target.fieldSelector = try fields.text("fieldSelector")
+        }
+        if named == true, target.name == nil { throw fields.error("the field name is missing") }
+        if named == nil, (target.name == nil) == (target.labelSelector == nil && target.fieldSelector == nil) {
+            throw fields.error("either a name or a selector")
+        }
+        return target
+    }
+
+    private func request(_ fields: FieldReader) throws -> RawRequest {
+        let path = try fields.requiredText("path")
+        guard path.hasPrefix("/") else { throw fields.error("must start with /", at: "path") }
+        let request = RawRequest(
+            method: try fields.text("method") ?? "GET", path: path, body: fields.value("body"),
+            contentType: try fields.text("contentType") ?? "application/json",
+            status: try fields.bound("status") ?? Bound(least: 200, most: 299), matches: fields.value("matches"),
+            text: try textClaim(fields, allowsLines: true))
+        try fields.finish()
+        return request
+    }
+
+    private func actor() throws -> Actor? {
+        guard reader.has("as") else { return nil }
+        let fields = try reader.child("as")
+        let user = try fields.text("user")
+        let account = try fields.text("serviceAccount")
+        let groups = try fields.texts("groups")
+        try fields.finish()
+        switch (user, account) {
+        case (let user?, nil): return .user(user, groups: groups)
+        case (nil, let account?):
+            guard groups.isEmpty else { throw fields.error("a service account has its own groups", at: "groups") }
+            return .serviceAccount(account)
+        default: throw fields.error("either user or serviceAccount")
+        }
+    }
+
+    private func failure(for action: Action) throws -> Step.Failure? {
+        guard reader.has("fails") else { return nil }
+        switch action {
+        case .apply, .create, .patch, .delete: break
+        default: throw reader.error("only apply, create, patch and delete may be expected to fail", at: "fails")
+        }
+        let fields = try reader.child("fails")
+        let failure = Step.Failure(
+            code: try fields.number("code"), reason: try fields.text("reason"),
+            message: try fields.text("message").map { try pattern($0, fields, "message") })
+        try fields.finish()
+        guard failure.code != nil || failure.reason != nil || failure.message != nil else {
+            throw reader.error("say code, reason or message", at: "fails")
+        }
+        return failure
+    }
+
+    private func saves() throws -> [(name: String, path: JSONPath)] {
+        guard reader.has("save") else { return [] }
+        let fields = try reader.child("save")
+        return try fields.keys.map { name in
+            guard Variables.isName(name), !Variables.given.contains(name) else {
+                throw fields.error("no name for a variable", at: name)
+            }
+            return (name, try jsonPath(try fields.requiredText(name), fields, name))
+        }
+    }
+
+    // MARK: Expectations
+
+    private func expectation(_ name: String) throws -> Expectation {
+        guard let mode = Expectation.Mode(rawValue: name) else { throw reader.error("unknown action \(name)") }
+        let fields = try reader.child(name)
+        let duration =
+            mode == .eventually
+            ? try fields.duration("within") ?? .seconds(30) : try fields.duration("for") ?? .seconds(3)
+        let claim = try claim(fields)
+        try fields.finish()
+        return Expectation(mode: mode, duration: duration, claim: claim)
+    }
+
+    private func claim(_ fields: FieldReader) throws -> Claim {
+        let subjects = ["object", "objects", "log", "answer"].filter { fields.has($0) }
+        guard subjects.count == 1, let subject = subjects.first else {
+            throw fields.error("exactly one of object, objects, log, answer")
+        }
+        let inner = try fields.child(subject)
+        var claim: Claim
+        switch subject {
+        case "object":
+            claim = Claim(subject: .object(try target(inner, named: true)))
+            claim.isAbsent = try fields.flag("absent")
+            claim.matches = fields.value("matches")
+            guard claim.isAbsent != (claim.matches != nil) else { throw fields.error("either matches or absent") }
+        case "objects": claim = try objectsClaim(fields, Claim(subject: .objects(try target(inner, named: false))))
+        case "log":
+            claim = Claim(
+                subject: .log(
+                    pod: try inner.requiredText("pod"), container: try inner.text("container"),
+                    previous: try inner.flag("previous")))
+            claim.text = try textClaim(fields, allowsLines: true)
+            guard claim.text != nil else { throw fields.error("say equals, contains or pattern") }
+        default:
+            claim = Claim(
+                subject: .answer(
+                    service: try inner.requiredText("service"), port: try inner.text("port") ?? "80",
+                    path: try inner.text("path") ?? "/"))
+            claim.text = try textClaim(fields, allowsLines: false)
+            claim.status = try fields.bound("status") ?? .exactly(200)
+        }
+        try inner.finish()
+        return claim
+    }
+
+    private func objectsClaim(_ fields: FieldReader, _ start: Claim) throws -> Claim {
+        var claim = start
+        claim.matches = fields.value("matching")
+        claim.each = fields.value("each")
+        claim.count = try fields.bound("count")
+        if fields.has("distinct") {
+            let paths = try fields.child("distinct")
+            claim.distinct = try paths.keys.map { path in
+                (path, try jsonPath(path, paths, path), try paths.bound(path) ?? Bound())
+            }
+        }
+        guard claim.count != nil || claim.each != nil || !claim.distinct.isEmpty else {
+            throw fields.error("say count, each or distinct")
+        }
+        return claim
+    }
+
+    private func textClaim(_ fields: FieldReader, allowsLines: Bool) throws -> TextClaim? {
+        var claim = TextClaim(equals: try fields.text("equals"), contains: try fields.texts("contains"))
+        claim.pattern = try fields.text("pattern").map { try pattern($0, fields, "pattern") }
+        if allowsLines {
+            claim.lines = try fields.bound("lines")
+            if fields.has("distinct") {
+                let names = try fields.child("distinct")
+                claim.distinct = try names.keys.map { name in
+                    guard claim.pattern?.names.contains(name) == true else {
+                        throw names.error("the pattern has no {\(name)}", at: name)
+                    }
+                    return (name, try names.bound(name) ?? Bound())
+                }
+            }
+            if claim.pattern == nil, claim.lines != nil {
+                throw fields.error("lines counts those that match a pattern", at: "lines")
+            }
+        }
+        return claim.equals == nil && claim.contains.isEmpty && claim.pattern == nil ? nil : claim
+    }
+
+    private func pattern(_ text: String, _ fields: FieldReader, _ key: String) throws -> TextPattern {
+        guard let pattern = TextPattern(text) else { throw fields.error("an unclosed {", at: key) }
+        return pattern
+    }
+
+    private func jsonPath(_ text: String, _ fields: FieldReader, _ key: String) throws -> JSONPath {
+        do { return try JSONPath(text) } catch { throw fields.error("\"\(text)\" is no JSONPath: \(error)", at: key) }
+    }
+}
