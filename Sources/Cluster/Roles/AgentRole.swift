@@ -35,7 +35,7 @@ public struct AgentRole: Sendable {
         let proxy = Proxy(
             nodeName: record.name, nodeAddresses: [record.address], client: client, world: world,
             log: log.named("proxy"))
-        let dns = DNSServer(
+        let dns = try DNSServer(
             addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain, client: client,
             upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
         let kubelet = Kubelet(

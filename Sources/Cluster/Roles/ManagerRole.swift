@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Controllers
+import Linux
 import Scheduler
 
 /// Controllers and scheduler in one process. They share nothing but the process: each has a client of its own,
@@ -23,7 +24,7 @@ public struct ManagerRole: Sendable {
             group.addTask {
                 var options = ControllerOptions()
                 options.clusterCIDR = Addresses.pods
-                options.rootCertificate = try rootCertificate()
+                options.rootCertificate = try Files.text("\(NodeBlueprint.Inside.configuration)/pki/ca.crt")
                 try await runControllers(
                     client: controllers, world: world, log: log.named("controllers"), options: options)
             }
