@@ -65,11 +65,13 @@ import Testing
         let store = try SQLiteStore(path: folder + "/store.db")
         let acks = open(folder + "/acks", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         let generation = await store.revision
+        let parent = getppid()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<4 {
                 group.addTask {
                     var number = 0
-                    while true {
+                    // Ends by itself only when the test that should kill it is gone.
+                    while getppid() == parent {
                         let key = "/k/\(generation)-\(writer)-\(number)"
                         number += 1
                         let made = try await store.create(key) { Array("\(key)@\($0)".utf8) }
@@ -101,7 +103,8 @@ enum CrashChild {
         unlink(folder + "/acks")
         let child = try spawn(folder: folder)
         var status: Int32 = 0
-        for _ in 0..<6_000 where lines(of: folder).count < count {
+        for _ in 0..<6_000 {
+            if lines(of: folder).count >= count { break }
             guard waitpid(child, &status, WNOHANG) == 0 else { throw StoreError.failed("the child ended by itself") }
             usleep(10_000)
         }

@@ -1,0 +1,154 @@
+import Basics
+import Document
+import Wire
+
+/// Issues and checks the tokens that say "I am this service account": JSON web tokens, signed with the cluster's key,
+/// bound to an audience, an expiry and (usually) a pod.
+public struct ServiceAccountTokens: Sendable {
+    /// What a token is bound to beside its service account: it ends when that object does.
+    public struct Binding: Sendable, Equatable {
+        public var kind: String
+        public var name: String
+        public var uid: String
+
+        public init(kind: String, name: String, uid: String) {
+            self.kind = kind
+            self.name = name
+            self.uid = uid
+        }
+    }
+
+    public struct Claims: Sendable, Equatable {
+        public var id: String
+        public var namespace: String
+        public var serviceAccount: String
+        public var serviceAccountUID: String
+        public var audiences: [String]
+        public var issuedAt: Int64
+        public var expiresAt: Int64
+        public var bindings: [Binding]
+
+        public var user: UserInfo {
+            var extra = ["authentication.kubernetes.io/credential-id": ["JTI=\(id)"]]
+            for binding in bindings where ["Pod", "Node"].contains(binding.kind) {
+                let kind = binding.kind.lowercased()
+                extra["authentication.kubernetes.io/\(kind)-name"] = [binding.name]
+                extra["authentication.kubernetes.io/\(kind)-uid"] = [binding.uid]
+            }
+            return UserInfo(
+                name: "system:serviceaccount:\(namespace):\(serviceAccount)", uid: serviceAccountUID,
+                groups: [
+                    "system:serviceaccounts", "system:serviceaccounts:\(namespace)", "system:authenticated",
+                ], extra: extra)
+        }
+    }
+
+    public enum Rejection: Error, Sendable, Equatable {
+        /// Not one of ours: another authenticator may know it.
+        case foreign
+        case invalid(String)
+    }
+
+    public let issuer: String
+    /// The audience of tokens that ask for none: the API server itself.
+    public var apiAudiences: [String] { [issuer] }
+    private let key: PrivateKey
+    private let publicKey: PublicKey
+    private let keyID: String
+    private let algorithm: String
+
+    public init(keyPEM: [UInt8], issuer: String) throws {
+        self.issuer = issuer
+        key = try PrivateKey(pem: keyPEM)
+        publicKey = try key.publicKey()
+        keyID = Base64.encode(Digest.sha256(try publicKey.der()), url: true)
+        algorithm = key.isRSA ? "RS256" : "ES256"
+    }
+
+    public func issue(
+        namespace: String, serviceAccount: String, uid: String, audiences: [String], bindings: [Binding],
+        now: Timestamp, lifetime: Duration, id: String
+    ) throws -> String {
+        var kubernetes: Document = ["namespace": Document(namespace)]
+        for binding in bindings {
+            kubernetes[binding.kind.lowercased()] = ["name": Document(binding.name), "uid": Document(binding.uid)]
+        }
+        kubernetes["serviceaccount"] = ["name": Document(serviceAccount), "uid": Document(uid)]
+        let claims: Document = [
+            "aud": Document(audiences.isEmpty ? apiAudiences : audiences),
+            "exp": Document(now.seconds + lifetime.wholeSeconds), "iat": Document(now.seconds), "iss": Document(issuer),
+            "jti": Document(id), "kubernetes.io": kubernetes, "nbf": Document(now.seconds),
+            "sub": Document("system:serviceaccount:\(namespace):\(serviceAccount)"),
+        ]
+        let header: Document = ["alg": Document(algorithm), "kid": Document(keyID)]
+        let signed = Base64.encode(header.json, url: true) + "." + Base64.encode(claims.json, url: true)
+        return signed + "." + Base64.encode(try key.sign(Array(signed.utf8)), url: true)
+    }
+
+    /// Checks form, issuer, signature, times and audience. Whether the account and the bound objects
+    /// still exist is the caller's to look up.
+    public func verify(_ token: String, audiences: [String], now: Timestamp) throws(Rejection) -> Claims {
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, let head = Self.decoded(parts[0]), let body = Self.decoded(parts[1]),
+            body.text("iss") == issuer
+        else { throw .foreign }
+        guard head.text("alg") == algorithm, head.text("kid") == keyID,
+            let signature = Base64.decode(parts[2], url: true),
+            publicKey.verify(Array("\(parts[0]).\(parts[1])".utf8), signature: signature)
+        else { throw .invalid("the token's signature does not verify") }
+        guard let expires = body.number("exp"), now.seconds < Int64(expires) else {
+            throw .invalid("service account token has expired")
+        }
+        guard Int64(body.number("nbf") ?? 0) <= now.seconds + 60 else {
+            throw .invalid("service account token is not valid yet")
+        }
+        let given = body.at("aud")?.string.map { [$0] } ?? body.list("aud").compactMap(\.string)
+        let accepted = given.filter((audiences.isEmpty ? apiAudiences : audiences).contains)
+        guard !accepted.isEmpty else {
+            throw .invalid("token audiences \(given) is invalid for the target audiences \(audiences)")
+        }
+        guard let kubernetes = body["kubernetes.io"], let namespace = kubernetes.text("namespace"),
+            let name = kubernetes.text("serviceaccount", "name"), let uid = kubernetes.text("serviceaccount", "uid"),
+            body.text("sub") == "system:serviceaccount:\(namespace):\(name)"
+        else { throw .invalid("the token's claims are incomplete") }
+        let bindings = ["Pod", "Node", "Secret"].compactMap { kind -> Binding? in
+            guard let entry = kubernetes[kind.lowercased()], let name = entry.text("name"), let uid = entry.text("uid")
+            else { return nil }
+            return Binding(kind: kind, name: name, uid: uid)
+        }
+        return Claims(
+            id: body.text("jti") ?? "", namespace: namespace, serviceAccount: name, serviceAccountUID: uid,
+            audiences: accepted, issuedAt: Int64(body.number("iat") ?? 0), expiresAt: Int64(expires),
+            bindings: bindings)
+    }
+
+    private static func decoded(_ part: Substring) -> Document? {
+        Base64.decode(part, url: true).flatMap { try? Document(json: $0) }
+    }
+
+    // MARK: Published, so that others can check the tokens
+
+    /// `GET /.well-known/openid-configuration`
+    public func discovery(jwksURI: String) -> Document {
+        [
+            "issuer": Document(issuer), "jwks_uri": Document(jwksURI), "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [Document(algorithm)],
+        ]
+    }
+
+    /// `GET /openid/v1/jwks`
+    public var keySet: Document {
+        var entry: Document = ["use": "sig", "kid": Document(keyID), "alg": Document(algorithm)]
+        if let point = publicKey.coordinates() {
+            entry["kty"] = "EC"
+            entry["crv"] = "P-256"
+            entry["x"] = Document(Base64.encode(point.x, url: true))
+            entry["y"] = Document(Base64.encode(point.y, url: true))
+        } else if let number = publicKey.modulusAndExponent() {
+            entry["kty"] = "RSA"
+            entry["n"] = Document(Base64.encode(number.n, url: true))
+            entry["e"] = Document(Base64.encode(number.e, url: true))
+        }
+        return ["keys": [entry]]
+    }
+}

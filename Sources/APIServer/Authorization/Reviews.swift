@@ -1,0 +1,135 @@
+import Basics
+import Document
+import Kinds
+import Schema
+
+/// The kinds that are questions: posted, answered in their status, and never stored.
+struct Reviews: Sendable {
+    let resources: Resources
+    let authenticator: Authenticator
+
+    static let kinds: Set = [
+        "SelfSubjectAccessReview", "SubjectAccessReview", "LocalSubjectAccessReview", "SelfSubjectRulesReview",
+        "TokenReview", "SelfSubjectReview",
+    ]
+
+    func answer(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: "CreateOptions")
+        let resource = call.resource
+        var review = try BodyDecoder(registry: resources.registry, call: call).object(
+            kind: resource.kind, group: resource.group, version: resource.version, type: resource.type,
+            validation: options.fieldValidation)
+        if review["metadata"] == nil { review["metadata"] = .emptyObject }
+        switch resource.kind {
+        case "SelfSubjectAccessReview":
+            try check(review, resource, hasSubject: false)
+            review["status"] = try await decide(review, user: call.user)
+        case "SubjectAccessReview", "LocalSubjectAccessReview":
+            try check(review, resource, hasSubject: true)
+            if resource.kind == "LocalSubjectAccessReview" { try checkLocal(review, call) }
+            review["status"] = try await decide(review, user: Self.subject(review))
+        case "SelfSubjectRulesReview": review["status"] = try await rules(review, call.user)
+        case "TokenReview": review["status"] = try await reviewToken(review)
+        case "SelfSubjectReview":
+            review["metadata"] = ["creationTimestamp": Document(resources.world.clock.now.description)]
+            review["status"] = ["userInfo": call.user.document]
+        default: throw APIStatus.noSuchResource
+        }
+        return .document(review, status: 201)
+    }
+
+    private static func subject(_ review: Document) -> UserInfo {
+        var extra: [String: [String]] = [:]
+        for member in review.at("spec", "extra")?.members ?? [] {
+            extra[member.key.lowercased()] = member.value.elements.compactMap(\.string)
+        }
+        return UserInfo(
+            name: review.text("spec", "user") ?? "", uid: review.text("spec", "uid") ?? "",
+            groups: review.list("spec", "groups").compactMap(\.string), extra: extra)
+    }
+
+    private func check(_ review: Document, _ resource: ResourceInfo, hasSubject: Bool) throws {
+        let spec = review["spec"] ?? .emptyObject
+        let isResource = spec["resourceAttributes"]?.isObject == true
+        let isPath = spec["nonResourceAttributes"]?.isObject == true
+        var errors: [FieldError] = []
+        if isResource, isPath {
+            errors.append(
+                .invalid(
+                    "spec.nonResourceAttributes", spec["nonResourceAttributes"],
+                    "cannot be specified in combination with resourceAttributes"))
+        }
+        if !isResource, !isPath {
+            errors.append(
+                .invalid(
+                    "spec.resourceAttributes", spec["resourceAttributes"],
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
+        }
+        if hasSubject, (spec.text("user") ?? "").isEmpty, spec.list("groups").isEmpty {
+            errors.append(.invalid("spec.user", "", "at least one of user or group must be specified"))
+        }
+        if !errors.isEmpty { throw APIStatus.invalid(resource, "", errors) }
+    }
+
+    private func checkLocal(_ review: Document, _ call: Call) throws {
+        let namespace = review.text("spec", "resourceAttributes", "namespace") ?? ""
+        guard namespace == call.namespace else {
+            throw APIStatus.invalid(
+                call.resource, "",
+                [.invalid("spec.resourceAttributes.namespace", Document(namespace), "must match metadata.namespace")])
+        }
+    }
+
+    private func decide(_ review: Document, user: UserInfo) async throws -> Document {
+        var attributes = AccessAttributes(user: user, verb: "")
+        if let asked = review.at("spec", "resourceAttributes"), asked.isObject {
+            attributes.verb = asked.text("verb") ?? ""
+            attributes.namespace = asked.text("namespace") ?? ""
+            attributes.group = asked.text("group") ?? ""
+            attributes.resource = asked.text("resource") ?? ""
+            attributes.subresource = asked.text("subresource") ?? ""
+            attributes.name = asked.text("name") ?? ""
+        } else if let asked = review.at("spec", "nonResourceAttributes") {
+            attributes.verb = asked.text("verb") ?? ""
+            attributes.path = asked.text("path") ?? ""
+        }
+        let decision = try await resources.access.decide(attributes, resources)
+        var status: Document = ["allowed": Document(decision.allowed)]
+        if !decision.reason.isEmpty { status["reason"] = Document(decision.reason) }
+        return status
+    }
+
+    private func rules(_ review: Document, _ user: UserInfo) async throws -> Document {
+        let namespace = review.text("spec", "namespace") ?? ""
+        guard !namespace.isEmpty else { throw APIStatus.badRequest("no namespace on request") }
+        var held = try await resources.access.snapshot(resources).rules(of: user, namespace: namespace)
+        if user.groups.contains("system:masters") {
+            var everything = PolicyRule()
+            everything.verbs = ["*"]
+            everything.groups = ["*"]
+            everything.resources = ["*"]
+            var everywhere = PolicyRule()
+            everywhere.verbs = ["*"]
+            everywhere.paths = ["*"]
+            held = [everything, everywhere] + held
+        }
+        return [
+            "resourceRules": Document(held.filter { $0.paths.isEmpty }.map(\.document)),
+            "nonResourceRules": Document(held.filter { !$0.paths.isEmpty }.map(\.document)), "incomplete": false,
+        ]
+    }
+
+    private func reviewToken(_ review: Document) async throws -> Document {
+        let token = review.text("spec", "token") ?? ""
+        guard !token.isEmpty else { throw APIStatus.badRequest("token is required for TokenReview in authentication") }
+        let audiences = review.list("spec", "audiences").compactMap(\.string)
+        do {
+            let found = try await authenticator.user(forToken: token, audiences: audiences)
+            return [
+                "authenticated": true, "user": found.user.document, "audiences": Document(found.audiences),
+            ]
+        } catch {
+            return ["user": [:], "error": "[invalid bearer token, token lookup failed]"]
+        }
+    }
+}

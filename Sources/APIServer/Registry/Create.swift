@@ -1,0 +1,106 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Store
+
+extension Resources {
+    func create(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: "CreateOptions")
+        let object = try BodyDecoder(registry: registry, call: call).object(
+            kind: call.resource.kind, group: call.resource.group, version: call.resource.version,
+            type: call.resource.type, validation: options.fieldValidation)
+        return .object(try await create(object, call, dryRun: options.dryRun), status: 201)
+    }
+
+    /// Creates `object` and returns its stored form.
+    func create(_ given: Document, _ call: Call, dryRun: Bool) async throws -> [UInt8] {
+        let resource = call.resource
+        var object = given
+        try prepareMetadata(&object, call)
+        Kinds.applyDefaults(to: &object, resource: resource)
+        var context = context(call, .create, dryRun: dryRun)
+        context.name = object.text("metadata", "name") ?? ""
+        try await admit(&object, context)
+        for attempt in 1...Self.nameDraws {
+            var candidate = object
+            let isDrawn = drawName(&candidate)
+            finishNew(&candidate, resource)
+            let name = candidate.text("metadata", "name") ?? ""
+            let errors = Kinds.validateCreate(candidate, resource: resource)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, name, errors) }
+            context.name = name
+            try await validate(candidate, context)
+            do {
+                return try await store(candidate, call, name: name, dryRun: dryRun)
+            } catch StoreError.exists {
+                guard isDrawn, attempt < Self.nameDraws else { throw APIStatus.alreadyExists(resource, name) }
+            }
+        }
+        throw APIStatus.alreadyExists(resource, object.text("metadata", "generateName") ?? "")
+    }
+
+    private func store(_ given: Document, _ call: Call, name: String, dryRun: Bool) async throws -> [UInt8] {
+        let resource = call.resource
+        var object = given
+        let key = ObjectCodec.key(resource, namespace: call.namespace, name: name)
+        if try await store.get(key) != nil { throw StoreError.exists(key: key) }
+        let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
+        guard !dryRun else {
+            claim.release()
+            return ObjectCodec.bytes(Conversion.stored(object, resource))
+        }
+        do {
+            let record = try await store.create(key, ObjectCodec.encoding(Conversion.stored(object, resource)))
+            claim.keep()
+            wrote(resource)
+            return record.value
+        } catch {
+            claim.release()
+            throw error
+        }
+    }
+
+    /// Checks what the client says about the object's place, and resets what only the server says.
+    private func prepareMetadata(_ object: inout Document, _ call: Call) throws {
+        var metadata = object["metadata"] ?? .emptyObject
+        if metadata.isNull { metadata = .emptyObject }
+        let given = metadata.text("namespace") ?? ""
+        if call.resource.namespaced {
+            guard given.isEmpty || given == call.namespace else {
+                throw APIStatus.badRequest(
+                    "the namespace of the provided object does not match the namespace sent on the request")
+            }
+            metadata["namespace"] = Document(call.namespace)
+        }
+        if let version = metadata.text("resourceVersion"), !version.isEmpty {
+            throw APIStatus.badRequest("resourceVersion should not be set on objects to be created")
+        }
+        for field in [
+            "resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+            "generation", "selfLink", "managedFields",
+        ] { metadata[field] = nil }
+        object["metadata"] = metadata
+    }
+
+    /// Gives an object without a name one; false where it has one.
+    private func drawName(_ object: inout Document) -> Bool {
+        guard (object.text("metadata", "name") ?? "").isEmpty,
+            let start = object.text("metadata", "generateName"), !start.isEmpty
+        else { return false }
+        // Names that are used as labels may have 63 bytes, five of them are the suffix.
+        let prefix = String(decoding: start.utf8.prefix(58), as: UTF8.self)
+        object.set(Document(prefix + Identifier.suffix(from: world.random)), at: "metadata", "name")
+        // A default that copies the name had none to copy.
+        return true
+    }
+
+    private func finishNew(_ object: inout Document, _ resource: ResourceInfo) {
+        let now = world.clock.now
+        object.set(Document(Identifier.uuid(from: world.random)), at: "metadata", "uid")
+        object.set(Document(now.description), at: "metadata", "creationTimestamp")
+        if resource.generation { object.set(1, at: "metadata", "generation") }
+        Kinds.rules(for: resource).prepareForCreate(&object, RuleContext(now: now))
+        Kinds.applyDefaults(to: &object, resource: resource)
+    }
+}

@@ -1,0 +1,130 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Wire
+
+/// Brings answers into the form that the client asked for.
+struct Renderer: Sendable {
+    let media: MediaType
+    let resource: ResourceInfo
+    let now: Timestamp
+    /// None, Metadata or Object: what a table's rows carry beside their cells.
+    let includeObject: String
+
+    private var metaVersion: Document { Document("meta.k8s.io/" + media.metaVersion) }
+
+    func body(_ answer: Answer) throws(APIStatus) -> Body {
+        switch answer.content {
+        case .response(let response): return response.body
+        case .document(let document): return .bytes(encode(document))
+        case .object(let stored):
+            switch media.shape {
+            case .whole where media.format == .json: return .bytes(ObjectCodec.whole(stored, resource) + [10])
+            case .whole: return .bytes(encode(try ObjectCodec.document(stored, resource)))
+            case .partial: return .bytes(encode(partial(try ObjectCodec.document(stored, resource))))
+            case .partialList: throw Self.shape("PartialObjectMetadataList", "is not a list", resource, list: false)
+            case .table:
+                let object = try ObjectCodec.document(stored, resource)
+                let metadata = Document(
+                    members: object.text("metadata", "resourceVersion").map { [("resourceVersion", Document($0))] } ?? [])
+                return .bytes(encode(table([object], metadata: metadata, columns: true)))
+            }
+        case .list(let items, let metadata): return try list(items, metadata)
+        }
+    }
+
+    private static func shape(_ wanted: String, _ why: String, _ resource: ResourceInfo, list: Bool) -> APIStatus {
+        let package = resource.group.isEmpty ? "core" : resource.group.split(separator: ".").first.map(String.init) ?? ""
+        return .failure(
+            406, "NotAcceptable",
+            "you requested \(wanted), but the requested object \(why) (*\(package).\(resource.kind)\(list ? "List" : ""))")
+    }
+
+    private func encode(_ document: Document) -> [UInt8] {
+        media.format == .json ? document.json + [10] : document.yaml
+    }
+
+    private func list(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> Body {
+        switch media.shape {
+        case .partial: throw Self.shape("PartialObjectMetadata", "is a list", resource, list: true)
+        case .whole where media.format == .json:
+            var pieces: [[UInt8]] = []
+            pieces.reserveCapacity(items.count * 2 + 1)
+            pieces.append(
+                Array(
+                    "{\"kind\":\"\(resource.listKind)\",\"apiVersion\":\"\(resource.apiVersion)\",\"metadata\":".utf8)
+                    + metadata.json + Array(",\"items\":[".utf8))
+            let comma = [UInt8(ascii: ",")]
+            for (index, item) in items.enumerated() {
+                if index > 0 { pieces.append(comma) }
+                pieces.append(ObjectCodec.item(item, resource))
+            }
+            pieces.append(Array("]}\n".utf8))
+            return .pieces(pieces)
+        default: break
+        }
+        var objects: [Document] = []
+        objects.reserveCapacity(items.count)
+        for item in items { objects.append(try ObjectCodec.document(item, resource)) }
+        switch media.shape {
+        case .table: return .bytes(encode(table(objects, metadata: metadata, columns: true)))
+        case .partialList:
+            return .bytes(
+                encode([
+                    "kind": "PartialObjectMetadataList", "apiVersion": metaVersion, "metadata": metadata,
+                    "items": Document(objects.map(partial)),
+                ]))
+        default:
+            let bare = objects.map { object in
+                var object = object
+                object["kind"] = nil
+                object["apiVersion"] = nil
+                return object
+            }
+            return .bytes(
+                encode([
+                    "kind": Document(resource.listKind), "apiVersion": Document(resource.apiVersion),
+                    "metadata": metadata, "items": Document(bare),
+                ]))
+        }
+    }
+
+    func partial(_ object: Document) -> Document {
+        ["kind": "PartialObjectMetadata", "apiVersion": metaVersion, "metadata": object["metadata"] ?? [:]]
+    }
+
+    // MARK: Tables
+
+    func table(_ objects: [Document], metadata: Document, columns: Bool) -> Document {
+        let rows = objects.map { object -> Document in
+            var row: Document = ["cells": Document(Kinds.tableCells(object, resource: resource, now: now))]
+            switch includeObject {
+            case "None": row["object"] = .null
+            case "Object": row["object"] = object
+            default: row["object"] = partial(object)
+            }
+            return row
+        }
+        return [
+            "kind": "Table", "apiVersion": metaVersion, "metadata": metadata,
+            "columnDefinitions": columns ? Document(columnDefinitions) : .null, "rows": Document(rows),
+        ]
+    }
+
+    private var columnDefinitions: [Document] {
+        var columns = resource.columns
+        if columns.isEmpty {
+            columns = [
+                TableColumn(name: "Name", type: "string", format: "name", description: ""),
+                TableColumn(name: "Created At", type: "date", description: ""),
+            ]
+        }
+        return columns.map { column in
+            [
+                "name": Document(column.name), "type": Document(column.type), "format": Document(column.format),
+                "description": Document(column.description), "priority": Document(column.priority),
+            ]
+        }
+    }
+}

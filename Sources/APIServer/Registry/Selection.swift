@@ -1,0 +1,39 @@
+import Document
+import Kinds
+import Schema
+
+/// Which objects a list, watch or deletecollection is about.
+struct Selection: Sendable {
+    var labels = LabelSelector()
+    var fields = FieldSelector()
+
+    init() {}
+
+    init(_ query: Query, resource: ResourceInfo) throws(APIStatus) {
+        do { labels = try LabelSelector(parsing: query["labelSelector"] ?? "") } catch {
+            throw .badRequest("\(error)")
+        }
+        do { fields = try FieldSelector(parsing: query["fieldSelector"] ?? "") } catch {
+            throw .badRequest("\(error)")
+        }
+        let known = Kinds.selectableFields(of: .emptyObject, resource: resource)
+        for term in fields.terms where known[term.field] == nil {
+            // Kinds with fields of their own refuse in other words than those with the common two.
+            let common = resource.namespaced ? 2 : 1
+            throw .badRequest(
+                known.count > common
+                    ? "field label not supported: \(term.field)"
+                    : "\"\(term.field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }
+    }
+
+    var isEmpty: Bool { labels.isEmpty && fields.isEmpty }
+
+    /// The one name that can match, where the selector says so.
+    var name: String? { fields.terms.first { $0.field == "metadata.name" && !$0.isNegated }?.value }
+
+    func matches(_ object: Document, resource: ResourceInfo) -> Bool {
+        (labels.isEmpty || labels.matches(object.map("metadata", "labels")))
+            && (fields.isEmpty || fields.matches(Kinds.selectableFields(of: object, resource: resource)))
+    }
+}

@@ -1,0 +1,241 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Synchronization
+
+/// Cluster addresses and node ports of Services: each is given out once.
+///
+/// What is taken follows from the Services in the store; it is read once, at the first use, and then kept in step by
+/// the writes that pass here. A lock instead of an actor: claims are a few set operations and must not interleave.
+final class ServiceAllocations: Sendable {
+    private struct State {
+        var isLoaded = false
+        var addresses: Set<IPAddress> = []
+        var ports: Set<Int> = []
+    }
+
+    private let range: CIDR
+    private let portRange = 30_000...32_767
+    private let random: any Randomness
+    private let state = Mutex(State())
+
+    init(range: CIDR, random: any Randomness) {
+        self.range = range
+        self.random = random
+    }
+
+    /// What one write has taken and given up; `keep` or `release` decides which of it counts.
+    struct Claim: Sendable {
+        fileprivate var owner: ServiceAllocations?
+        fileprivate var taken: Set<IPAddress> = []
+        fileprivate var takenPorts: Set<Int> = []
+        fileprivate var dropped: Set<IPAddress> = []
+        fileprivate var droppedPorts: Set<Int> = []
+
+        /// The write took effect.
+        func keep() { owner?.settle(freed: dropped, ports: droppedPorts) }
+        /// The write did not take effect.
+        func release() { owner?.settle(freed: taken, ports: takenPorts) }
+        /// The write was a deletion.
+        func releaseAll(of service: Document) {
+            owner?.settle(freed: taken, ports: takenPorts)
+            if let owner { owner.free(service) }
+        }
+    }
+
+    private func settle(freed: Set<IPAddress>, ports: Set<Int>) {
+        state.withLock { state in
+            state.addresses.subtract(freed)
+            state.ports.subtract(ports)
+        }
+    }
+
+    func release(_ service: Document, resource: ResourceInfo) {
+        if resource.qualifiedName == "services" { free(service) }
+    }
+
+    private func free(_ service: Document) {
+        settle(freed: Self.addresses(of: service), ports: Self.ports(of: service))
+    }
+
+    private static func addresses(of service: Document) -> Set<IPAddress> {
+        Set(service.list("spec", "clusterIPs").compactMap { $0.string.flatMap { IPAddress($0) } })
+            .union(service.text("spec", "clusterIP").flatMap { IPAddress($0) }.map { [$0] } ?? [])
+    }
+
+    private static func ports(of service: Document) -> Set<Int> {
+        var ports = Set(service.list("spec", "ports").compactMap { $0.number("nodePort") })
+        if let health = service.number("spec", "healthCheckNodePort") { ports.insert(health) }
+        return ports.subtracting([0])
+    }
+
+    private func load(_ resources: Resources) async throws {
+        if state.withLock({ $0.isLoaded }) { return }
+        let services = try await resources.objects("services")
+        state.withLock { state in
+            guard !state.isLoaded else { return }
+            for service in services {
+                state.addresses.formUnion(Self.addresses(of: service))
+                state.ports.formUnion(Self.ports(of: service))
+            }
+            state.isLoaded = true
+        }
+    }
+
+    /// Completes a Service with addresses and ports of its own, and takes those that it names.
+    func claim(
+        for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources
+    ) async throws -> Claim {
+        guard resource.qualifiedName == "services" else { return Claim() }
+        try await load(resources)
+        var claim = Claim()
+        claim.owner = self
+        let result = state.withLock { state -> Result<Document, APIStatus> in
+            var draft = object
+            do throws(APIStatus) {
+                try allocate(&draft, old: old, &state, &claim)
+                return .success(draft)
+            } catch {
+                state.addresses.subtract(claim.taken)
+                state.ports.subtract(claim.takenPorts)
+                return .failure(error)
+            }
+        }
+        object = try result.get()
+        return claim
+    }
+
+    private func allocate(
+        _ service: inout Document, old: Document?, _ state: inout State, _ claim: inout Claim
+    ) throws(APIStatus) {
+        let type = service.text("spec", "type") ?? "ClusterIP"
+        let before = old.map(Self.addresses) ?? []
+        let portsBefore = old.map(Self.ports) ?? []
+        if type == "ExternalName" {
+            for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+                service.set(nil, at: "spec", field)
+            }
+        } else {
+            try allocateAddress(&service, before, &state, &claim)
+        }
+        if type == "NodePort" || type == "LoadBalancer" {
+            try allocatePorts(&service, type, portsBefore, &state, &claim)
+        } else {
+            let ports = service.list("spec", "ports").map { port in
+                var port = port
+                port["nodePort"] = nil
+                return port
+            }
+            if !ports.isEmpty { service.set(Document(ports), at: "spec", "ports") }
+        }
+        claim.dropped = before.subtracting(Self.addresses(of: service))
+        claim.droppedPorts = portsBefore.subtracting(Self.ports(of: service))
+    }
+
+    private func allocateAddress(
+        _ service: inout Document, _ before: Set<IPAddress>, _ state: inout State, _ claim: inout Claim
+    ) throws(APIStatus) {
+        let given = service.text("spec", "clusterIP") ?? service.list("spec", "clusterIPs").first?.string ?? ""
+        let name = service.text("metadata", "name") ?? ""
+        if service.at("spec", "ipFamilyPolicy") == nil { service.set("SingleStack", at: "spec", "ipFamilyPolicy") }
+        if service.at("spec", "ipFamilies") == nil {
+            service.set([range.base.isIPv6 ? "IPv6" : "IPv4"], at: "spec", "ipFamilies")
+        }
+        guard given != "None" else {
+            service.set("None", at: "spec", "clusterIP")
+            service.set(["None"], at: "spec", "clusterIPs")
+            return
+        }
+        let address: IPAddress
+        if given.isEmpty {
+            guard let drawn = draw(state.addresses) else {
+                throw .internalError("failed to allocate a serviceIP: range is full")
+            }
+            address = drawn
+        } else {
+            func refuse(_ why: String) -> APIStatus {
+                .invalid(
+                    kind: "Service", group: "", name: name,
+                    [.invalid("spec.clusterIPs", Document([given]), "failed to allocate IP \(given): \(why)")])
+            }
+            guard let wanted = IPAddress(given) else { throw refuse("the provided IP is not valid") }
+            guard range.contains(wanted) else {
+                throw refuse("the provided network does not match the current range")
+            }
+            if !before.contains(wanted), state.addresses.contains(wanted) {
+                throw refuse("provided IP is already allocated")
+            }
+            address = wanted
+        }
+        if !before.contains(address), state.addresses.insert(address).inserted { claim.taken.insert(address) }
+        service.set(Document(address.description), at: "spec", "clusterIP")
+        service.set([Document(address.description)], at: "spec", "clusterIPs")
+    }
+
+    /// A free address. The range's lower part is left to those who ask for a certain address.
+    private func draw(_ taken: Set<IPAddress>) -> IPAddress? {
+        let bits = (range.base.isIPv6 ? 128 : 32) - range.prefix
+        let size = bits >= 20 ? 1 << 20 : 1 << bits
+        guard size > 2 else { return nil }
+        // As upstream: a sixteenth of the range, between 16 and 256 addresses.
+        let reserved = size < 32 ? 0 : min(max(16, size / 16), 256)
+        let upper = size - 2 - reserved
+        let start = random.below(upper)
+        for step in 0..<(size - 2) {
+            let offset = step < upper ? reserved + 1 + (start + step) % upper : 1 + (step - upper)
+            if let address = range.address(at: UInt64(offset)), !taken.contains(address) { return address }
+        }
+        return nil
+    }
+
+    private func allocatePorts(
+        _ service: inout Document, _ type: String, _ before: Set<Int>, _ state: inout State, _ claim: inout Claim
+    ) throws(APIStatus) {
+        let name = service.text("metadata", "name") ?? ""
+        let wantsPorts = type == "NodePort" || service.flag("spec", "allocateLoadBalancerNodePorts") != false
+        var ports: [Document] = []
+        // The same number may serve two protocols of one service.
+        var own: Set<Int> = []
+        for (index, given) in service.list("spec", "ports").enumerated() {
+            var port = given
+            let wanted = port.number("nodePort") ?? 0
+            if wanted != 0 {
+                func refuse(_ why: String) -> APIStatus {
+                    .invalid(
+                        kind: "Service", group: "", name: name,
+                        [.invalid("spec.ports[\(index)].nodePort", Document(wanted), why)])
+                }
+                guard portRange.contains(wanted) else {
+                    throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
+                }
+                if !before.contains(wanted), !own.contains(wanted), state.ports.contains(wanted) {
+                    throw refuse("provided port is already allocated")
+                }
+                own.insert(wanted)
+                if !before.contains(wanted), state.ports.insert(wanted).inserted { claim.takenPorts.insert(wanted) }
+            } else if wantsPorts {
+                port["nodePort"] = Document(try drawPort(&state, &claim))
+            }
+            ports.append(port)
+        }
+        service.set(Document(ports), at: "spec", "ports")
+        if type == "LoadBalancer", service.text("spec", "externalTrafficPolicy") == "Local",
+            (service.number("spec", "healthCheckNodePort") ?? 0) == 0
+        {
+            service.set(Document(try drawPort(&state, &claim)), at: "spec", "healthCheckNodePort")
+        }
+    }
+
+    private func drawPort(_ state: inout State, _ claim: inout Claim) throws(APIStatus) -> Int {
+        let start = random.below(portRange.count)
+        for step in 0..<portRange.count {
+            let port = portRange.lowerBound + (start + step) % portRange.count
+            if state.ports.insert(port).inserted {
+                claim.takenPorts.insert(port)
+                return port
+            }
+        }
+        throw .internalError("failed to allocate a nodePort: range is full")
+    }
+}

@@ -1,0 +1,215 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Store
+
+extension Resources {
+    /// Kinds whose PUT creates what does not exist.
+    private static let createOnUpdate: Set = [
+        "endpoints", "events", "limitranges", "resourcequotas", "services", "roles.rbac.authorization.k8s.io",
+        "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+        "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
+    ]
+    /// Kinds whose updates must say which revision they are based on.
+    private static let conditionalOnly: Set = [
+        "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+    ]
+
+    func update(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: "UpdateOptions")
+        let resource = call.resource
+        let given = try BodyDecoder(registry: registry, call: call).object(
+            kind: resource.kind, group: resource.group, version: resource.version, type: resource.type,
+            validation: options.fieldValidation)
+        try checkIdentity(given, call)
+        if call.subresource.isEmpty, Self.createOnUpdate.contains(resource.qualifiedName),
+            try await record(resource, namespace: call.namespace, name: call.name) == nil
+        {
+            if let uid = given.text("metadata", "uid"), !uid.isEmpty { throw uidMismatch(call, uid, "") }
+            var fresh = given
+            fresh.set(nil, at: "metadata", "resourceVersion")
+            return .object(try await create(fresh, call, dryRun: options.dryRun), status: 201)
+        }
+        let bytes = try await change(call, dryRun: options.dryRun) { _ in given }
+        return .object(bytes)
+    }
+
+    /// A body must be about the object that the path names.
+    func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
+        let name = object.text("metadata", "name") ?? ""
+        if name.isEmpty {
+            if call.info.method == "PUT" {
+                throw .badRequest("name must be provided")
+            }
+        } else if name != call.name {
+            throw .badRequest(
+                "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
+        }
+        let namespace = object.text("metadata", "namespace") ?? ""
+        if call.resource.namespaced, !namespace.isEmpty, namespace != call.namespace {
+            throw .badRequest(
+                "the namespace of the provided object does not match the namespace sent on the request")
+        }
+    }
+
+    private func uidMismatch(_ call: Call, _ given: String, _ actual: String) -> APIStatus {
+        .conflict(
+            call.resource, call.name,
+            "Precondition failed: UID in precondition: \(given), UID in object meta: \(actual)")
+    }
+
+    /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
+    /// wrote in between, unless the new object insists on the revision that it was made from.
+    func change(
+        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+    ) async throws -> [UInt8] {
+        let resource = call.resource
+        for _ in 0..<Self.conflictRetries {
+            guard let record = try await record(resource, namespace: call.namespace, name: call.name) else {
+                throw APIStatus.notFound(resource, call.name)
+            }
+            let old = try ObjectCodec.document(record.value, resource)
+            var new = try await make(old)
+            let given = new.text("metadata", "resourceVersion") ?? ""
+            if given.isEmpty || given == "0" {
+                if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                    throw APIStatus.invalid(
+                        resource, call.name,
+                        [.invalid("metadata.resourceVersion", Document(given.isEmpty ? "" : given),
+                            "must be specified for an update")])
+                }
+            } else {
+                guard let revision = Revision(given) else {
+                    throw APIStatus.invalid(
+                        resource, call.name, [.invalid("metadata.resourceVersion", Document(given), "must be an unsigned integer")])
+                }
+                guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
+            }
+            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
+            }
+            try await prepare(&new, old: old, call, dryRun: dryRun)
+            if new.sameObject(as: old) { return record.value }
+            do {
+                return try await write(new, old: old, record, call, dryRun: dryRun)
+            } catch StoreError.conflict, StoreError.notFound {
+                if !given.isEmpty { throw APIStatus.modified(resource, call.name) }
+            }
+        }
+        throw APIStatus.modified(resource, call.name)
+    }
+
+    /// Brings an update into the form in which it is stored, and checks it.
+    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+        let resource = call.resource
+        keepServerFields(&new, old: old)
+        Kinds.applyDefaults(to: &new, resource: resource)
+        let rules = Kinds.rules(for: resource)
+        let ruleContext = RuleContext(now: world.clock.now)
+        let context = context(call, .update, old: old, dryRun: dryRun)
+        switch call.subresource {
+        case "status":
+            takeStatus(&new, old: old, resource)
+            rules.prepareForStatusUpdate(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.validateStatusUpdate(new, old)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+        case "finalize":
+            var kept = old
+            kept.set(new.at("spec", "finalizers"), at: "spec", "finalizers")
+            new = kept
+        case "":
+            if resource.hasStatus { new["status"] = old["status"] }
+            rules.prepareForUpdate(&new, old, ruleContext)
+            try await admit(&new, context)
+            countGeneration(&new, old: old, resource)
+            let errors = Kinds.validateUpdate(new, old: old, resource: resource)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+        default:
+            // The other subresources have made `new` from the old object themselves.
+            countGeneration(&new, old: old, resource)
+        }
+        try await validate(new, context)
+    }
+
+    private func keepServerFields(_ new: inout Document, old: Document) {
+        var metadata = new["metadata"] ?? .emptyObject
+        for field in [
+            "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+            "generation", "generateName",
+        ] {
+            // A generateName is what the object was made with, whatever later writers say.
+            if field == "generateName", metadata[field] != nil { continue }
+            metadata[field] = old.at("metadata", field)
+        }
+        metadata["selfLink"] = nil
+        metadata["managedFields"] = old.at("metadata", "managedFields")
+        new["metadata"] = metadata
+    }
+
+    /// Kinds whose status writers may touch labels and annotations too, as kubelets do.
+    private static let statusKeepsMetadata: Set = ["pods", "nodes", "namespaces", "services", "persistentvolumeclaims",
+        "persistentvolumes"]
+
+    private func takeStatus(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
+        var result = old
+        result["status"] = new["status"]
+        if Self.statusKeepsMetadata.contains(resource.qualifiedName) {
+            var metadata = new["metadata"] ?? .emptyObject
+            metadata["ownerReferences"] = old.at("metadata", "ownerReferences")
+            result["metadata"] = metadata
+        }
+        new = result
+    }
+
+    /// The generation counts what is asked for, not what is observed or noted beside it.
+    private func countGeneration(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
+        guard resource.generation else { return }
+        var (a, b) = (new, old)
+        for field in ["metadata", "status"] {
+            a[field] = nil
+            b[field] = nil
+        }
+        if !a.means(b) {
+            new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
+        }
+    }
+
+    private func write(_ given: Document, old: Document, _ record: Record, _ call: Call, dryRun: Bool) async throws
+        -> [UInt8]
+    {
+        var new = given
+        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        guard !dryRun else {
+            claim.release()
+            return ObjectCodec.bytes(Conversion.stored(new, call.resource))
+        }
+        let encode = ObjectCodec.encoding(Conversion.stored(new, call.resource))
+        do {
+            if isFinished(new) {
+                // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
+                let deleted = try await store.delete(record.key, expected: record.revision, encode)
+                claim.releaseAll(of: old)
+                wrote(call.resource)
+                return deleted.value
+            }
+            let written = try await store.update(record.key, expected: record.revision, encode)
+            claim.keep()
+            wrote(call.resource)
+            return written.value
+        } catch {
+            claim.release()
+            throw error
+        }
+    }
+
+    /// Whether nothing holds a deleted object any more.
+    func isFinished(_ object: Document) -> Bool {
+        object.text("metadata", "deletionTimestamp") != nil
+            && object.list("metadata", "finalizers").isEmpty
+            && (object.number("metadata", "deletionGracePeriodSeconds") ?? 0) == 0
+            && (object.text("kind") != "Namespace" || object.list("spec", "finalizers").isEmpty)
+    }
+}

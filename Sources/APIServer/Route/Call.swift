@@ -1,0 +1,128 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Synchronization
+import Wire
+
+/// One request on its way through the server, once it is known who asks and what for.
+struct Call: Sendable {
+    let request: Request
+    private(set) var info: RequestInfo
+    let user: UserInfo
+    let resource: ResourceInfo
+    let media: MediaType
+    let warnings: Warnings
+
+    init(
+        request: Request, info: RequestInfo, user: UserInfo, resource: ResourceInfo, media: MediaType,
+        warnings: Warnings = Warnings()
+    ) {
+        self.request = request
+        self.info = info
+        self.user = user
+        self.resource = resource
+        self.media = media
+        self.warnings = warnings
+    }
+
+    /// The same call, about an object of another namespace: for collections over all of them.
+    mutating func place(namespace: String) { info.namespace = namespace }
+
+    /// The same request, read as one about another object.
+    func about(_ resource: ResourceInfo, name: String, subresource: String) -> Call {
+        var info = info
+        info.resource = resource.plural
+        info.name = name
+        info.subresource = subresource
+        return Call(request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
+    }
+
+    var name: String { info.name }
+    /// Empty for cluster-wide resources, where the path's namespace may be the object itself.
+    var namespace: String { resource.namespaced ? info.namespace : "" }
+    var subresource: String { info.subresource }
+
+    /// Options of a write, from the query.
+    func writeOptions(kind: String) throws(APIStatus) -> WriteOptions {
+        var options = WriteOptions()
+        var errors: [FieldError] = []
+        let dryRun = info.query.all("dryRun")
+        if !dryRun.isEmpty {
+            if dryRun.contains(where: { $0 != "All" }) {
+                errors.append(.notSupported("dryRun", Document(dryRun), ["All"]))
+            }
+            options.dryRun = true
+        }
+        let validation = info.query["fieldValidation"] ?? ""
+        switch validation {
+        case "", "Warn": options.fieldValidation = .warn
+        case "Ignore": options.fieldValidation = .ignore
+        case "Strict": options.fieldValidation = .strict
+        default:
+            errors.append(.notSupported("fieldValidation", Document(validation), ["", "Ignore", "Strict", "Warn"]))
+        }
+        if !errors.isEmpty { throw .invalid(kind: kind, group: "meta.k8s.io", name: "", errors) }
+        return options
+    }
+}
+
+struct WriteOptions: Sendable {
+    enum FieldValidation: Sendable { case ignore, warn, strict }
+
+    var dryRun = false
+    var fieldValidation = FieldValidation.warn
+}
+
+/// What the client is told besides the answer, in `Warning` headers; each text once.
+final class Warnings: Sendable {
+    private let texts = Mutex<[String]>([])
+    /// A server with many findings must not fill the head of its answer with them.
+    private static let limit = 32
+
+    func add(_ text: String) {
+        texts.withLock { texts in
+            if texts.count < Self.limit, !texts.contains(text) { texts.append(text) }
+        }
+    }
+
+    var headers: [(String, String)] {
+        texts.withLock { texts in
+            texts.map { text in
+                var quoted = ""
+                for character in text {
+                    switch character {
+                    case "\"", "\\": quoted += "\\\(character)"
+                    case "\n", "\r": quoted += " "
+                    default: quoted.append(character)
+                    }
+                }
+                return ("Warning", "299 - \"\(quoted)\"")
+            }
+        }
+    }
+}
+
+/// What a call answers, before it is brought into the form that the client wants.
+struct Answer: Sendable {
+    enum Content: Sendable {
+        /// An object as the store holds it.
+        case object([UInt8])
+        /// Objects as the store holds them, and the list's own metadata.
+        case list([[UInt8]], metadata: Document)
+        /// A whole document with its kind.
+        case document(Document)
+        case response(Response)
+    }
+
+    var status = 200
+    var content: Content
+    /// What `content` is of: the call's resource unless a subresource answers something else.
+    var resource: ResourceInfo?
+
+    static func object(_ bytes: [UInt8], status: Int = 200) -> Answer { Answer(status: status, content: .object(bytes)) }
+    static func document(_ document: Document, status: Int = 200) -> Answer {
+        Answer(status: status, content: .document(document))
+    }
+    static func response(_ response: Response) -> Answer { Answer(content: .response(response)) }
+}

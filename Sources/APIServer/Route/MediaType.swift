@@ -1,0 +1,68 @@
+import Kinds
+
+/// In which form a client wants its answer.
+struct MediaType: Sendable, Equatable {
+    enum Format: Sendable { case json, yaml }
+    enum Shape: Sendable { case whole, table, partial, partialList }
+
+    static let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+
+    var format = Format.json
+    var shape = Shape.whole
+    /// `meta.k8s.io/v1` or the older `v1beta1`, which clients may still ask for.
+    var metaVersion = "v1"
+
+    var contentType: String { format == .json ? "application/json" : "application/yaml" }
+
+    /// The first clause of an Accept header that can be served; protobuf is not, so clients that name
+    /// JSON as their second choice get that.
+    static func negotiate(_ accept: String?) throws(APIStatus) -> MediaType {
+        guard let accept, accept.contains(where: { $0 != " " }) else { return MediaType() }
+        for clause in accept.split(separator: ",") {
+            var parts = clause.split(separator: ";").map(trimmed)[...]
+            guard let name = parts.popFirst() else { continue }
+            var type = MediaType()
+            switch name.lowercased() {
+            case "application/json", "*/*": type.format = .json
+            case "application/yaml": type.format = .yaml
+            default: continue
+            }
+            var parameters: [String: String] = [:]
+            for part in parts {
+                let pair = part.split(separator: "=", maxSplits: 1)
+                if pair.count == 2 { parameters[String(pair[0])] = String(pair[1]) }
+            }
+            if let wanted = parameters["as"] {
+                guard parameters["g"] == "meta.k8s.io", let version = parameters["v"], ["v1", "v1beta1"].contains(version)
+                else { continue }
+                type.metaVersion = version
+                switch wanted {
+                case "Table": type.shape = .table
+                case "PartialObjectMetadata": type.shape = .partial
+                case "PartialObjectMetadataList": type.shape = .partialList
+                default: continue
+                }
+            }
+            return type
+        }
+        throw .notAcceptable
+    }
+
+    /// Whether the aggregated form of discovery is asked for before the plain one.
+    static func wantsAggregatedDiscovery(_ accept: String?) -> Bool {
+        for clause in (accept ?? "").split(separator: ",") {
+            let parts = Set(clause.split(separator: ";").map(trimmed))
+            guard parts.contains("application/json") else { continue }
+            if parts.contains("as=APIGroupDiscoveryList") {
+                if parts.contains("v=v2"), parts.contains("g=apidiscovery.k8s.io") { return true }
+                continue
+            }
+            return false
+        }
+        return false
+    }
+
+    private static func trimmed(_ text: Substring) -> String {
+        String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}

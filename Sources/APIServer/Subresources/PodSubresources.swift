@@ -1,0 +1,171 @@
+import Basics
+import Document
+import Kinds
+import Schema
+
+extension Resources {
+    static let success: Document = ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"]
+
+    /// `POST pods/NAME/binding` and `POST bindings`: the scheduler's decision.
+    func bind(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: "CreateOptions")
+        let binding = try BodyDecoder(registry: registry, call: call).object(
+            kind: "Binding", group: "", version: "v1", type: registry.resource(group: "", version: "v1", kind: "Binding")?.type,
+            validation: options.fieldValidation)
+        guard let pods = registry.resource(group: "", version: "v1", plural: "pods") else { throw APIStatus.noSuchResource }
+        let name = call.name.isEmpty ? binding.text("metadata", "name") ?? "" : call.name
+        let target = binding["target"] ?? .emptyObject
+        var errors: [FieldError] = []
+        if !["", "Node"].contains(target.text("kind") ?? "") {
+            errors.append(.notSupported("target.kind", target["kind"], ["Node", "<empty>"]))
+        }
+        let node = target.text("name") ?? ""
+        if node.isEmpty { errors.append(.required("target.name")) }
+        if !errors.isEmpty { throw APIStatus.invalid(kind: "Binding", group: "", name: name, errors) }
+        let now = world.clock.now
+        _ = try await change(call.about(pods, name: name, subresource: "binding"), dryRun: options.dryRun) { old in
+            try Self.checkBinding(binding, of: old, to: node, name)
+            var pod = old
+            pod.set(Document(node), at: "spec", "nodeName")
+            for member in binding.at("metadata", "annotations")?.members ?? [] {
+                pod.set(member.value, at: "metadata", "annotations", member.key)
+            }
+            pod.setCondition("PodScheduled", "True", now: now)
+            return pod.withoutRevision
+        }
+        return .document(Self.success, status: 201)
+    }
+
+    private static func checkBinding(_ binding: Document, of pod: Document, to node: String, _ name: String) throws {
+        func refuse(_ why: String) -> APIStatus {
+            var status = APIStatus.failure(
+                409, "Conflict", "Operation cannot be fulfilled on pods/binding \"\(name)\": \(why)")
+            status.name = name
+            status.kind = "pods/binding"
+            return status
+        }
+        if let uid = binding.text("metadata", "uid"), !uid.isEmpty, uid != pod.text("metadata", "uid") {
+            throw refuse(
+                "Precondition failed: UID in precondition: \(uid), UID in object meta: \(pod.text("metadata", "uid") ?? "")")
+        }
+        if pod.text("metadata", "deletionTimestamp") != nil {
+            throw refuse("pod \(name) is being deleted, cannot be assigned to a host")
+        }
+        if let taken = pod.text("spec", "nodeName"), !taken.isEmpty {
+            throw refuse("pod \(name) is already assigned to node \"\(taken)\"")
+        }
+        if !pod.list("spec", "schedulingGates").isEmpty {
+            throw refuse("pod \(name) has non-empty .spec.schedulingGates")
+        }
+    }
+
+    /// `POST pods/NAME/eviction`. Disruption budgets are not consulted: their kind is not served yet.
+    func evict(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: "CreateOptions")
+        let subresource = call.resource.subresource("eviction")
+        let eviction = try BodyDecoder(registry: registry, call: call).object(
+            kind: "Eviction", group: "policy", version: "v1", type: subresource?.type, validation: options.fieldValidation)
+        let name = eviction.text("metadata", "name") ?? ""
+        guard name.isEmpty || name == call.name else {
+            throw APIStatus.badRequest("name in URL does not match name in Eviction object")
+        }
+        var deletion = DeleteOptions()
+        deletion.gracePeriodSeconds = eviction.number("deleteOptions", "gracePeriodSeconds")
+        deletion.propagationPolicy = eviction.text("deleteOptions", "propagationPolicy")
+        deletion.uid = eviction.text("deleteOptions", "preconditions", "uid")
+        deletion.resourceVersion = eviction.text("deleteOptions", "preconditions", "resourceVersion")
+        deletion.dryRun = options.dryRun || !eviction.list("deleteOptions", "dryRun").isEmpty
+        _ = try await delete(call, name: call.name, deletion)
+        return .document(Self.success, status: 201)
+    }
+
+    /// Writes of `pods/NAME/ephemeralcontainers` and `…/resize`: only the part that the subresource is about counts.
+    func writePodPart(_ call: Call) async throws -> Answer {
+        let options = try call.writeOptions(kind: call.info.method == "PUT" ? "UpdateOptions" : "PatchOptions")
+        let decoder = BodyDecoder(registry: registry, call: call)
+        let make: (Document) throws -> Document
+        if call.info.method == "PUT" {
+            let given = try decoder.object(
+                kind: "Pod", group: "", version: "v1", type: call.resource.type, validation: options.fieldValidation)
+            try checkIdentity(given, call)
+            make = { _ in given }
+        } else {
+            let kind = try PatchKind(call.request.headers["Content-Type"])
+            let patch = try Self.readPatch(call, kind)
+            make = { old in try apply(patch, kind, to: old, call) }
+        }
+        let isResize = call.subresource == "resize"
+        return .object(
+            try await change(call, dryRun: options.dryRun) { old in
+                let given = try make(old)
+                var pod = old.withoutRevision
+                if let revision = given.text("metadata", "resourceVersion"), call.info.method == "PUT" {
+                    pod.set(Document(revision), at: "metadata", "resourceVersion")
+                }
+                if isResize {
+                    try takeResources(&pod, from: given, call)
+                } else {
+                    try takeEphemeral(&pod, from: given, old: old, call)
+                }
+                return pod
+            })
+    }
+
+    private func takeResources(_ pod: inout Document, from given: Document, _ call: Call) throws {
+        for field in ["containers", "initContainers"] {
+            let new = given.list("spec", field)
+            let old = pod.list("spec", field)
+            guard new.map({ $0.text("name") }) == old.map({ $0.text("name") }) else {
+                throw APIStatus.invalid(
+                    call.resource, call.name,
+                    [.forbidden("spec.\(field)", "\(field) may not be added or removed on resize")])
+            }
+            guard !old.isEmpty else { continue }
+            let merged = zip(old, new).map { old, new in
+                var container = old
+                container["resources"] = new["resources"]
+                container["resizePolicy"] = new["resizePolicy"]
+                return container
+            }
+            pod.set(Document(merged), at: "spec", field)
+        }
+    }
+
+    private func takeEphemeral(_ pod: inout Document, from given: Document, old: Document, _ call: Call) throws {
+        let new = given.list("spec", "ephemeralContainers")
+        for existing in old.list("spec", "ephemeralContainers")
+        where !new.contains(where: { $0.text("name") == existing.text("name") && $0.means(existing) }) {
+            throw APIStatus.invalid(
+                call.resource, call.name,
+                [.forbidden("spec.ephemeralContainers", "existing ephemeral containers \"\(existing.text("name") ?? "")\" may not be changed or removed\n")])
+        }
+        pod.set(new.isEmpty ? nil : Document(new), at: "spec", "ephemeralContainers")
+    }
+}
+
+extension Document {
+    /// For writes that go onto whatever revision is there.
+    var withoutRevision: Document {
+        var copy = self
+        copy.set(nil, at: "metadata", "resourceVersion")
+        return copy
+    }
+
+    /// Sets a condition's status; the time of transition moves only when the status does.
+    mutating func setCondition(_ type: String, _ status: String, now: Timestamp) {
+        var conditions = list("status", "conditions")
+        var condition: Document = [
+            "type": Document(type), "status": Document(status), "lastProbeTime": .null,
+            "lastTransitionTime": Document(now.description),
+        ]
+        if let index = conditions.firstIndex(where: { $0.text("type") == type }) {
+            if conditions[index].text("status") == status {
+                condition["lastTransitionTime"] = conditions[index]["lastTransitionTime"]
+            }
+            conditions[index] = condition
+        } else {
+            conditions.append(condition)
+        }
+        set(Document(conditions), at: "status", "conditions")
+    }
+}

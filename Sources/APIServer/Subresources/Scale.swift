@@ -1,0 +1,71 @@
+import Document
+import Kinds
+import Schema
+
+extension Resources {
+    /// `…/scale`: the count of replicas of any scalable kind, as one kind of its own.
+    func scale(_ call: Call) async throws -> Answer {
+        let name = call.name
+        guard call.info.method != "GET" else {
+            guard let object = try await document(call.resource, namespace: call.namespace, name: name) else {
+                throw APIStatus.notFound(call.resource, name)
+            }
+            return .document(Self.scale(of: object))
+        }
+        let isPut = call.info.method == "PUT"
+        let options = try call.writeOptions(kind: isPut ? "UpdateOptions" : "PatchOptions")
+        let type = call.resource.subresource("scale")?.type
+        let decoder = BodyDecoder(registry: registry, call: call)
+        let make: (Document) throws -> Document
+        if isPut {
+            let given = try decoder.object(
+                kind: "Scale", group: "autoscaling", version: "v1", type: type, validation: options.fieldValidation)
+            try checkIdentity(given, call)
+            make = { _ in given }
+        } else {
+            let kind = try PatchKind(call.request.headers["Content-Type"])
+            let patch = try Self.readPatch(call, kind)
+            make = { old in
+                if kind == .strategic, let type { return try registry.strategicMerge(patch, into: old, type: type) }
+                return try apply(patch, kind == .strategic ? .merge : kind, to: old, call)
+            }
+        }
+        let bytes = try await change(call, dryRun: options.dryRun) { old in
+            let before = Self.scale(of: old)
+            let given = try make(before)
+            let replicas = given.number("spec", "replicas") ?? 0
+            guard replicas >= 0 else {
+                throw APIStatus.invalid(
+                    kind: "Scale", group: "autoscaling", name: name,
+                    [.invalid("spec.replicas", Document(replicas), "must be greater than or equal to 0")])
+            }
+            var object = old.withoutRevision
+            object.set(Document(replicas), at: "spec", "replicas")
+            let revision = given.text("metadata", "resourceVersion") ?? ""
+            if !revision.isEmpty, isPut || revision != before.text("metadata", "resourceVersion") {
+                object.set(Document(revision), at: "metadata", "resourceVersion")
+            }
+            return object
+        }
+        return .document(Self.scale(of: try ObjectCodec.document(bytes, call.resource)))
+    }
+
+    private static func scale(of object: Document) -> Document {
+        var metadata = Document.emptyObject
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            metadata[field] = object.at("metadata", field)
+        }
+        var status: Document = ["replicas": object.at("status", "replicas") ?? 0]
+        let selector = object.at("spec", "selector")
+        let text =
+            object.text("kind") == "ReplicationController"
+            ? LabelSelector(labels: object.map("spec", "selector")).description
+            : selector.flatMap { LabelSelector($0) }?.description ?? ""
+        if !text.isEmpty { status["selector"] = Document(text) }
+        var spec = Document.emptyObject
+        if let replicas = object.number("spec", "replicas"), replicas != 0 { spec["replicas"] = Document(replicas) }
+        return [
+            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status,
+        ]
+    }
+}

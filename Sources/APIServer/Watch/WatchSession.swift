@@ -1,0 +1,275 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Store
+import Wire
+
+/// What a watch request asks for, checked before anything is answered.
+struct WatchRequest: Sendable {
+    var selection: Selection
+    /// Nil: begin with what exists now.
+    var after: Revision?
+    /// Send what exists first, then go on; upstream does so for the resource versions "" and "0".
+    var initialEvents: Bool
+    /// Mark the end of what existed with a bookmark.
+    var marksInitialEnd: Bool
+    var bookmarks: Bool
+    var timeout: Duration
+
+    init(_ call: Call, random: any Randomness) throws(APIStatus) {
+        let query = call.info.query
+        selection = try Selection(query, resource: call.resource)
+        bookmarks = query.flag("allowWatchBookmarks")
+        let revision = try Resources.revision(query["resourceVersion"])
+        let match = query["resourceVersionMatch"] ?? ""
+        var errors: [FieldError] = []
+        if let wanted = query["sendInitialEvents"], !wanted.isEmpty {
+            let wants = query.flag("sendInitialEvents")
+            if match != "NotOlderThan" {
+                errors.append(
+                    match.isEmpty
+                        ? .forbidden(
+                            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to "
+                                + "NotOlderThan")
+                        : .forbidden(
+                            "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless "
+                                + "sendInitialEvents is provided"))
+            }
+            initialEvents = wants
+            marksInitialEnd = wants && bookmarks
+            after = wants ? nil : revision
+        } else {
+            if !match.isEmpty {
+                errors.append(
+                    .forbidden(
+                        "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+            }
+            initialEvents = revision == nil || revision == 0
+            marksInitialEnd = false
+            after = initialEvents ? nil : revision
+        }
+        if !errors.isEmpty {
+            var status = APIStatus.invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", errors)
+            status.group = ""
+            throw status
+        }
+        // Watches without a limit of their own end after half an hour to an hour, so that they spread over servers.
+        let seconds = try Resources.integer(query["timeoutSeconds"]).flatMap { $0 > 0 ? $0 : nil }
+        timeout = .seconds(seconds ?? 1_800 + random.below(1_800))
+        if call.media.shape == .partialList {
+            throw .failure(406, "NotAcceptable", "a watch answers single objects, not lists")
+        }
+    }
+}
+
+/// One watch on its way to one client: the store's events, selected, translated and written line by line.
+///
+/// The usual line is made once for all watchers of the event (see `Derivations`); only tables and partial
+/// metadata are made for each.
+struct WatchSession: Sendable {
+    let call: Call
+    let request: WatchRequest
+    let resources: Resources
+    let watch: any Watch
+    /// What existed at the start, and the revision it was read at.
+    let initial: Page?
+    let renderer: Renderer
+    let clock: any WorldClock
+
+    private static let bookmarkInterval = Duration.seconds(60)
+
+    static func open(_ call: Call, _ resources: Resources) async throws -> WatchSession {
+        let request = try WatchRequest(call, random: resources.world.random)
+        let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
+        var initial: Page?
+        var after = request.after
+        if request.initialEvents {
+            let page = try await resources.store.list(prefix: prefix, after: nil, limit: nil, at: nil)
+            initial = page
+            after = page.revision
+        }
+        let start: Revision
+        if let after { start = after } else { start = await resources.store.revision }
+        let watch = try await resources.store.watch(prefix: prefix, after: start)
+        return WatchSession(
+            call: call, request: request, resources: resources, watch: watch, initial: initial,
+            renderer: Renderer(
+                media: call.media, resource: call.resource, now: resources.world.clock.now,
+                includeObject: call.info.query["includeObject"] ?? "Metadata"),
+            clock: resources.world.clock)
+    }
+
+    var response: Response {
+        Response(
+            status: 200, headers: Headers([("Content-Type", call.media.contentType), ("Cache-Control", "no-cache, private")]),
+            body: .stream { writer in try await run(writer) })
+    }
+
+    /// Writes until the time is over, the client is gone, or the store cuts the watch off.
+    func run(_ writer: any BodyWriter) async throws {
+        defer { watch.cancel() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await write(writer) }
+            group.addTask { try await keepTime() }
+            // The first to end ends the watch: the time, or a writer that failed.
+            _ = try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Asks for progress marks where the client wants bookmarks, and returns when the watch's time is over.
+    private func keepTime() async throws {
+        let end = clock.uptime + request.timeout
+        while clock.uptime < end {
+            let rest = end - clock.uptime
+            guard request.bookmarks, rest > Self.bookmarkInterval else {
+                try await clock.sleep(for: rest)
+                continue
+            }
+            try await clock.sleep(for: Self.bookmarkInterval)
+            watch.requestProgress()
+        }
+    }
+
+    private func write(_ writer: any BodyWriter) async throws {
+        var lines = LineWriter(session: self)
+        if let initial {
+            for record in initial.records {
+                let object = try ObjectCodec.document(record.value, call.resource)
+                guard request.selection.isEmpty || request.selection.matches(object, resource: call.resource) else {
+                    continue
+                }
+                try await writer.write(try lines.line("ADDED", record.value))
+            }
+            if request.marksInitialEnd {
+                try await writer.write(lines.bookmark(initial.revision, endsInitial: true))
+            }
+        }
+        while true {
+            let batch: (events: [StoreEvent], revision: Revision)
+            do { batch = try await watch.next() } catch let error as StoreError {
+                return try await writer.write(lines.error(APIStatus.from(error, call.resource)))
+            }
+            var out: [UInt8] = []
+            for event in batch.events {
+                let bytes = try lines.line(event)
+                // A lone event goes out as the buffer that all watchers share.
+                if batch.events.count == 1, let bytes {
+                    try await writer.write(bytes)
+                } else if let bytes {
+                    out += bytes
+                }
+            }
+            if !out.isEmpty { try await writer.write(out) }
+            if batch.events.isEmpty, request.bookmarks {
+                try await writer.write(lines.bookmark(batch.revision, endsInitial: false))
+            }
+        }
+    }
+}
+
+/// Makes the lines of one watch.
+struct LineWriter {
+    let session: WatchSession
+    /// A watch of tables tells the columns once.
+    private var toldColumns = false
+
+    private var resource: ResourceInfo { session.call.resource }
+
+    init(session: WatchSession) { self.session = session }
+
+    private var isPlain: Bool { session.call.media.shape == .whole && session.call.media.format == .json }
+
+    /// What an event is to this watcher; nil where it does not concern it.
+    mutating func line(_ event: StoreEvent) throws -> [UInt8]? {
+        guard let (type, value) = try meaning(of: event) else { return nil }
+        guard isPlain, value == event.record.value else { return try line(type, value) }
+        let resource = resource
+        return event.derived.value("\(resource.apiVersion) \(type)") { Self.plain(type, value, resource) }
+    }
+
+    /// An update may bring an object into a selection or take it out: then it is an addition or a removal.
+    private func meaning(of event: StoreEvent) throws -> (type: String, value: [UInt8])? {
+        let selection = session.request.selection
+        guard !selection.isEmpty else {
+            switch event.kind {
+            case .created: return ("ADDED", event.record.value)
+            case .updated: return ("MODIFIED", event.record.value)
+            case .deleted: return ("DELETED", event.record.value)
+            }
+        }
+        let resource = resource
+        func matches(_ record: Record, _ name: String) throws -> Bool {
+            let object = try event.derived.value("\(resource.apiVersion) \(name)") {
+                Result { try ObjectCodec.document(record.value, resource) }
+            }.get()
+            return selection.matches(object, resource: resource)
+        }
+        let was = try event.previous.map { try matches($0, "before") } ?? false
+        switch event.kind {
+        case .created: return try matches(event.record, "now") ? ("ADDED", event.record.value) : nil
+        case .deleted: return was ? ("DELETED", event.record.value) : nil
+        case .updated:
+            switch (was, try matches(event.record, "now")) {
+            case (false, false): return nil
+            case (false, true): return ("ADDED", event.record.value)
+            case (true, true): return ("MODIFIED", event.record.value)
+            case (true, false):
+                // The last state that was selected, at the revision of the event that ended it.
+                guard let previous = event.previous else { return nil }
+                let object = try ObjectCodec.document(previous.value, resource)
+                let stored = Conversion.stored(object, resource)
+                return ("DELETED", ObjectCodec.encoding(stored)(event.record.revision))
+            }
+        }
+    }
+
+    mutating func line(_ type: String, _ value: [UInt8]) throws -> [UInt8] {
+        if isPlain { return Self.plain(type, value, resource) }
+        let object = try ObjectCodec.document(value, resource)
+        let shown: Document
+        switch session.call.media.shape {
+        case .table:
+            let metadata: Document = ["resourceVersion": object.at("metadata", "resourceVersion") ?? ""]
+            shown = session.renderer.table([object], metadata: metadata, columns: !toldColumns)
+            toldColumns = true
+        case .partial, .partialList: shown = session.renderer.partial(object)
+        case .whole: shown = object
+        }
+        return document(["type": Document(type), "object": shown])
+    }
+
+    private static func plain(_ type: String, _ value: [UInt8], _ resource: ResourceInfo) -> [UInt8] {
+        var bytes = Array("{\"type\":\"\(type)\",\"object\":".utf8)
+        bytes += ObjectCodec.whole(value, resource)
+        bytes += [UInt8(ascii: "}"), 10]
+        return bytes
+    }
+
+    private func document(_ document: Document) -> [UInt8] {
+        session.call.media.format == .json ? document.json + [10] : Array("---\n".utf8) + document.yaml
+    }
+
+    mutating func bookmark(_ revision: Revision, endsInitial: Bool) -> [UInt8] {
+        var metadata: Document = ["resourceVersion": Document(String(revision))]
+        if endsInitial { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
+        var object: Document = [
+            "kind": Document(resource.kind), "apiVersion": Document(resource.apiVersion), "metadata": metadata,
+        ]
+        switch session.call.media.shape {
+        case .table:
+            object = session.renderer.table(
+                [object], metadata: ["resourceVersion": Document(String(revision))], columns: !toldColumns)
+            toldColumns = true
+        case .partial, .partialList: object = session.renderer.partial(object)
+        case .whole: break
+        }
+        return document(["type": "BOOKMARK", "object": object])
+    }
+
+    func error(_ status: APIStatus) -> [UInt8] {
+        document(["type": "ERROR", "object": status.wireDocument])
+    }
+}
