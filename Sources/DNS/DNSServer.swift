@@ -16,6 +16,7 @@ public final class DNSServer: Sendable {
     private let slices: Informer
     private let namespaces: Informer
     private let bound = Mutex<[Endpoint]>([])
+    private let ready = Atomic(false)
     private let queries = Atomic(0)
     private let streams = Atomic(0)
 
@@ -162,7 +163,21 @@ public final class DNSServer: Sendable {
 
     // MARK: Answers
 
-    private var isReady: Bool { services.hasSynced && slices.hasSynced && namespaces.hasSynced }
+    /// Whether the zone holds everything that the first lists brought. Their changes reach the zone a moment later,
+    /// so at the first sight of complete lists they are taken over at once.
+    private var isReady: Bool {
+        if ready.load(ordering: .relaxed) { return true }
+        guard services.hasSynced, slices.hasSynced, namespaces.hasSynced else { return false }
+        for informer in [services, slices, namespaces] {
+            for object in informer.all {
+                let (namespace, name) = (object.text("metadata", "namespace"), object.text("metadata", "name") ?? "")
+                let key = namespace.map { "\($0)/\(name)" } ?? name
+                take(Change(key: key, old: nil, new: object), from: informer.resource)
+            }
+        }
+        ready.store(true, ordering: .relaxed)
+        return true
+    }
 
     private func answer(_ query: DNSMessage) async throws -> DNSMessage {
         if let answer = answerAtOnce(query) { return answer }
@@ -197,11 +212,12 @@ public final class DNSServer: Sendable {
         var answer = DNSMessage(answering: query)
         answer.isAuthoritative = true
         answer.recursionAvailable = true
+        let isReady = isReady
         let verdict = follow(question)
         switch verdict {
         case .foreign, .alias: return nil
         case _ where !isReady:
-            // Before the first list every name would seem absent, and the absence would be remembered.
+            // Before the first lists every name would seem absent, and the absence would be remembered.
             return DNSMessage(answering: query, code: .serverFailure)
         case .noSuchName:
             answer.code = .nameError
