@@ -97,7 +97,7 @@ let package = Package(
 
         .executableTarget(
             name: "lab-bench",
-            dependencies: ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster"],
+            dependencies: ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime"],
             swiftSettings: strict),
 
         tests("TidyTests", []),

@@ -6,16 +6,16 @@ import Glibc
 import Images
 import Linux
 
-typealias Command = @Sendable (Arguments, Environment) async throws -> Void
+typealias CommandBody = @Sendable (Arguments, Environment) async throws -> Void
 
 extension Commands {
     /// What each command does, by name.
-    static let implementations: [String: Command] = [
+    static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
         load.name: runLoad, images.name: runImages, conformance.name: runConformance, doctor.name: runDoctor,
     ]
 
-    static let runCreate: Command = { arguments, environment in
+    static let runCreate: CommandBody = { arguments, environment in
         let configuration = try CreateOptions.configuration(arguments)
         let wait = try arguments["wait"].map { try Duration.parse($0) } ?? .seconds(60)
         let place = UserKubeconfig.place(flag: arguments["kubeconfig"])
@@ -39,7 +39,7 @@ extension Commands {
             """)
     }
 
-    static let runDelete: Command = { arguments, environment in
+    static let runDelete: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "deleting a cluster")
         let index = environment.host.index
         let place = UserKubeconfig.place(flag: arguments["kubeconfig"])
@@ -74,7 +74,7 @@ extension Commands {
         try KubeconfigFile(place).update { $0.remove(context: "lab-\(name)") }
     }
 
-    static let runList: Command = { arguments, environment in
+    static let runList: CommandBody = { arguments, environment in
         let entries = await environment.host.index.all()
         if arguments.has("json") {
             let items = entries.map { entry -> Document in
@@ -99,7 +99,7 @@ extension Commands {
         environment.console.out(Table.text(["NAME", "STATE", "NODES", "API", "AGE"], rows))
     }
 
-    static let runKubeconfig: Command = { arguments, environment in
+    static let runKubeconfig: CommandBody = { arguments, environment in
         let name = arguments.operands.first ?? "lab"
         try ClusterConfiguration.check(name: name)
         guard environment.host.index.names.contains(name) else {
@@ -113,7 +113,7 @@ extension Commands {
         }
     }
 
-    static let runLoad: Command = { arguments, environment in
+    static let runLoad: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "loading images")
         let console = environment.console
         let root = environment.host.layout.images
@@ -130,7 +130,7 @@ extension Commands {
         }
     }
 
-    static let runImages: Command = { arguments, environment in
+    static let runImages: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "reading the content store")
         let root = environment.host.layout.images
         let images = Files.exists(root) ? try ImageStore(root: root).list() : []

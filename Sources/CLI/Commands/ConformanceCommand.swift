@@ -7,7 +7,7 @@ import Scenario
 import Wire
 
 extension Commands {
-    static let runConformance: Command = { arguments, environment in
+    static let runConformance: CommandBody = { arguments, environment in
         var options = SuiteOptions()
         options.focus = arguments["focus"]
         options.skip = arguments["skip"]

@@ -2,7 +2,7 @@ import Cluster
 import Document
 
 extension Commands {
-    static let runDoctor: Command = { arguments, environment in
+    static let runDoctor: CommandBody = { arguments, environment in
         let findings = await Doctor(host: environment.host).examine()
         if arguments.has("json") {
             let items = findings.map { finding -> Document in
