@@ -117,6 +117,7 @@ let package = Package(
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Client", "Kinds", "Document"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
+        tests("ClusterTests", ["Cluster", "Basics", "Document"]),
         tests("CLITests", ["CLI", "Cluster"]),
         tests("SystemTests", ["Basics", "Document", "Linux", "Cluster", "CLI"]),
     ])
