@@ -6,7 +6,7 @@ import Wire
 
 /// How the server reaches a node agent: over HTTPS with its own client certificate.
 public typealias NodeTransport =
-    @Sendable (_ node: String, _ addresses: [String], _ port: Int) -> any Transport
+    @Sendable (_ node: String, _ addresses: [IPAddress], _ port: UInt16) -> any Transport
 
 /// Requests that the node agent answers: logs, exec, attach, port-forward, and the node's own paths.
 struct NodeProxy: Sendable {
@@ -27,14 +27,17 @@ struct NodeProxy: Sendable {
             status.kind = "nodes"
             throw status
         }
-        // The order in which upstream prefers a node's addresses.
-        let order = ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"]
+        // Addresses inside the cluster first; names would need a resolver that knows them.
+        let order = ["InternalIP", "ExternalIP"]
         let listed = object.list("status", "addresses")
         let addresses = order.flatMap { type in
-            listed.filter { $0.text("type") == type }.compactMap { $0.text("address") }
+            listed.filter { $0.text("type") == type }.compactMap { $0.text("address").flatMap { IPAddress($0) } }
+        }
+        guard !addresses.isEmpty else {
+            throw APIStatus.internalError("node \"\(node)\" has no address in its status")
         }
         let port = object.number("status", "daemonEndpoints", "kubeletEndpoint", "Port") ?? 10_250
-        return transport(node, addresses, port)
+        return transport(node, addresses, UInt16(clamping: port))
     }
 
     /// `nodes/NAME/proxy/PATH`
