@@ -40,7 +40,9 @@ public final class APIServer: Sendable {
             tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
             clock: world.clock,
             lookup: { kind, namespace, name, uid in
-                let plurals = ["ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes"]
+                let plurals = [
+                    "ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes",
+                ]
                 guard let plural = plurals[kind],
                     let object = try? await resources.object(plural, namespace: namespace, name: name)
                 else { return false }
@@ -50,9 +52,12 @@ public final class APIServer: Sendable {
         paths = PathHandlers(
             discovery: Discovery(
                 groupVersions: registry.groupVersions, resources: registry.resources,
-                serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort).description),
+                serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
+                    .description),
             registry: registry, tokens: tokens, metrics: metrics, store: store,
-            jwksURI: "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks")
+            jwksURI:
+                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
+        )
     }
 
     /// The server's whole behaviour, for an HTTPS server or a call in the same process.
@@ -116,7 +121,8 @@ public final class APIServer: Sendable {
     private func dispatch(
         _ request: Request, _ info: RequestInfo, _ user: UserInfo, _ warnings: Warnings
     ) async throws -> Response {
-        guard let resource = resources.registry.resource(group: info.group, version: info.version, plural: info.resource)
+        guard
+            let resource = resources.registry.resource(group: info.group, version: info.version, plural: info.resource)
         else { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
         if !resource.namespaced, !info.namespace.isEmpty, resource.qualifiedName != "namespaces" {

@@ -57,7 +57,8 @@ final class PathHandlers: Sendable {
 
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
-        let paths = Self.fixedPaths + groups.map { "/apis/\($0.group)" } + groups.map { "/apis/\($0.group)/\($0.version)" }
+        let paths =
+            Self.fixedPaths + groups.map { "/apis/\($0.group)" } + groups.map { "/apis/\($0.group)/\($0.version)" }
         return Set(paths).sorted()
     }
 
@@ -145,7 +146,10 @@ final class PathHandlers: Sendable {
 
     private var openAPIPaths: [(String, String, String)] {
         registry.groupVersions.map { entry in
-            (entry.group.isEmpty ? "api/\(entry.version)" : "apis/\(entry.group)/\(entry.version)", entry.group, entry.version)
+            (
+                entry.group.isEmpty ? "api/\(entry.version)" : "apis/\(entry.group)/\(entry.version)", entry.group,
+                entry.version
+            )
         }
     }
 

@@ -40,7 +40,8 @@ final class ServerMetrics: Sendable {
 
     func exposition(revision: Revision) -> String {
         let (requests, durations) = state.withLock { ($0.requests, $0.durations) }
-        var text = "# HELP apiserver_request_total Counter of apiserver requests.\n# TYPE apiserver_request_total counter\n"
+        var text =
+            "# HELP apiserver_request_total Counter of apiserver requests.\n# TYPE apiserver_request_total counter\n"
         let lines = requests.map { key, count in
             "apiserver_request_total{code=\"\(key.code)\",group=\"\(Self.escaped(key.group))\",resource=\""
                 + "\(Self.escaped(key.resource))\",subresource=\"\(Self.escaped(key.subresource))\",verb=\"\(key.verb)\","

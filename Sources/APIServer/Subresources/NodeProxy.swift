@@ -91,7 +91,9 @@ struct NodeProxy: Sendable {
             // Nothing ran yet, so nothing was logged.
             return .response(text([]))
         }
-        let passed = ["follow", "tailLines", "sinceSeconds", "sinceTime", "timestamps", "previous", "limitBytes", "stream"]
+        let passed = [
+            "follow", "tailLines", "sinceSeconds", "sinceTime", "timestamps", "previous", "limitBytes", "stream",
+        ]
         let query = call.info.query.items.filter { passed.contains($0.name) }
             .map { "\($0.name)=\(Self.encoded($0.value))" }.joined(separator: "&")
         let path = "/containerLogs/\(call.namespace)/\(call.name)/\(container)"
@@ -110,7 +112,8 @@ struct NodeProxy: Sendable {
         var path: String
         let node: String
         if call.subresource == "portforward" {
-            guard let pod = try await resources.document(call.resource, namespace: call.namespace, name: call.name) else {
+            guard let pod = try await resources.document(call.resource, namespace: call.namespace, name: call.name)
+            else {
                 throw APIStatus.notFound(call.resource, call.name)
             }
             node = pod.text("spec", "nodeName") ?? ""
@@ -129,7 +132,9 @@ struct NodeProxy: Sendable {
         var headers = Headers([("Connection", "Upgrade"), ("Upgrade", upgrade)])
         for field in call.request.headers.fields {
             let name = field.name.lowercased()
-            if name.hasPrefix("sec-websocket-") || name.hasPrefix("x-stream-protocol") { headers.add(field.name, field.value) }
+            if name.hasPrefix("sec-websocket-") || name.hasPrefix("x-stream-protocol") {
+                headers.add(field.name, field.value)
+            }
         }
         switch try await transport.upgrade(Request(call.request.method, path, headers: headers)) {
         case .refused(let stream): return .response(Self.relay(stream))
@@ -172,7 +177,8 @@ struct NodeProxy: Sendable {
         }
     }
 
-    private func forward(_ call: Call, to transport: any Transport, path: String, query: String) async throws -> Answer {
+    private func forward(_ call: Call, to transport: any Transport, path: String, query: String) async throws -> Answer
+    {
         var headers = Headers()
         for field in call.request.headers.fields where !Self.hopFields.contains(field.name.lowercased()) {
             headers.add(field.name, field.value)
