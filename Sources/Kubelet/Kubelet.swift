@@ -41,7 +41,7 @@ public final class Kubelet: Sendable {
             services: Informer(client, .services, world: world, log: log), objects: objects, tokens: tokens,
             volumes: VolumeManager(
                 configuration: configuration, objects: objects, tokens: tokens, pool: pool, clock: world.clock),
-            pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls))
+            pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls), networkIsReady: Latch())
         registrar = NodeRegistrar(
             configuration: configuration, client: client, images: images, network: network, machine: machine,
             world: world, log: log)
@@ -64,9 +64,8 @@ public final class Kubelet: Sendable {
             group.addTask {
                 try await self.pods.waitForSync()
                 let living = Set(self.pods.all.compactMap { $0.text("metadata", "uid") })
-                // Before the first worker asks for an address, or it might lose it again.
-                await sweep.retainAddresses(living)
                 await withTaskGroup(of: Void.self) { group in
+                    group.addTask { try? await self.openNetwork(sweep, living) }
                     group.addTask { await sweep.removeOrphans(living) }
                     group.addTask { await self.dispatch(changes) }
                 }
@@ -74,6 +73,12 @@ public final class Kubelet: Sendable {
             defer { group.cancelAll() }
             for try await _ in group {}
         }
+    }
+
+    private func openNetwork(_ sweep: OrphanSweep, _ living: Set<String>) async throws {
+        if await node.network.readiness() != nil { try await node.network.awaitReadiness() }
+        await sweep.retainAddresses(living)
+        node.networkIsReady.open()
     }
 
     /// The API on port 10250. The integrator's TLS must ask clients for certificates and verify them.

@@ -228,6 +228,8 @@ public protocol SandboxRuntime: Sendable {
     func launch(_ sandbox: SandboxSpecification) async throws -> any Sandbox
     /// Finds a living supervisor by its state directory; nil when it is gone.
     func attach(stateDirectory: String) async throws -> (any Sandbox)?
+    /// Removes what a supervisor that died has left: control groups and the state directory.
+    func cleanUp(stateDirectory: String) async throws
 }
 
 public protocol Sandbox: AnyObject, Sendable {

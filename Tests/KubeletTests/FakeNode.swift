@@ -27,6 +27,8 @@ final class FakeRuntime: SandboxRuntime {
         sandboxes.withLock { $0[stateDirectory] }.flatMap { $0.isAlive ? $0 : nil }
     }
 
+    func cleanUp(stateDirectory: String) async throws { try Files.removeTree(stateDirectory) }
+
     var living: [FakeSandbox] { sandboxes.withLock { $0.values.filter(\.isAlive) } }
 }
 
@@ -158,16 +160,21 @@ final class FakeNetwork: PodNetworking {
     }
 }
 
+let webPath = "/api/v1/namespaces/shop/pods/web"
+
 /// A node agent with its surroundings, in a directory that goes with it.
-struct TestNode {
+struct TestNode<Runtime: SandboxRuntime> {
     let api = FakeAPI()
-    let runtime = FakeRuntime()
+    let runtime: Runtime
     let network = FakeNetwork()
     let directory: String
+    let cgroup: String
 
-    init() throws {
-        var template = Array("/tmp/kubelet-test-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else { throw SystemError("mkdtemp", "/tmp", errno: errno) }
+    init(base: String = "/tmp", runtime: Runtime = FakeRuntime(), cgroup: String = "") throws {
+        self.runtime = runtime
+        self.cgroup = cgroup
+        var template = Array("\(base)/kubelet-test-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw SystemError("mkdtemp", base, errno: errno) }
         directory = String(cString: made)
     }
 
@@ -175,22 +182,23 @@ struct TestNode {
         var configuration = KubeletConfiguration(
             nodeName: "n1", nodeIP: IPAddress(v4: 0x0A59_0003), rootDirectory: "\(directory)/lib",
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
+        configuration.cgroupRoot = cgroup
         configuration.cpuMillis = 2000
         configuration.memoryBytes = 4 << 30
         return configuration
     }
 
-    static let podPath = "/api/v1/namespaces/shop/pods/web"
-
     func remove() { try? VolumeManager.removePodDirectory(directory) }
 
     /// Runs a node agent for as long as `body` takes; the pods outlive it, as they shall.
-    func withKubelet(_ body: @escaping @Sendable (Kubelet) async throws -> Void) async throws {
+    func withKubelet(images: any ImageSource = FakeImages(), _ body: @escaping @Sendable (Kubelet) async throws -> Void)
+        async throws
+    {
         try await EventLoop.runOnThread { loop in
             let transport = InProcessTransport(handler: api.handler)
             let kubelet = Kubelet(
                 configuration: configuration, client: APIClient(transport: transport, userAgent: "test"),
-                runtime: runtime, images: FakeImages(), network: network, world: .live(loop), log: .silent, loop: loop)
+                runtime: runtime, images: images, network: network, world: .live(loop), log: .silent, loop: loop)
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 group.addTask {
                     try await transport.run()

@@ -16,10 +16,10 @@ struct KubeletTests {
     @Test func aPodBecomesRunningAndGoesAway() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod(["volumes": [["name": "tmp", "emptyDir": ["medium": "Memory"]]]]))
+        node.api.put(webPath, pod(["volumes": [["name": "tmp", "emptyDir": ["medium": "Memory"]]]]))
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
-            let status = node.api[TestNode.podPath]?["status"] ?? .null
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
+            let status = node.api[webPath]?["status"] ?? .null
             #expect(status.text("podIP") == "10.244.1.1")
             #expect(status.text("hostIP") == "10.89.0.3")
             #expect(status.condition("Ready")?.text("status") == "True")
@@ -28,11 +28,11 @@ struct KubeletTests {
             #expect(process?.arguments == ["sh"])
             #expect(process?.environment.contains("FROM_IMAGE=yes") == true)
             try await node.api.waitForEvent("Started")
-            var deleted = node.api[TestNode.podPath] ?? .null
+            var deleted = node.api[webPath] ?? .null
             deleted.set("2027-01-15T08:00:00Z", at: "metadata", "deletionTimestamp")
             deleted.set(30, at: "metadata", "deletionGracePeriodSeconds")
-            node.api.put(TestNode.podPath, deleted)
-            try await node.api.wait(TestNode.podPath) { $0 == nil }
+            node.api.put(webPath, deleted)
+            try await node.api.wait(webPath) { $0 == nil }
             #expect(node.runtime.living.isEmpty)
             #expect(node.network.state.withLock { $0.attached }.isEmpty)
             #expect(try Files.list("\(node.directory)/lib/pods") == [])
@@ -64,12 +64,12 @@ struct KubeletTests {
     @Test func podsOutliveTheAgent() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod())
+        node.api.put(webPath, pod())
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
             try await node.api.waitForEvent("Started")
         }
-        let before = node.api[TestNode.podPath]
+        let before = node.api[webPath]
         #expect(node.runtime.living.count == 1)
         try await node.withKubelet { _ in
             try await node.api.wait("/api/v1/nodes/n1") {
@@ -77,12 +77,12 @@ struct KubeletTests {
             }
             // An end that happens now must be seen by the new agent.
             node.runtime.living.first?.end("main.0", code: 3)
-            try await node.api.wait(TestNode.podPath) {
+            try await node.api.wait(webPath) {
                 $0?["status"]?.container("main")?.number("restartCount") == 1
                     && $0?["status"]?.container("main")?.at("state", "running") != nil
             }
         }
-        let after = node.api[TestNode.podPath]
+        let after = node.api[webPath]
         #expect(after?.text("status", "podIP") == before?.text("status", "podIP"))
         #expect(after?.text("status", "startTime") == before?.text("status", "startTime"))
         #expect(after?["status"]?.container("main")?.number("lastState", "terminated", "exitCode") == 3)
@@ -93,11 +93,11 @@ struct KubeletTests {
     @Test func aKilledSupervisorIsReplaced() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod())
+        node.api.put(webPath, pod())
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
             node.runtime.living.first?.die()
-            try await node.api.wait(TestNode.podPath) {
+            try await node.api.wait(webPath) {
                 $0?["status"]?.container("main")?.number("restartCount") == 1
                     && $0?["status"]?.container("main")?.flag("ready") == true
             }
@@ -109,11 +109,11 @@ struct KubeletTests {
     @Test func orphansAreRemovedAtTheStart() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod())
+        node.api.put(webPath, pod())
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
         }
-        node.api.remove(TestNode.podPath)
+        node.api.remove(webPath)
         try await node.withKubelet { _ in
             try await node.api.wait("/api/v1/nodes/n1") { _ in node.runtime.living.isEmpty }
             node.api.put("/api/v1/namespaces/shop/pods/next", pod(metadata: ["name": "next", "uid": "u2"]))
@@ -133,11 +133,11 @@ struct KubeletTests {
             ["downwardAPI": ["items": [["path": "labels", "fieldRef": ["fieldPath": "metadata.name"]]]]],
         ]
         node.api.put(
-            TestNode.podPath,
+            webPath,
             pod(["volumes": [["name": "all", "projected": ["sources": sources, "defaultMode": 0o640]]]]))
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
-            let uid = node.api[TestNode.podPath]?.text("metadata", "uid") ?? ""
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
+            let uid = node.api[webPath]?.text("metadata", "uid") ?? ""
             let volume = "\(node.directory)/lib/pods/\(uid)/volumes/all"
             #expect(try Files.text("\(volume)/color") == "red")
             #expect(try Files.text("\(volume)/token") == "a-token")
@@ -154,7 +154,7 @@ struct KubeletTests {
     @Test func aVolumeOfAnUnknownKindSaysSo() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod(["volumes": [["name": "v", "nfs": ["server": "x", "path": "/"]]]]))
+        node.api.put(webPath, pod(["volumes": [["name": "v", "nfs": ["server": "x", "path": "/"]]]]))
         try await node.withKubelet { _ in
             try await node.api.waitForEvent("FailedMount")
             #expect(
@@ -166,7 +166,7 @@ struct KubeletTests {
         let node = try TestNode()
         defer { node.remove() }
         let probe: Document = ["exec": ["command": ["check", "7"]], "periodSeconds": 1]
-        node.api.put(TestNode.podPath, pod(["containers": [container("main", ["readinessProbe": probe])]]))
+        node.api.put(webPath, pod(["containers": [container("main", ["readinessProbe": probe])]]))
         try await node.withKubelet { _ in
             try await node.api.waitForEvent("Unhealthy")
             #expect(node.api.events("Unhealthy").first?.text("message") == "Readiness probe failed: unwell")
@@ -179,10 +179,10 @@ struct KubeletTests {
     @Test func logsNeedACertificateAndAnswerWhatIsAsked() async throws {
         let node = try TestNode()
         defer { node.remove() }
-        node.api.put(TestNode.podPath, pod())
+        node.api.put(webPath, pod())
         try await node.withKubelet { kubelet in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Running" }
-            let file = node.configuration.logFile(node.api[TestNode.podPath] ?? .null, container: "main", attempt: 0)
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Running" }
+            let file = node.configuration.logFile(node.api[webPath] ?? .null, container: "main", attempt: 0)
             let lines = (1...9).map { "2027-01-15T08:00:0\($0).000000000Z stdout F line \($0)\n" }.joined()
             try Files.write(Array(lines.utf8), to: file)
             let refused = await kubelet.handler(Request("GET", "/containerLogs/shop/web/main"))
@@ -221,11 +221,11 @@ struct KubeletTests {
         let node = try TestNode()
         defer { node.remove() }
         node.api.put(
-            TestNode.podPath,
+            webPath,
             pod(["restartPolicy": "Never", "containers": [container("main", ["command": ["/missing"]])]]))
         try await node.withKubelet { _ in
-            try await node.api.wait(TestNode.podPath) { $0?.text("status", "phase") == "Failed" }
-            let end = node.api[TestNode.podPath]?["status"]?.container("main")?.at("state", "terminated")
+            try await node.api.wait(webPath) { $0?.text("status", "phase") == "Failed" }
+            let end = node.api[webPath]?["status"]?.container("main")?.at("state", "terminated")
             #expect(end?.text("reason") == "ContainerCannotRun")
             #expect(end?.text("message")?.contains("/missing") == true)
         }

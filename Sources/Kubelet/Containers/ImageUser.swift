@@ -52,6 +52,12 @@ enum ImageUser {
         return user
     }
 
+    /// What programs find in HOME unless something else says otherwise.
+    static func home(of user: User, image: Image) -> String {
+        let home = Accounts(image.layerDirectories).user { $0.uid == user.uid }?.home ?? ""
+        return home.isEmpty ? "/" : home
+    }
+
     private static func checkNonRoot(
         required: Bool, uid: UInt32, imageUser: String, isExplicit: Bool, container: Document
     ) throws {
@@ -79,6 +85,7 @@ struct Accounts {
         var name: String
         var uid: UInt32
         var gid: UInt32
+        var home: String
     }
 
     private let users: [[Substring]]
@@ -92,7 +99,8 @@ struct Accounts {
     func user(where matches: (Account) -> Bool) -> Account? {
         for row in users where row.count >= 4 {
             guard let uid = UInt32(row[2]), let gid = UInt32(row[3]) else { continue }
-            let account = Account(name: String(row[0]), uid: uid, gid: gid)
+            let account = Account(
+                name: String(row[0]), uid: uid, gid: gid, home: row.count > 5 ? String(row[5]) : "")
             if matches(account) { return account }
         }
         return nil

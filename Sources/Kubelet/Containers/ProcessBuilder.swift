@@ -46,11 +46,12 @@ struct ProcessBuilder {
         let fields = DownwardFields(
             pod: pod, podIPs: plan.podIPs, hostIPs: configuration.nodeIPs,
             allocatableCPUMillis: plan.allocatableCPUMillis, allocatableMemory: plan.allocatableMemory)
-        let environment = try Environment.build(
+        var environment = try Environment.build(
             container: container, pod: pod, imageVariables: plan.image.config.list("Env").compactMap(\.string),
             hostname: plan.hostname, sources: plan.sources, fields: fields)
         let arguments = try self.arguments(environment)
         let user = try ImageUser.resolve(container: container, pod: pod, image: plan.image)
+        if environment["HOME"] == nil { environment["HOME"] = ImageUser.home(of: user, image: plan.image) }
         var process = ProcessSpecification(
             id: ProcessName(container: name, attempt: plan.attempt).text, arguments: arguments)
         process.environment = environment.list

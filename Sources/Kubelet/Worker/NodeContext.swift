@@ -4,6 +4,7 @@ import Document
 import Images
 import Linux
 import Runtime
+import Synchronization
 
 /// What all pods of a node share.
 struct NodeContext: Sendable {
@@ -22,12 +23,26 @@ struct NodeContext: Sendable {
     let pool: BlockingPool
     let machine: Machine
     let pullGate: Gate
+    /// Open once the pod network is ready and addresses of pods that are gone have been taken back:
+    /// from then on pods may get theirs.
+    let networkIsReady: Latch
 
     func fields(_ pod: Document, podIPs: [IPAddress]) -> DownwardFields {
         DownwardFields(
             pod: pod, podIPs: pod.flag("spec", "hostNetwork") == true ? configuration.nodeIPs : podIPs,
             hostIPs: configuration.nodeIPs, allocatableCPUMillis: machine.cpuMillis,
             allocatableMemory: machine.memoryBytes)
+    }
+
+    /// Removes the pod's sandboxes, alive or dead, but for the one called `kept`.
+    func removeSandboxes(_ uid: String, but kept: String? = nil) async throws {
+        let directory = sandboxDirectory(uid)
+        for number in (try? Files.list(directory)) ?? [] where number != kept {
+            let path = "\(directory)/\(number)"
+            if let sandbox = try await runtime.attach(stateDirectory: path) { try await sandbox.destroy() }
+            try await runtime.cleanUp(stateDirectory: path)
+        }
+        if kept == nil { try await pool.run { try Files.removeTree(directory) } }
     }
 
     func sandboxDirectory(_ uid: String) -> String { "\(configuration.rootDirectory)/sandboxes/\(uid)" }
@@ -51,4 +66,25 @@ actor Gate {
         }
         return try await body()
     }
+}
+
+/// Shut at first, open for ever after.
+final class Latch: Sendable {
+    private let isOpen = Mutex(false)
+    private let change = Wakeup()
+
+    func open() {
+        isOpen.withLock { $0 = true }
+        change.wake()
+    }
+
+    func wait() async throws {
+        while true {
+            let ticket = change.ticket
+            if isOpen.withLock({ $0 }) { return }
+            try await change.wait(since: ticket)
+        }
+    }
+
+    var isShut: Bool { isOpen.withLock { !$0 } }
 }

@@ -16,6 +16,7 @@ struct OrphanSweep: Sendable {
         logs = (try? Files.list(node.configuration.logDirectory)) ?? []
     }
 
+    /// Before any pod asks for an address, or it might lose it again.
     func retainAddresses(_ living: Set<String>) async {
         do { try await node.network.retain(only: living) } catch {
             node.log.warning("addresses of pods that are gone: \(error)")
@@ -34,14 +35,8 @@ struct OrphanSweep: Sendable {
     }
 
     private func remove(_ uid: String) async throws {
-        let directory = node.sandboxDirectory(uid)
-        for number in (try? Files.list(directory)) ?? [] {
-            if let sandbox = try await node.runtime.attach(stateDirectory: "\(directory)/\(number)") {
-                try await sandbox.destroy()
-            }
-        }
+        try await node.removeSandboxes(uid)
         try await node.network.detach(podKey: uid)
         try await node.volumes.remove(uid: uid)
-        try await node.pool.run { try Files.removeTree(directory) }
     }
 }

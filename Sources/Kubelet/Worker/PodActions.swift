@@ -83,11 +83,9 @@ extension PodWorker {
         let specification = SandboxBuilder.build(
             pod: pod, hostname: hostname, stateDirectory: "\(directory)/\(number)", configuration: node.configuration)
         do {
+            if number > 1 { try await node.removeSandboxes(uid, but: String(number)) }
             try await node.pool.run { [podDirectory] in
                 try Files.makeDirectories(podDirectory)
-                for old in (try? Files.list(directory)) ?? [] where old != String(number) {
-                    try Files.removeTree("\(directory)/\(old)")
-                }
                 try Files.makeDirectories(directory)
                 if pod.flag("spec", "hostIPC") != true {
                     try EmptyDirectory.make("\(podDirectory)/shm", medium: "Memory", limit: 64 << 20, group: nil)
@@ -121,6 +119,12 @@ extension PodWorker {
 
     private func joinNetwork(_ sandbox: any Sandbox, hostname: String, isSecond: Bool) async throws -> [IPAddress] {
         if isHostNetwork { return node.configuration.nodeIPs }
+        if node.networkIsReady.isShut {
+            if let missing = await node.network.readiness() {
+                record("Warning", "NetworkNotReady", "network is not ready: \(missing)", container: nil)
+            }
+            try await node.networkIsReady.wait()
+        }
         if isSecond { try await node.network.detach(podKey: uid) }
         return try await node.network.attach(
             podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname
@@ -141,8 +145,7 @@ extension PodWorker {
             }
             if !isHostNetwork { try await node.network.detach(podKey: uid) }
             try await node.volumes.remove(uid: uid)
-            let directory = node.sandboxDirectory(uid)
-            try await node.pool.run { try Files.removeTree(directory) }
+            try await node.removeSandboxes(uid)
             inbox.answer(.cleanedUp)
         } catch {
             inbox.answer(.cleanUpFailed("error killing pod: \(error)"))
