@@ -40,6 +40,12 @@ struct ClusterAuthority {
             try authority.issue(
                 commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: [.client], now: now,
                 validity: Self.leafValidity), into: directory)
+        for (file, user) in [("kube-proxy", "system:kube-proxy"), ("dns", ClusterObjects.dnsUser)] {
+            try write(
+                file,
+                try authority.issue(
+                    commonName: user, usage: [.client], now: now, validity: Self.leafValidity), into: directory)
+        }
         try write(
             "kubelet-server",
             try authority.issue(

@@ -1,5 +1,6 @@
 import APIServer
 import Basics
+import Client
 import Linux
 import Store
 import Wire
@@ -31,6 +32,9 @@ public struct APIServerRole: Sendable {
             serviceCIDR: Addresses.services, advertiseAddress: record.address, advertisePort: Addresses.apiPort,
             clientCA: authority, serviceAccountKeyPEM: try file("service-account.key"))
         configuration.dnsAddress = Addresses.dns
+        // Known to this process alone: how it writes the cluster's own objects through its own front door.
+        let token = Hex.encode(world.random.bytes(32))
+        configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]
         configuration.nodeTransport = { _, addresses, port in
             HTTPTransport(
                 .ip(addresses.first ?? .loopback, port: port), host: "\(addresses.first ?? .loopback):\(port)",
@@ -39,6 +43,9 @@ public struct APIServerRole: Sendable {
         let store = try SQLiteStore(path: "/var/lib/store/lab.db")
         let server = try APIServer(configuration: configuration, store: store, world: world, log: log)
         try await server.bootstrap()
+        let inside = APIClient(
+            transport: InProcessTransport(handler: server.handler), userAgent: "lab-bootstrap", bearerToken: token)
+        try await ClusterObjects(client: inside).ensure()
 
         let tls = try TLSServerContext(
             certificatePEM: try file("apiserver.crt"), keyPEM: try file("apiserver.key"), clientCAPEM: authority)

@@ -33,10 +33,12 @@ public struct AgentRole: Sendable {
             nodeName: record.name, nodeIP: record.address, client: client, stateDirectory: "/var/lib/overlay",
             world: world, log: log.named("overlay"))
         let proxy = Proxy(
-            nodeName: record.name, nodeAddresses: [record.address], client: client, world: world,
+            nodeName: record.name, nodeAddresses: [record.address],
+            client: try Connect.component("kube-proxy", to: Addresses.node(0), world: world), world: world,
             log: log.named("proxy"))
         let dns = try DNSServer(
-            addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain, client: client,
+            addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
+            client: try Connect.component("dns", to: Addresses.node(0), world: world),
             upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
         let kubelet = Kubelet(
             configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),

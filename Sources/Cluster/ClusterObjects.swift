@@ -1,0 +1,59 @@
+import Client
+import Document
+import Kinds
+
+/// What a lab cluster holds beyond the API server's own defaults: the rights of its components.
+/// Written when the API server starts; what is there already stays as it is.
+struct ClusterObjects: Sendable {
+    let client: APIClient
+
+    /// The user of the DNS servers, under the name that their role has wherever CoreDNS runs.
+    static let dnsUser = "system:coredns"
+    static let controllerManager = "system:kube-controller-manager"
+
+    func ensure() async throws {
+        for (resource, object) in Self.objects {
+            do {
+                _ = try await client.create(resource, object)
+            } catch let status as APIStatus where status.isAlreadyExists {
+                continue
+            }
+        }
+    }
+
+    static var objects: [(ResourceType, Document)] {
+        [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
+            + controllerBindings.map { (.clusterRoleBindings, $0) }
+    }
+
+    private static let dnsRole: Document = [
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": ["name": Document(dnsUser)],
+        "rules": [
+            [
+                "apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"],
+                "verbs": ["list", "watch"],
+            ],
+            ["apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]],
+        ],
+    ]
+
+    /// All controllers run under one user, so that user gets the role of each of them.
+    private static var controllerBindings: [Document] {
+        Kinds.bootstrapRBAC().compactMap { object in
+            guard object.text("kind") == "ClusterRole", let name = object.text("metadata", "name"),
+                name.hasPrefix("system:controller:")
+            else { return nil }
+            return binding("lab:\(name.dropFirst("system:".count))", role: name, to: controllerManager)
+        }
+    }
+
+    private static func binding(_ name: String, role: String, to user: String) -> Document {
+        [
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": ["name": Document(name)],
+            "roleRef": ["apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": Document(role)],
+            "subjects": [["apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": Document(user)]],
+        ]
+    }
+}
