@@ -52,6 +52,9 @@ extension PodLifecycle {
         containers[index].postStartPending = false
         forgetOldAttempt(index)
         let name = containers[index].name
+        if containers[index].image.image != nil, specification(of: name)?.text("imagePullPolicy") == "Always" {
+            containers[index].image = .unknown
+        }
         if stage == .alive, let backoff = containers[index].backoff, end.finishedAt + backoff > now,
             willRestart(index)
         {
@@ -89,6 +92,7 @@ extension PodLifecycle {
         containers[index].startProblem = nil
         containers[index].retryStartAt = nil
         containers[index].restartCount = attempt
+        containers[index].startedImage = containers[index].image.image
         let specification = specification(of: name)
         startProbes(index, now: now)
         if specification?.at("lifecycle", "postStart") != nil {

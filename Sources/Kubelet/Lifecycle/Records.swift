@@ -68,6 +68,8 @@ struct ContainerRecord: Sendable {
     var restartCount = 0
     var lastTermination: Termination?
     var image = ImageState.unknown
+    /// What the newest process was made from.
+    var startedImage: Image?
     /// The reference the newest process was started from, to notice a changed `spec.image`.
     var startedReference: String?
     /// A start or the resolution of what it needs is under way.

@@ -15,10 +15,7 @@ struct Machine: Sendable {
     init(_ configuration: KubeletConfiguration) {
         cpuMillis = configuration.cpuMillis ?? Int64(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) * 1000
         memoryBytes = configuration.memoryBytes ?? Self.physicalMemory
-        var storage = statvfs()
-        storageBytes =
-            statvfs(configuration.rootDirectory, &storage) == 0
-            ? Int64(storage.f_blocks) * Int64(storage.f_frsize) : 0
+        storageBytes = Self.storage(below: configuration.rootDirectory)
         var name = utsname()
         uname(&name)
         kernelVersion = Self.text(name.release)
@@ -26,6 +23,17 @@ struct Machine: Sendable {
         osImage = Self.prettyName ?? "Linux"
         machineID = Self.line("/etc/machine-id")
         bootID = Self.line("/proc/sys/kernel/random/boot_id")
+    }
+
+    /// Size of the file system that the directory lies on, or will lie on.
+    private static func storage(below directory: String) -> Int64 {
+        var path = Substring(directory)
+        var storage = statvfs()
+        while statvfs(path.isEmpty ? "/" : String(path), &storage) != 0 {
+            guard let slash = path.lastIndex(of: "/") else { return 0 }
+            path = path[..<slash]
+        }
+        return Int64(storage.f_blocks) * Int64(storage.f_frsize)
     }
 
     private static var physicalMemory: Int64 {

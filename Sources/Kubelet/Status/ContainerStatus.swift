@@ -17,7 +17,7 @@ struct ContainerStatusBuilder {
     private func status(_ record: ContainerRecord, _ specification: Document) -> Document {
         let (state, last) = states(record)
         let reported = reportedStatus(record.name)
-        let image = record.image.image
+        let image = record.startedImage
         var status: Document = ["name": Document(record.name), "state": state, "lastState": last]
         status["ready"] = Document(record.isReady)
         status["restartCount"] = Document(record.restartCount)

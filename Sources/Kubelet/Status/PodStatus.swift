@@ -17,8 +17,10 @@ struct PodStatusBuilder {
         let containers = ContainerStatusBuilder(lifecycle: lifecycle, now: now)
         let phase = self.phase
         status["phase"] = Document(phase)
-        status["reason"] = lifecycle.failure.map { Document($0.reason) }
-        status["message"] = lifecycle.failure.map { Document($0.message) }
+        if phase == "Failed", let failure = lifecycle.failure {
+            status["reason"] = Document(failure.reason)
+            status["message"] = Document(failure.message)
+        }
         if let generation = pod.number("metadata", "generation") {
             status["observedGeneration"] = Document(generation)
         }
@@ -47,11 +49,13 @@ struct PodStatusBuilder {
     // MARK: Phase
 
     var phase: String {
-        if lifecycle.failure != nil { return "Failed" }
-        // A terminal phase is never taken back.
-        if let before = previous.text("phase"), before == "Succeeded" || before == "Failed" { return before }
-        if let outcome = lifecycle.outcome { return outcome }
         let records = lifecycle.containers
+        // A terminal phase is never taken back, and never given while something runs.
+        if let before = previous.text("phase"), before == "Succeeded" || before == "Failed" { return before }
+        if !records.contains(where: { $0.isRunning || $0.starting }) {
+            if lifecycle.failure != nil { return "Failed" }
+            if let outcome = lifecycle.outcome { return outcome }
+        }
         if records.contains(where: { $0.role == .initial && !$0.isReady }), !lifecycle.initialized {
             return isEnded ? "Failed" : "Pending"
         }

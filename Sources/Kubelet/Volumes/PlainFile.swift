@@ -12,4 +12,12 @@ enum PlainFile {
         // The process's umask must not narrow what the pod asked for.
         guard fchmod(file, mode) == 0 else { throw SystemError("chmod", path, errno: errno) }
     }
+
+    /// Replaces the file in one step: whoever reads it, also after we were killed, finds the old or the new one.
+    static func replace(_ bytes: [UInt8], at path: String, mode: mode_t) throws {
+        let temporary = "\(path).new"
+        unlink(temporary)
+        try write(bytes, to: temporary, mode: mode)
+        guard rename(temporary, path) == 0 else { throw SystemError("rename", path, errno: errno) }
+    }
 }

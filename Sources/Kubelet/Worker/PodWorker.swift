@@ -244,6 +244,7 @@ struct SandboxRecord: Sendable, Equatable {
         let document: Document = [
             "number": Document(number), "addresses": Document(addresses.map(\.description)),
         ]
-        try Files.write(document.json, to: path, mode: 0o600)
+        // No sandbox survives a crash of the machine, so its record need not reach the disk.
+        try PlainFile.replace(document.json, at: path, mode: 0o600)
     }
 }

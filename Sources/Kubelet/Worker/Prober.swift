@@ -1,5 +1,6 @@
 import Basics
 import Document
+import Wire
 
 /// Asks containers how they are, from the node's network as Kubernetes does.
 struct Prober: Sendable {
@@ -41,15 +42,13 @@ struct Prober: Sendable {
         guard let address = ownHost.isEmpty ? host : IPAddress(ownHost) else {
             return .failure("host \"\(ownHost)\" is no address")
         }
-        if action.text("scheme") == "HTTPS" {
-            return .failure("probes over HTTPS are not supported by this node agent yet")
-        }
+        let isSecure = action.text("scheme") == "HTTPS"
         let endpoint = Endpoint.ip(address, port: port)
         let path = action.text("path") ?? "/"
-        let url = "http://\(endpoint)\(path.hasPrefix("/") ? path : "/\(path)")"
+        let url = "\(isSecure ? "https" : "http")://\(endpoint)\(path.hasPrefix("/") ? path : "/\(path)")"
         let request = Self.request(action, path: path, endpoint: endpoint)
         do {
-            let line = try await within(timeout, "Get \"\(url)\"") { try await exchange(request, endpoint) }
+            let line = try await within(timeout, "Get \"\(url)\"") { try await exchange(request, endpoint, isSecure) }
             let words = line.split(separator: " ", maxSplits: 2)
             guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]) else {
                 return .failure("Get \"\(url)\": malformed HTTP response")
@@ -70,9 +69,16 @@ struct Prober: Sendable {
     }
 
     /// Sends the request and answers the status line.
-    private func exchange(_ request: [UInt8], _ endpoint: Endpoint) async throws -> String {
-        let connection = try await network.connect(to: endpoint)
+    private func exchange(_ request: [UInt8], _ endpoint: Endpoint, _ isSecure: Bool) async throws -> String {
+        var connection = try await network.connect(to: endpoint)
         defer { connection.close() }
+        if isSecure {
+            guard case .ip(let address, _) = endpoint else {
+                throw StartProblem(reason: "Probe", message: "\(endpoint) is no address")
+            }
+            // Probes ask whether somebody answers, not who: no certificate is checked, as upstream.
+            connection = try await TLSClientContext(caPEM: nil).connect(connection, serverName: "\(address)")
+        }
         try await connection.write(request)
         var answer: [UInt8] = []
         while answer.count < Self.answerLimit {
