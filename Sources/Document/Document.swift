@@ -3,19 +3,26 @@ import Basics
 /// A JSON value: the one form in which API objects travel through the house.
 ///
 /// Value semantics; unknown members survive, absent and null stay different, members keep their order.
-public struct Document: Sendable, Equatable {
+///
+/// A parsed document is a place on a `Tape`: reading makes nothing but what is asked for. A change turns the objects
+/// and arrays on the way to it, and only those, into lists of members and elements; all others stay on the tape and
+/// are written by copying their text.
+public struct Document: Sendable {
     public enum Kind: Sendable {
         case null, bool, int, double, string, array, object
     }
 
-    indirect enum Representation: Sendable, Equatable {
+    enum Representation: Sendable {
         case null
         case bool(Bool)
         case int(Int64)
         case double(Double)
-        case string(String)
+        /// Boxed, or its two words would make every document half as large again.
+        indirect case string(String)
         case array([Document])
         case object([Member])
+        /// A string, array or object of a parsed text.
+        case tape(Tape, UInt32)
     }
 
     public struct Member: Sendable, Equatable {
@@ -63,6 +70,12 @@ public struct Document: Sendable, Equatable {
         case .string: .string
         case .array: .array
         case .object: .object
+        case .tape(let tape, let index):
+            switch tape.nodes[Int(index)].tag {
+            case .string: .string
+            case .array: .array
+            default: .object
+            }
         }
     }
 
@@ -81,33 +94,57 @@ public struct Document: Sendable, Equatable {
         default: nil
         }
     }
-    public var string: String? { if case .string(let value) = representation { value } else { nil } }
+    public var string: String? {
+        switch representation {
+        case .string(let value): return value
+        case .tape(let tape, let index):
+            let node = tape.nodes[Int(index)]
+            return node.tag == .string ? tape.string(node) : nil
+        default: return nil
+        }
+    }
 
     /// Elements of an array or members of an object; 0 for everything else.
     public var count: Int {
         switch representation {
         case .array(let elements): elements.count
         case .object(let members): members.count
+        case .tape(let tape, let index): tape.count(index)
         default: 0
         }
     }
 
     /// The elements of an array, in order; empty for everything else.
-    public var elements: [Document] { if case .array(let elements) = representation { elements } else { [] } }
+    public var elements: [Document] {
+        switch representation {
+        case .array(let elements): return elements
+        case .tape(let tape, let index) where tape.nodes[Int(index)].tag == .array: return tape.elements(index)
+        default: return []
+        }
+    }
 
     /// The members of an object, in order; empty for everything else.
-    public var members: [Member] { if case .object(let members) = representation { members } else { [] } }
+    public var members: [Member] {
+        switch representation {
+        case .object(let members): return members
+        case .tape(let tape, let index) where tape.nodes[Int(index)].tag == .object: return tape.members(index)
+        default: return []
+        }
+    }
 
     /// The member `key` of an object. Nil when absent, and for everything that is no object.
     /// Setting creates the object where there was null; setting nil removes the member.
     public subscript(key: String) -> Document? {
         get {
-            guard case .object(let members) = representation else { return nil }
-            return members.first { $0.key == key }?.value
+            switch representation {
+            case .object(let members): return members.first { $0.key == key }?.value
+            case .tape(let tape, let index) where tape.nodes[Int(index)].tag == .object:
+                return tape.find(key, in: index).map { tape.document($0) }
+            default: return nil
+            }
         }
         set {
-            var members: [Member] = []
-            if case .object(let existing) = representation { members = existing }
+            var members = self.members
             representation = .null  // gives up our reference, so that the array is changed in place
             if let index = members.firstIndex(where: { $0.key == key }) {
                 if let newValue { members[index].value = newValue } else { members.remove(at: index) }
@@ -120,9 +157,16 @@ public struct Document: Sendable, Equatable {
 
     /// The element at `index` of an array; a programming error past its end.
     public subscript(index: Int) -> Document {
-        get { elements[index] }
+        get {
+            if case .tape(let tape, let place) = representation, tape.nodes[Int(place)].tag == .array {
+                guard let element = tape.element(place, at: index) else { preconditionFailure("past the end") }
+                return element
+            }
+            return elements[index]
+        }
         set {
-            guard case .array(var elements) = representation else { preconditionFailure("no array") }
+            guard isArray else { preconditionFailure("no array") }
+            var elements = self.elements
             representation = .null
             elements[index] = newValue
             representation = .array(elements)
@@ -140,6 +184,13 @@ public struct Document: Sendable, Equatable {
     public func at(_ path: String...) -> Document? { at(path: path) }
 
     public func at(path: some Sequence<String>) -> Document? {
+        if case .tape(let tape, var index) = representation {
+            for key in path {
+                guard tape.nodes[Int(index)].tag == .object, let next = tape.find(key, in: index) else { return nil }
+                index = next
+            }
+            return tape.document(index)
+        }
         var here = self
         for key in path {
             guard let next = here[key] else { return nil }
@@ -159,6 +210,11 @@ public struct Document: Sendable, Equatable {
         var result: [String: String] = [:]
         for member in at(path: path)?.members ?? [] { result[member.key] = member.value.string }
         return result
+    }
+
+    /// The same value without the rest of the text it was parsed in, for whoever keeps a small part of something large.
+    public var detached: Document {
+        if case .tape(let tape, let index) = representation { tape.detached(index) } else { self }
     }
 
     /// Sets the value at a path of member names, making objects on the way; nil removes it.

@@ -17,9 +17,14 @@ extension Document {
     /// Limits of one parse: nesting is bounded so that garbage cannot exhaust the stack.
     public static let deepestNesting = 1_000
 
+    public init(json bytes: [UInt8]) throws {
+        let tape = try bytes.withUnsafeBufferPointer { try TapeParser.parse($0) }
+        self = tape.document(0)
+    }
+
     public init(json bytes: some Sequence<UInt8>) throws {
-        var duplicates: [String]?
-        self = try Self.parse(json: bytes, duplicates: &duplicates)
+        let tape = try Self.parse(bytes)
+        self = tape.document(0)
     }
 
     public init(json text: String) throws { try self.init(json: text.utf8) }
@@ -27,25 +32,22 @@ extension Document {
     /// Also tells the paths of members that came more than once in their object, such as
     /// `spec.containers[0].image`; the last one is the one that counts.
     public init(json bytes: some Sequence<UInt8>, duplicates: inout [String]) throws {
-        var found: [String]? = []
-        self = try Self.parse(json: bytes, duplicates: &found)
-        duplicates = found ?? []
+        let tape = try Self.parse(bytes)
+        duplicates = tape.duplicatePaths()
+        self = tape.document(0)
     }
 
-    private static func parse(json bytes: some Sequence<UInt8>, duplicates: inout [String]?) throws -> Document {
-        func run(_ buffer: UnsafeBufferPointer<UInt8>) throws -> Document {
-            var reader = JSONReader(bytes: buffer, wantsDuplicates: duplicates != nil)
-            let document = try reader.parse()
-            if duplicates != nil { duplicates = reader.duplicates }
-            return document
-        }
-        if let result = try bytes.withContiguousStorageIfAvailable(run) { return result }
-        return try Array(bytes).withUnsafeBufferPointer(run)
+    private static func parse(_ bytes: some Sequence<UInt8>) throws -> Tape {
+        if let tape = try bytes.withContiguousStorageIfAvailable({ try TapeParser.parse($0) }) { return tape }
+        return try Array(bytes).withUnsafeBufferPointer { try TapeParser.parse($0) }
     }
 
     /// Compact JSON.
     public var json: [UInt8] {
         var out: [UInt8] = []
+        if case .tape(let tape, let index) = representation {
+            out.reserveCapacity(tape.source(tape.nodes[Int(index)]).count)
+        }
         write(to: &out)
         return out
     }
@@ -60,6 +62,7 @@ extension Document {
         case .int(let value): out += String(value).utf8
         case .double(let value): out += Self.text(of: value).utf8
         case .string(let value): Self.write(value, to: &out)
+        case .tape(let tape, let index): tape.write(index, to: &out)
         case .array(let elements):
             out.append(UInt8(ascii: "["))
             for (index, element) in elements.enumerated() {

@@ -183,19 +183,6 @@ extension Document {
         }
     }
 
-    /// Equality of JSON: members in any order, numbers by value.
-    public func means(_ other: Document) -> Bool {
-        switch (kind, other.kind) {
-        case (.object, .object):
-            return count == other.count
-                && members.allSatisfy { member in other[member.key].map { member.value.means($0) } ?? false }
-        case (.array, .array):
-            return count == other.count && zip(elements, other.elements).allSatisfy { $0.means($1) }
-        case (.int, .double), (.double, .int): return double == other.double
-        default: return self == other
-        }
-    }
-
     /// Values in it, itself included.
     var valueCount: Int {
         switch kind {

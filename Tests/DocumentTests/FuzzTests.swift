@@ -48,6 +48,28 @@ struct FuzzTests {
         }
     }
 
+    /// The same changes to a document that was made and to its parsed twin lead to the same value.
+    @Test func parsedDocumentsChangeAsMadeOnesDo() throws {
+        var random = Seeded(state: 4)
+        for _ in 0..<1_000 {
+            var made = Document(members: [
+                ("a", Self.document(&random, depth: 3)), ("b", Self.document(&random, depth: 3)),
+            ])
+            var parsed = try Document(json: made.json)
+            for _ in 0..<4 {
+                let value = Bool.random(using: &random) ? Self.document(&random, depth: 2) : nil
+                let path = (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                    ["a", "b", "k3", "k5", "yes"].randomElement(using: &random) ?? "a"
+                }
+                made.set(value, path: path[...])
+                parsed.set(value, path: path[...])
+                #expect(parsed == made && made == parsed && parsed.means(made))
+                #expect(parsed.json == made.json)
+                if Bool.random(using: &random) { parsed = try Document(json: parsed.json) }
+            }
+        }
+    }
+
     @Test func damagedTextsAreRefusedOrMeanSomething() throws {
         var random = Seeded(state: 2)
         for _ in 0..<3_000 {
