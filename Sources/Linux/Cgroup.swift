@@ -44,13 +44,15 @@ public struct Cgroup: Sendable {
     }
 
     /// Makes the group and its missing ancestors in every hierarchy. False if all of them were there already.
+    /// On v2 the ancestors hand their controllers down, which those that have processes of their own cannot:
+    /// a `plain` group leaves its ancestors as they are, and gets no limits.
     @discardableResult
-    public func create() throws -> Bool {
+    public func create(plain: Bool = false) throws -> Bool {
         var made = false
         for hierarchy in layout.hierarchies {
             var directory = prefix + hierarchy.mountPoint
             for part in path.split(separator: "/") {
-                if hierarchy.isUnified, layout.isV2 { Self.enableControllers(in: directory) }
+                if hierarchy.isUnified, layout.isV2, !plain { Self.enableControllers(in: directory) }
                 let parent = directory
                 directory += "/\(part)"
                 if mkdir(directory, 0o755) == 0 {

@@ -132,6 +132,9 @@ final class LinuxSandbox: Sandbox {
             let group = try process.cgroup.map { try Cgroup($0, layout: layout, seenBy: prefix) }
             if let group {
                 made = try state.create(group, owner: process.id)
+                if layout.isV2, process.isSupervisor {
+                    try group.child(PlanCompiler.supervisorLeaf).create(plain: true)
+                }
                 try group.apply(process.limits.cgroupLimits)
                 if made, !process.privileges.allDevices { try group.restrictDevices() }
             }

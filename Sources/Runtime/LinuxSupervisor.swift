@@ -133,7 +133,7 @@ private struct Launch {
             if let path = specification.cgroup {
                 let group = try Cgroup(path, layout: layout)
                 try state.create(group, owner: StateDirectory.sandboxOwner)
-                if layout.isV2 { try group.child(PlanCompiler.supervisorLeaf).create() }
+                if layout.isV2 { try group.child(PlanCompiler.supervisorLeaf).create(plain: true) }
                 try group.apply(specification.limits.cgroupLimits)
             }
             try spawn(PlanCompiler.sandbox(specification, layout: layout))

@@ -17,7 +17,7 @@ struct PlanCompiler {
         guard !specification.arguments.isEmpty else { throw invalid(subject, "no program") }
         try compiler.placement(
             cgroup: specification.cgroup, outOfMemoryScore: specification.oomScoreAdjust,
-            namespaces: specification.namespaces, subject: subject)
+            namespaces: specification.namespaces, isSupervisor: specification.isSupervisor, subject: subject)
         try compiler.identityOfMachine(
             hostname: specification.hostname, sysctls: specification.sysctls, subject: subject)
         try compiler.fileSystem(
@@ -37,8 +37,7 @@ struct PlanCompiler {
         }
         try compiler.placement(
             cgroup: specification.cgroup, outOfMemoryScore: specification.oomScoreAdjust,
-            namespaces: specification.namespaces, subject: subject)
-        try compiler.joinLeaf(of: specification.cgroup)
+            namespaces: specification.namespaces, isSupervisor: true, subject: subject)
         try compiler.identityOfMachine(
             hostname: specification.hostname, sysctls: specification.sysctls, subject: subject)
         try compiler.fileSystem(
@@ -62,7 +61,8 @@ struct PlanCompiler {
     // MARK: Where the process lives
 
     private mutating func placement(
-        cgroup: String?, outOfMemoryScore: Int?, namespaces: [NamespaceKind: NamespaceMode], subject: String
+        cgroup: String?, outOfMemoryScore: Int?, namespaces: [NamespaceKind: NamespaceMode], isSupervisor: Bool,
+        subject: String
     ) throws {
         if let outOfMemoryScore {
             // Lowering the score needs CAP_SYS_RESOURCE, which even root may lack.
@@ -71,7 +71,12 @@ struct PlanCompiler {
                     .outOfMemoryScore, path: "/proc/self/oom_score_adj", content: "\(outOfMemoryScore)",
                     tolerating: .denied))
         }
-        if let cgroup { try join(Cgroup(cgroup, layout: layout)) }
+        let group = try cgroup.map { try Cgroup($0, layout: layout) }
+        // On v2 a group with processes cannot have children with limits: a supervisor leaves room. But if it gets
+        // a cgroup namespace, that takes the group it is in as its root: then it moves only afterwards.
+        let leaf = isSupervisor && layout.isV2 ? try group?.child(Self.supervisorLeaf) : nil
+        let isRooted = namespaces[.cgroup] == .new
+        if let first = isRooted ? group : leaf ?? group { join(first) }
         if namespaces[.user] == .new {
             throw Self.invalid(
                 subject, "a new user namespace needs id mappings, which this specification does not have")
@@ -85,19 +90,13 @@ struct PlanCompiler {
         if !entered.isEmpty { steps.append(.enterNamespaces(entered)) }
         let new = order.filter { namespaces[$0] == .new }
         if !new.isEmpty { steps.append(.unshare(new)) }
+        if let leaf, isRooted { join(leaf) }
     }
 
     private mutating func join(_ group: Cgroup) {
         for file in group.joinFiles {
             steps.append(.write(.joinCgroup, path: file, content: "0", tolerating: []))
         }
-    }
-
-    /// On v2 a group with processes cannot have children with limits: the supervisor moves out of the way,
-    /// but only after its cgroup namespace took the group itself as its root.
-    private mutating func joinLeaf(of cgroup: String?) throws {
-        guard let cgroup, layout.isV2 else { return }
-        try join(Cgroup(cgroup, layout: layout).child(Self.supervisorLeaf))
     }
 
     static let supervisorLeaf = "supervisor"
@@ -266,6 +265,11 @@ struct PlanCompiler {
         if !specification.heldDescriptors.isEmpty { steps.append(.inherit(specification.heldDescriptors)) }
         steps.append(.exec(arguments: specification.arguments, environment: specification.environment))
     }
+}
+
+extension ProcessSpecification {
+    /// See `LinuxSupervisor.supervisorProcess`.
+    var isSupervisor: Bool { arguments.dropFirst().first == LAB_SUPERVISE_MARKER }
 }
 
 extension Mount {

@@ -23,7 +23,9 @@ final class Fixture: Sendable {
             value += 1
             return value
         }
-        directory = "/var/tmp/lab-runtime-\(getpid())-\(number)"
+        // Overlay wants its upper directory on a file system that is no overlay itself.
+        let base = getenv("LAB_TEST_DIRECTORY").map { String(cString: $0) } ?? "/var/tmp"
+        directory = "\(base)/lab-runtime-\(getpid())-\(number)"
         cgroup = "/lab-test-\(getpid())-\(number)"
         state = "\(directory)/state"
         // The test runner links the stage; another binary that does can be named instead.
