@@ -9,6 +9,21 @@ struct PlanExecutor {
     let recorder: EventRecorder
     let log: Log
     private(set) var writes: [Write] = []
+    /// Told at the very end: nobody's work waits for an event.
+    private var announcements: [Announcement] = []
+
+    private struct Announcement: Sendable {
+        var subject: Document
+        var type: EventRecorder.EventType
+        var reason: String
+        var message: String
+    }
+
+    private struct Outcome: Sendable {
+        var write: Write?
+        var failure: (any Error)?
+        var announcement: Announcement?
+    }
 
     init(client: APIClient, recorder: EventRecorder, log: Log) {
         self.client = client
@@ -21,6 +36,10 @@ struct PlanExecutor {
         var failure: (any Error)?
         for step in plan.steps where failure == nil { failure = await execute(step) }
         for action in plan.finally { failure = await attempt([action]) ?? failure }
+        for event in announcements {
+            await recorder.record(event.subject, type: event.type, reason: event.reason, message: event.message)
+        }
+        announcements = []
         return failure
     }
 
@@ -45,82 +64,73 @@ struct PlanExecutor {
 
     /// Performs all of `actions` at the same time.
     private mutating func attempt(_ actions: [Action]) async -> (any Error)? {
-        let (client, recorder) = (client, recorder)
-        let results = await withTaskGroup(of: (Int, Result<Write?, any Error>).self) { group in
+        let client = client
+        let outcomes = await withTaskGroup(of: (Int, Outcome).self) { group in
             for (index, action) in actions.enumerated() {
-                group.addTask {
-                    do { return (index, .success(try await Self.perform(action, client, recorder))) } catch {
-                        return (index, .failure(error))
-                    }
-                }
+                group.addTask { (index, await Self.perform(action, client)) }
             }
-            var results: [(Int, Result<Write?, any Error>)] = []
-            for await result in group { results.append(result) }
-            return results.sorted { $0.0 < $1.0 }.map(\.1)
+            var outcomes: [(Int, Outcome)] = []
+            for await outcome in group { outcomes.append(outcome) }
+            return outcomes.sorted { $0.0 < $1.0 }.map(\.1)
         }
-        var failure: (any Error)?
-        for result in results {
-            switch result {
-            case .success(let write): if let write { writes.append(write) }
-            case .failure(let error): failure = failure ?? error
-            }
-        }
-        return failure
+        writes += outcomes.compactMap(\.write)
+        announcements += outcomes.compactMap(\.announcement)
+        return outcomes.lazy.compactMap(\.failure).first
     }
 
-    private static func perform(
-        _ action: Action, _ client: APIClient, _ recorder: EventRecorder
-    ) async throws -> Write? {
-        switch action {
-        case .create(let resource, let object, let owner):
-            return try await create(resource, object, owner, client, recorder)
-        case .update(let resource, let object, let subresource):
-            let answer = try await client.update(
-                resource, namespace: object.namespace, name: object.name, object, subresource: subresource)
-            return Write(resource, answer)
-        case .patch(let resource, let namespace, let name, let patch, let subresource):
-            do {
+    private static func perform(_ action: Action, _ client: APIClient) async -> Outcome {
+        do {
+            switch action {
+            case .create(let resource, let object, let owner):
+                return await create(resource, object, owner, client)
+            case .update(let resource, let object, let subresource):
+                let answer = try await client.update(
+                    resource, namespace: object.namespace, name: object.name, object, subresource: subresource)
+                return Outcome(write: Write(resource, answer))
+            case .patch(let resource, let namespace, let name, let patch, let subresource):
                 let answer = try await client.patch(
                     resource, namespace: namespace, name: name, patch, subresource: subresource)
-                return Write(resource, answer)
-            } catch let status as APIStatus where status.isNotFound {
-                return nil  // nothing left to bring anywhere
+                return Outcome(write: Write(resource, answer))
+            case .delete(let resource, let object, let owner, let grace, let propagation):
+                return await delete(resource, object, owner, grace, propagation, client)
+            case .event(let object, let type, let reason, let message):
+                return Outcome(
+                    announcement: Announcement(subject: object, type: type, reason: reason, message: message))
             }
-        case .delete(let resource, let object, let owner, let grace, let propagation):
-            return try await delete(resource, object, owner, grace, propagation, client, recorder)
-        case .event(let object, let type, let reason, let message):
-            await recorder.record(object, type: type, reason: reason, message: message)
-            return nil
+        } catch let status as APIStatus where status.isNotFound && action.isPatch {
+            return Outcome()  // nothing left to bring anywhere
+        } catch {
+            return Outcome(failure: error)
         }
     }
 
     private static func create(
-        _ resource: ResourceType, _ object: Document, _ owner: Document?, _ client: APIClient,
-        _ recorder: EventRecorder
-    ) async throws -> Write? {
-        let kind = resource.kind.lowercased()
+        _ resource: ResourceType, _ object: Document, _ owner: Document?, _ client: APIClient
+    ) async -> Outcome {
         do {
             let created = try await client.create(resource, object)
-            if let owner {
-                await recorder.record(
-                    owner, type: .normal, reason: "SuccessfulCreate", message: "Created \(kind): \(created.name)")
+            let announcement = owner.map {
+                Announcement(
+                    subject: $0, type: .normal, reason: "SuccessfulCreate",
+                    message: "Created \(resource.kind.lowercased()): \(created.name)")
             }
-            return Write(resource, created)
-        } catch let status as APIStatus {
+            return Outcome(write: Write(resource, created), announcement: announcement)
+        } catch {
             // In a namespace that goes away nothing can be created, and nothing needs to be.
-            if status.causes.contains(where: { $0.reason == "NamespaceTerminating" }) { return nil }
-            if let owner {
-                await recorder.record(
-                    owner, type: .warning, reason: "FailedCreate", message: "Error creating: \(status.message)")
+            let causes = (error as? APIStatus)?.causes ?? []
+            if causes.contains(where: { $0.reason == "NamespaceTerminating" }) { return Outcome() }
+            let announcement = owner.map {
+                Announcement(
+                    subject: $0, type: .warning, reason: "FailedCreate", message: "Error creating: \(error)")
             }
-            throw status
+            return Outcome(failure: error, announcement: announcement)
         }
     }
 
     private static func delete(
         _ resource: ResourceType, _ object: Document, _ owner: Document?, _ grace: Int?, _ propagation: String?,
-        _ client: APIClient, _ recorder: EventRecorder
-    ) async throws -> Write? {
+        _ client: APIClient
+    ) async -> Outcome {
         var options: Document = [
             "kind": "DeleteOptions", "apiVersion": "v1", "preconditions": ["uid": Document(object.uid)],
         ]
@@ -128,25 +138,28 @@ struct PlanExecutor {
         if let propagation { options["propagationPolicy"] = Document(propagation) }
         do {
             _ = try await client.delete(resource, namespace: object.namespace, name: object.name, options: options)
-        } catch let status as APIStatus where status.isNotFound {
-            return nil
-        } catch let status as APIStatus where status.isConflict {
-            // Another object under the same name: the one that was meant is gone.
-            return nil
-        } catch let status as APIStatus {
-            if let owner {
-                await recorder.record(
-                    owner, type: .warning, reason: "FailedDelete", message: "Error deleting: \(status.message)")
+        } catch let status as APIStatus where status.isNotFound || status.isConflict {
+            // Gone; a conflict means that another object has the name now.
+            return Outcome()
+        } catch {
+            let announcement = owner.map {
+                Announcement(
+                    subject: $0, type: .warning, reason: "FailedDelete", message: "Error deleting: \(error)")
             }
-            throw status
+            return Outcome(failure: error, announcement: announcement)
         }
-        if let owner {
-            let kind = resource.kind.lowercased()
-            await recorder.record(
-                owner, type: .normal, reason: "SuccessfulDelete", message: "Deleted \(kind): \(object.name)")
+        let write = Write(resource: resource, key: ObjectKey.of(object), uid: object.uid, version: nil)
+        let announcement = owner.map {
+            Announcement(
+                subject: $0, type: .normal, reason: "SuccessfulDelete",
+                message: "Deleted \(resource.kind.lowercased()): \(object.name)")
         }
-        return Write(resource: resource, key: ObjectKey.of(object), uid: object.uid, version: nil)
+        return Outcome(write: write, announcement: announcement)
     }
+}
+
+extension Action {
+    fileprivate var isPatch: Bool { if case .patch = self { true } else { false } }
 }
 
 extension Write {
