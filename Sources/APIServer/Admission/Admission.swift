@@ -111,8 +111,12 @@ struct PriorityAdmission: AdmissionPlugin {
         let named: Document?
         if given.isEmpty {
             named = try await resources.objects("priorityclasses", group: group)
-                .filter { $0.flag("globalDefault") == true }.min { ($0.number("value") ?? 0) < ($1.number("value") ?? 0) }
-            if let name = named?.text("metadata", "name") { object.set(Document(name), at: "spec", "priorityClassName") }
+                .filter { $0.flag("globalDefault") == true }.min {
+                    ($0.number("value") ?? 0) < ($1.number("value") ?? 0)
+                }
+            if let name = named?.text("metadata", "name") {
+                object.set(Document(name), at: "spec", "priorityClassName")
+            }
         } else {
             named = try await resources.object("priorityclasses", group: group, name: given)
             if named == nil { throw context.refuse("no PriorityClass with name \(given) was found") }

@@ -17,7 +17,9 @@ struct RBACEscalation: AdmissionPlugin {
         }
     }
 
-    private func may(_ verb: String, _ resource: String, _ name: String, _ context: AdmissionContext, _ resources: Resources)
+    private func may(
+        _ verb: String, _ resource: String, _ name: String, _ context: AdmissionContext, _ resources: Resources
+    )
         async throws -> Bool
     {
         var attributes = AccessAttributes(user: context.user, verb: verb)
@@ -41,7 +43,8 @@ struct RBACEscalation: AdmissionPlugin {
             everything.verbs = ["*"]
             everything.groups = ["*"]
             everything.resources = ["*"]
-            try await require([everything], "must have cluster-admin privileges to use an aggregationRule", context, resources)
+            try await require(
+                [everything], "must have cluster-admin privileges to use an aggregationRule", context, resources)
         }
         try await require(wanted, nil, context, resources)
     }

@@ -19,11 +19,13 @@ struct DeleteOptions: Sendable {
         let query = call.info.query
         let body = try Self.body(call)
         var errors: [FieldError] = []
-        gracePeriodSeconds = try body.number("gracePeriodSeconds") ?? Resources.integer(query["gracePeriodSeconds"])
+        let queried = try Resources.integer(query["gracePeriodSeconds"])
+        gracePeriodSeconds = body.number("gracePeriodSeconds") ?? queried
         // A negative grace period means the shortest that is none.
         if let grace = gracePeriodSeconds, grace < 0 { gracePeriodSeconds = 1 }
         propagationPolicy = body.text("propagationPolicy") ?? query["propagationPolicy"]
-        orphanDependents = body.flag("orphanDependents") ?? query["orphanDependents"].map { _ in query.flag("orphanDependents") }
+        orphanDependents =
+            body.flag("orphanDependents") ?? query["orphanDependents"].map { _ in query.flag("orphanDependents") }
         uid = body.text("preconditions", "uid")
         resourceVersion = body.text("preconditions", "resourceVersion")
         if let policy = propagationPolicy {
@@ -49,12 +51,9 @@ struct DeleteOptions: Sendable {
     private static func body(_ call: Call) throws(APIStatus) -> Document {
         guard !call.request.body.isEmpty else { return .emptyObject }
         let body: Document
+        let format = try BodyDecoder.format(call.request.headers["Content-Type"])
         do {
-            body =
-                try BodyDecoder.format(call.request.headers["Content-Type"]) == .json
-                ? Document(json: call.request.body) : Document(yaml: call.request.body)
-        } catch let status as APIStatus {
-            throw status
+            body = try format == .json ? Document(json: call.request.body) : Document(yaml: call.request.body)
         } catch {
             throw .badRequest("couldn't get version/kind; json parse error: \(error)")
         }
@@ -166,7 +165,8 @@ extension Resources {
         object.set(finalizers.isEmpty ? nil : Document(finalizers), at: "metadata", "finalizers")
         if let deadline = old.text("metadata", "deletionTimestamp") {
             let current = old.number("metadata", "deletionGracePeriodSeconds") ?? 0
-            guard options.gracePeriodSeconds.map({ _ in grace < current }) ?? (current == 0 && finalizers.isEmpty) else {
+            guard options.gracePeriodSeconds.map({ _ in grace < current }) ?? (current == 0 && finalizers.isEmpty)
+            else {
                 return object.sameObject(as: old) ? .pending : .marked(object)
             }
             // The end may come sooner than was said, never later.

@@ -27,7 +27,8 @@ struct Renderer: Sendable {
             case .table:
                 let object = try ObjectCodec.document(stored, resource)
                 let metadata = Document(
-                    members: object.text("metadata", "resourceVersion").map { [("resourceVersion", Document($0))] } ?? [])
+                    members: object.text("metadata", "resourceVersion").map { [("resourceVersion", Document($0))] }
+                        ?? [])
                 return .bytes(encode(table([object], metadata: metadata, columns: true)))
             }
         case .list(let items, let metadata): return try list(items, metadata)
@@ -35,10 +36,12 @@ struct Renderer: Sendable {
     }
 
     private static func shape(_ wanted: String, _ why: String, _ resource: ResourceInfo, list: Bool) -> APIStatus {
-        let package = resource.group.isEmpty ? "core" : resource.group.split(separator: ".").first.map(String.init) ?? ""
+        let package =
+            resource.group.isEmpty ? "core" : resource.group.split(separator: ".").first.map(String.init) ?? ""
         return .failure(
             406, "NotAcceptable",
-            "you requested \(wanted), but the requested object \(why) (*\(package).\(resource.kind)\(list ? "List" : ""))")
+            "you requested \(wanted), but the requested object \(why) (*\(package).\(resource.kind)\(list ? "List" : ""))"
+        )
     }
 
     private func encode(_ document: Document) -> [UInt8] {

@@ -77,13 +77,17 @@ extension Resources {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
                     throw APIStatus.invalid(
                         resource, call.name,
-                        [.invalid("metadata.resourceVersion", Document(given.isEmpty ? "" : given),
-                            "must be specified for an update")])
+                        [
+                            .invalid(
+                                "metadata.resourceVersion", Document(given.isEmpty ? "" : given),
+                                "must be specified for an update")
+                        ])
                 }
             } else {
                 guard let revision = Revision(given) else {
                     throw APIStatus.invalid(
-                        resource, call.name, [.invalid("metadata.resourceVersion", Document(given), "must be an unsigned integer")])
+                        resource, call.name,
+                        [.invalid("metadata.resourceVersion", Document(given), "must be an unsigned integer")])
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
@@ -150,8 +154,10 @@ extension Resources {
     }
 
     /// Kinds whose status writers may touch labels and annotations too, as kubelets do.
-    private static let statusKeepsMetadata: Set = ["pods", "nodes", "namespaces", "services", "persistentvolumeclaims",
-        "persistentvolumes"]
+    private static let statusKeepsMetadata: Set = [
+        "pods", "nodes", "namespaces", "services", "persistentvolumeclaims",
+        "persistentvolumes",
+    ]
 
     private func takeStatus(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
         var result = old

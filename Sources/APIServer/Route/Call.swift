@@ -120,7 +120,9 @@ struct Answer: Sendable {
     /// What `content` is of: the call's resource unless a subresource answers something else.
     var resource: ResourceInfo?
 
-    static func object(_ bytes: [UInt8], status: Int = 200) -> Answer { Answer(status: status, content: .object(bytes)) }
+    static func object(_ bytes: [UInt8], status: Int = 200) -> Answer {
+        Answer(status: status, content: .object(bytes))
+    }
     static func document(_ document: Document, status: Int = 200) -> Answer {
         Answer(status: status, content: .document(document))
     }

@@ -33,7 +33,8 @@ struct MediaType: Sendable, Equatable {
                 if pair.count == 2 { parameters[String(pair[0])] = String(pair[1]) }
             }
             if let wanted = parameters["as"] {
-                guard parameters["g"] == "meta.k8s.io", let version = parameters["v"], ["v1", "v1beta1"].contains(version)
+                guard parameters["g"] == "meta.k8s.io", let version = parameters["v"],
+                    ["v1", "v1beta1"].contains(version)
                 else { continue }
                 type.metaVersion = version
                 switch wanted {

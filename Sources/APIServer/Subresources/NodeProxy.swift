@@ -6,7 +6,7 @@ import Wire
 
 /// How the server reaches a node agent: over HTTPS with its own client certificate.
 public typealias NodeTransport =
-    @Sendable (_ node: String, _ addresses: [String], _ port: Int) -> any Transport
+    @Sendable (_ node: String, _ addresses: [IPAddress], _ port: UInt16) -> any Transport
 
 /// Requests that the node agent answers: logs, exec, attach, port-forward, and the node's own paths.
 struct NodeProxy: Sendable {
@@ -27,14 +27,17 @@ struct NodeProxy: Sendable {
             status.kind = "nodes"
             throw status
         }
-        // The order in which upstream prefers a node's addresses.
-        let order = ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"]
+        // Addresses inside the cluster first; names would need a resolver that knows them.
+        let order = ["InternalIP", "ExternalIP"]
         let listed = object.list("status", "addresses")
         let addresses = order.flatMap { type in
-            listed.filter { $0.text("type") == type }.compactMap { $0.text("address") }
+            listed.filter { $0.text("type") == type }.compactMap { $0.text("address").flatMap { IPAddress($0) } }
+        }
+        guard !addresses.isEmpty else {
+            throw APIStatus.internalError("node \"\(node)\" has no address in its status")
         }
         let port = object.number("status", "daemonEndpoints", "kubeletEndpoint", "Port") ?? 10_250
-        return transport(node, addresses, port)
+        return transport(node, addresses, UInt16(clamping: port))
     }
 
     /// `nodes/NAME/proxy/PATH`
@@ -88,7 +91,9 @@ struct NodeProxy: Sendable {
             // Nothing ran yet, so nothing was logged.
             return .response(text([]))
         }
-        let passed = ["follow", "tailLines", "sinceSeconds", "sinceTime", "timestamps", "previous", "limitBytes", "stream"]
+        let passed = [
+            "follow", "tailLines", "sinceSeconds", "sinceTime", "timestamps", "previous", "limitBytes", "stream",
+        ]
         let query = call.info.query.items.filter { passed.contains($0.name) }
             .map { "\($0.name)=\(Self.encoded($0.value))" }.joined(separator: "&")
         let path = "/containerLogs/\(call.namespace)/\(call.name)/\(container)"
@@ -107,7 +112,8 @@ struct NodeProxy: Sendable {
         var path: String
         let node: String
         if call.subresource == "portforward" {
-            guard let pod = try await resources.document(call.resource, namespace: call.namespace, name: call.name) else {
+            guard let pod = try await resources.document(call.resource, namespace: call.namespace, name: call.name)
+            else {
                 throw APIStatus.notFound(call.resource, call.name)
             }
             node = pod.text("spec", "nodeName") ?? ""
@@ -126,7 +132,9 @@ struct NodeProxy: Sendable {
         var headers = Headers([("Connection", "Upgrade"), ("Upgrade", upgrade)])
         for field in call.request.headers.fields {
             let name = field.name.lowercased()
-            if name.hasPrefix("sec-websocket-") || name.hasPrefix("x-stream-protocol") { headers.add(field.name, field.value) }
+            if name.hasPrefix("sec-websocket-") || name.hasPrefix("x-stream-protocol") {
+                headers.add(field.name, field.value)
+            }
         }
         switch try await transport.upgrade(Request(call.request.method, path, headers: headers)) {
         case .refused(let stream): return .response(Self.relay(stream))
@@ -169,7 +177,8 @@ struct NodeProxy: Sendable {
         }
     }
 
-    private func forward(_ call: Call, to transport: any Transport, path: String, query: String) async throws -> Answer {
+    private func forward(_ call: Call, to transport: any Transport, path: String, query: String) async throws -> Answer
+    {
         var headers = Headers()
         for field in call.request.headers.fields where !Self.hopFields.contains(field.name.lowercased()) {
             headers.add(field.name, field.value)

@@ -10,9 +10,12 @@ extension Resources {
     func bind(_ call: Call) async throws -> Answer {
         let options = try call.writeOptions(kind: "CreateOptions")
         let binding = try BodyDecoder(registry: registry, call: call).object(
-            kind: "Binding", group: "", version: "v1", type: registry.resource(group: "", version: "v1", kind: "Binding")?.type,
+            kind: "Binding", group: "", version: "v1",
+            type: registry.resource(group: "", version: "v1", kind: "Binding")?.type,
             validation: options.fieldValidation)
-        guard let pods = registry.resource(group: "", version: "v1", plural: "pods") else { throw APIStatus.noSuchResource }
+        guard let pods = registry.resource(group: "", version: "v1", plural: "pods") else {
+            throw APIStatus.noSuchResource
+        }
         let name = call.name.isEmpty ? binding.text("metadata", "name") ?? "" : call.name
         let target = binding["target"] ?? .emptyObject
         var errors: [FieldError] = []
@@ -46,7 +49,8 @@ extension Resources {
         }
         if let uid = binding.text("metadata", "uid"), !uid.isEmpty, uid != pod.text("metadata", "uid") {
             throw refuse(
-                "Precondition failed: UID in precondition: \(uid), UID in object meta: \(pod.text("metadata", "uid") ?? "")")
+                "Precondition failed: UID in precondition: \(uid), UID in object meta: \(pod.text("metadata", "uid") ?? "")"
+            )
         }
         if pod.text("metadata", "deletionTimestamp") != nil {
             throw refuse("pod \(name) is being deleted, cannot be assigned to a host")
@@ -64,7 +68,8 @@ extension Resources {
         let options = try call.writeOptions(kind: "CreateOptions")
         let subresource = call.resource.subresource("eviction")
         let eviction = try BodyDecoder(registry: registry, call: call).object(
-            kind: "Eviction", group: "policy", version: "v1", type: subresource?.type, validation: options.fieldValidation)
+            kind: "Eviction", group: "policy", version: "v1", type: subresource?.type,
+            validation: options.fieldValidation)
         let name = eviction.text("metadata", "name") ?? ""
         guard name.isEmpty || name == call.name else {
             throw APIStatus.badRequest("name in URL does not match name in Eviction object")
@@ -137,7 +142,12 @@ extension Resources {
         where !new.contains(where: { $0.text("name") == existing.text("name") && $0.means(existing) }) {
             throw APIStatus.invalid(
                 call.resource, call.name,
-                [.forbidden("spec.ephemeralContainers", "existing ephemeral containers \"\(existing.text("name") ?? "")\" may not be changed or removed\n")])
+                [
+                    .forbidden(
+                        "spec.ephemeralContainers",
+                        "existing ephemeral containers \"\(existing.text("name") ?? "")\" may not be changed or removed\n"
+                    )
+                ])
         }
         pod.set(new.isEmpty ? nil : Document(new), at: "spec", "ephemeralContainers")
     }

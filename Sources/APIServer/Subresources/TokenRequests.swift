@@ -83,7 +83,8 @@ struct TokenRequests: Sendable {
             let account = object.text("spec", "serviceAccountName") ?? ""
             guard account == call.name else {
                 throw APIStatus.badRequest(
-                    "cannot bind token for serviceaccount \"\(call.name)\" to pod running with different serviceaccount name.")
+                    "cannot bind token for serviceaccount \"\(call.name)\" to pod running with different serviceaccount name."
+                )
             }
             // The pod's node goes into the token too, so that its reader can tell where it comes from.
             if let node = object.text("spec", "nodeName"), !node.isEmpty,

@@ -30,10 +30,12 @@ struct WatchRequest: Sendable {
                 errors.append(
                     match.isEmpty
                         ? .forbidden(
-                            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to "
+                            "resourceVersionMatch",
+                            "sendInitialEvents requires setting resourceVersionMatch to "
                                 + "NotOlderThan")
                         : .forbidden(
-                            "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless "
+                            "resourceVersionMatch",
+                            "resourceVersionMatch is forbidden for watch unless "
                                 + "sendInitialEvents is provided"))
             }
             initialEvents = wants
@@ -103,7 +105,8 @@ struct WatchSession: Sendable {
 
     var response: Response {
         Response(
-            status: 200, headers: Headers([("Content-Type", call.media.contentType), ("Cache-Control", "no-cache, private")]),
+            status: 200,
+            headers: Headers([("Content-Type", call.media.contentType), ("Cache-Control", "no-cache, private")]),
             body: .stream { writer in try await run(writer) })
     }
 

@@ -1,0 +1,207 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Store
+import Wire
+
+/// A Kubernetes API server over a store.
+///
+/// A request passes, in this order: `Route` (what is it about?), `Authentication` (who asks?), `Authorization`
+/// (may they?), `Registry` with `Admission` (complete, check, store) or `Watch`, and `Route` again for the answer's
+/// form. The folders are named after these steps.
+public final class APIServer: Sendable {
+    let configuration: APIServerConfiguration
+    let store: any Store
+    let world: World
+    let log: Log
+    let resources: Resources
+    let authenticator: Authenticator
+    let tokens: ServiceAccountTokens
+    let metrics: ServerMetrics
+    let paths: PathHandlers
+    private let started: Timestamp
+
+    public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
+        self.configuration = configuration
+        self.store = store
+        self.world = world
+        self.log = log
+        started = world.clock.now
+        let registry = Kinds.registry
+        let resources = Resources(
+            registry: registry, store: store, world: world, admission: Admission.standard,
+            allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
+            access: AccessControl())
+        self.resources = resources
+        tokens = try ServiceAccountTokens(
+            keyPEM: configuration.serviceAccountKeyPEM, issuer: configuration.serviceAccountIssuer)
+        authenticator = Authenticator(
+            tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
+            clock: world.clock,
+            lookup: { kind, namespace, name, uid in
+                let plurals = [
+                    "ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes",
+                ]
+                guard let plural = plurals[kind],
+                    let object = try? await resources.object(plural, namespace: namespace, name: name)
+                else { return false }
+                return object.text("metadata", "uid") == uid
+            })
+        metrics = ServerMetrics()
+        paths = PathHandlers(
+            discovery: Discovery(
+                groupVersions: registry.groupVersions, resources: registry.resources,
+                serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
+                    .description),
+            registry: registry, tokens: tokens, metrics: metrics, store: store,
+            jwksURI:
+                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
+        )
+    }
+
+    /// The server's whole behaviour, for an HTTPS server or a call in the same process.
+    public var handler: Handler {
+        { [self] request in
+            let start = world.clock.uptime
+            let info = RequestInfo(request)
+            let (response, warnings) = await serve(request, info)
+            metrics.count(info, status: response.status, duration: world.clock.uptime - start)
+            return finished(response, warnings)
+        }
+    }
+
+    private func finished(_ response: Response, _ warnings: [(String, String)]) -> Response {
+        var response = response
+        if response.status != 101 {
+            response.headers["Audit-Id"] = Identifier.uuid(from: world.random)
+            if response.headers["Cache-Control"] == nil { response.headers["Cache-Control"] = "no-cache, private" }
+        }
+        for (name, value) in warnings { response.headers.add(name, value) }
+        return response
+    }
+
+    private func serve(_ request: Request, _ info: RequestInfo) async -> (Response, [(String, String)]) {
+        let warnings = Warnings()
+        do {
+            let user = try await identify(request, info)
+            guard info.isResource else { return (try await paths.answer(request, info), []) }
+            return (try await dispatch(request, info, user, warnings), warnings.headers)
+        } catch {
+            let status = APIStatus.from(error)
+            if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
+            return (Self.response(status), warnings.headers)
+        }
+    }
+
+    static func response(_ status: APIStatus) -> Response {
+        var headers = Headers([("Content-Type", "application/json")])
+        if let seconds = status.retryAfterSeconds { headers["Retry-After"] = String(seconds) }
+        return Response(status: status.code, headers: headers, body: .bytes(status.wireDocument.json + [10]))
+    }
+
+    /// Who asks, and whether they may.
+    private func identify(_ request: Request, _ info: RequestInfo) async throws -> UserInfo {
+        var user = try await authenticator.authenticate(request)
+        if let asked = try Impersonation.requested(request.headers, by: user) {
+            for need in asked.needs { try await require(need) }
+            user = asked.user
+        }
+        try await require(info.attributes(for: user))
+        return user
+    }
+
+    private func require(_ attributes: AccessAttributes) async throws {
+        let decision = try await resources.access.decide(attributes, resources)
+        guard decision.allowed else { throw AccessControl.refusal(attributes, reason: decision.reason) }
+    }
+
+    // MARK: Dispatch
+
+    private func dispatch(
+        _ request: Request, _ info: RequestInfo, _ user: UserInfo, _ warnings: Warnings
+    ) async throws -> Response {
+        guard
+            let resource = resources.registry.resource(group: info.group, version: info.version, plural: info.resource)
+        else { throw APIStatus.noSuchResource }
+        // A cluster-wide resource has no place under a namespace.
+        if !resource.namespaced, !info.namespace.isEmpty, resource.qualifiedName != "namespaces" {
+            throw APIStatus.noSuchResource
+        }
+        if !info.subresource.isEmpty { try checkSubresource(info, resource) }
+        let isProxied = ["proxy", "log", "exec", "attach", "portforward"].contains(info.subresource)
+        let media = try isProxied ? MediaType() : MediaType.negotiate(request.headers["Accept"])
+        let call = Call(
+            request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
+        let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
+        if case .response(let response) = answer.content { return response }
+        let renderer = Renderer(
+            media: media, resource: resource, now: world.clock.now,
+            includeObject: info.query["includeObject"] ?? "Metadata")
+        return Response(
+            status: answer.status, headers: Headers([("Content-Type", media.contentType)]),
+            body: try renderer.body(answer))
+    }
+
+    private func checkSubresource(_ info: RequestInfo, _ resource: ResourceInfo) throws(APIStatus) {
+        guard let subresource = resource.subresource(info.subresource) else { throw .noSuchResource }
+        let verb = info.subresource == "proxy" && info.verb == "list" ? "get" : info.verb
+        guard subresource.verbs.contains(verb) else { throw .methodNotAllowed }
+    }
+
+    /// Objects and collections of them.
+    private func main(_ call: Call) async throws -> Answer {
+        let resource = call.resource
+        let isCollection = call.name.isEmpty
+        if Reviews.kinds.contains(resource.kind) {
+            guard call.info.verb == "create", isCollection else { throw APIStatus.methodNotAllowed }
+            return try await Reviews(resources: resources, authenticator: authenticator).answer(call)
+        }
+        if resource.kind == "Binding" {
+            guard call.info.verb == "create", isCollection else { throw APIStatus.methodNotAllowed }
+            return try await resources.bind(call)
+        }
+        guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
+        switch (call.info.method, isCollection) {
+        case ("GET", false), ("HEAD", false):
+            if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }
+            return try await resources.get(call)
+        case ("GET", true), ("HEAD", true):
+            if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }
+            return try await resources.list(call)
+        case ("POST", true):
+            guard !resource.namespaced || !call.namespace.isEmpty else { throw APIStatus.methodNotAllowed }
+            return try await resources.create(call)
+        case ("PUT", false): return try await resources.update(call)
+        case ("PATCH", false): return try await resources.patch(call)
+        case ("DELETE", false): return try await resources.delete(call)
+        case ("DELETE", true): return try await resources.deleteCollection(call)
+        default: throw APIStatus.methodNotAllowed
+        }
+    }
+
+    private func sub(_ call: Call) async throws -> Answer {
+        let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
+        switch (call.resource.qualifiedName, call.subresource) {
+        case (_, "status"), ("namespaces", "finalize"):
+            switch call.info.method {
+            case "GET": return try await resources.get(call)
+            case "PUT": return try await resources.update(call)
+            default: return try await resources.patch(call)
+            }
+        case (_, "scale"): return try await resources.scale(call)
+        case ("pods", "binding"): return try await resources.bind(call)
+        case ("pods", "eviction"): return try await resources.evict(call)
+        case ("pods", "ephemeralcontainers"), ("pods", "resize"):
+            return try await call.info.method == "GET" ? resources.get(call) : resources.writePodPart(call)
+        case ("pods", "log"): return try await proxy.log(call)
+        case ("pods", "exec"), ("pods", "attach"), ("pods", "portforward"): return try await proxy.connect(call)
+        case ("nodes", "proxy"): return try await proxy.node(call)
+        case ("serviceaccounts", "token"):
+            return try await TokenRequests(resources: resources, tokens: tokens).create(call)
+        default:
+            throw APIStatus.notImplemented(
+                "\(call.resource.plural)/\(call.subresource) is not served by this server yet")
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import Basics
+import Wire
+
+/// What a server has to know about its cluster.
+public struct APIServerConfiguration: Sendable {
+    /// Where Services get their addresses from.
+    public var serviceCIDR: CIDR
+    /// Where clients inside the cluster reach this server: behind the Service `kubernetes`.
+    public var advertiseAddress: IPAddress
+    public var advertisePort: UInt16
+    /// The address of the cluster's DNS Service; nil makes none.
+    public var dnsAddress: IPAddress?
+    /// The authority of the clients' certificates in PEM, published for servers that check them too.
+    public var clientCA: [UInt8]
+    /// Signs service account tokens.
+    public var serviceAccountKeyPEM: [UInt8]
+    public var serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
+    /// Requests without a credential come from `system:anonymous`, or are refused.
+    public var anonymousAuth = true
+    /// Bearer tokens with their users, besides those of service accounts.
+    public var staticTokens: [String: UserInfo] = [:]
+    /// For logs, exec and node proxying; without it those answer 501.
+    public var nodeTransport: NodeTransport?
+    /// How long events stay.
+    public var eventLifetime = Duration.seconds(3_600)
+    /// How long the past stays for watches and pages that began in it.
+    public var historyWindow = Duration.seconds(300)
+
+    public init(
+        serviceCIDR: CIDR, advertiseAddress: IPAddress, advertisePort: UInt16 = 6443, clientCA: [UInt8],
+        serviceAccountKeyPEM: [UInt8]
+    ) {
+        self.serviceCIDR = serviceCIDR
+        self.advertiseAddress = advertiseAddress
+        self.advertisePort = advertisePort
+        self.clientCA = clientCA
+        self.serviceAccountKeyPEM = serviceAccountKeyPEM
+    }
+}

@@ -1,0 +1,189 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Store
+import Synchronization
+import Wire
+
+/// Paths that are no resources: discovery, OpenAPI, version, health, metrics.
+final class PathHandlers: Sendable {
+    private let discovery: Discovery
+    private let registry: Schema.Registry
+    private let tokens: ServiceAccountTokens
+    private let metrics: ServerMetrics
+    private let store: any Store
+    private let jwksURI: String
+    /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
+    private let made = Mutex<[String: (bytes: [UInt8], hash: String)]>([:])
+
+    init(
+        discovery: Discovery, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
+        store: any Store, jwksURI: String
+    ) {
+        self.discovery = discovery
+        self.registry = registry
+        self.tokens = tokens
+        self.metrics = metrics
+        self.store = store
+        self.jwksURI = jwksURI
+    }
+
+    private static let fixedPaths = [
+        "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/healthz/etcd", "/healthz/ping",
+        "/livez", "/livez/etcd", "/livez/ping", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz",
+        "/readyz/etcd", "/readyz/ping", "/version",
+    ]
+
+    func answer(_ request: Request, _ info: RequestInfo) async throws -> Response {
+        var parts = info.path.split(separator: "/").map { Query.decoded($0) }
+        guard ["GET", "HEAD"].contains(request.method) || parts.first == "healthz" else {
+            throw APIStatus.methodNotAllowed
+        }
+        let root = parts.isEmpty ? "" : parts.removeFirst()
+        switch root {
+        case "": return try document(["paths": Document(allPaths)], request)
+        case "api", "apis": return try discover(root, parts, request)
+        case "version": return try document(Self.version, request)
+        case "healthz", "livez", "readyz": return await health(root, parts, info)
+        case "metrics": return text(await metrics.exposition(revision: store.revision))
+        case "openapi": return try openAPI(parts, request)
+        case ".well-known" where parts == ["openid-configuration"]:
+            return json(tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]: return json(tokens.keySet, type: "application/jwk-set+json")
+        default: throw APIStatus.noSuchResource
+        }
+    }
+
+    private var allPaths: [String] {
+        let groups = registry.groupVersions.filter { !$0.group.isEmpty }
+        let paths =
+            Self.fixedPaths + groups.map { "/apis/\($0.group)" } + groups.map { "/apis/\($0.group)/\($0.version)" }
+        return Set(paths).sorted()
+    }
+
+    private func json(_ document: Document, type: String, status: Int = 200) -> Response {
+        Response(
+            status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
+    }
+
+    private func text(_ text: String, status: Int = 200) -> Response {
+        Response(
+            status: status,
+            headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
+            body: .bytes(Array(text.utf8)))
+    }
+
+    private func document(_ document: Document, _ request: Request) throws -> Response {
+        let media = try MediaType.negotiate(request.headers["Accept"])
+        guard media.format == .yaml else { return json(document, type: "application/json") }
+        return Response(
+            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.yaml))
+    }
+
+    static let version: Document = [
+        "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36", "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": "35", "gitVersion": "v1.36.0+lab", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "swift", "platform": "linux/amd64",
+    ]
+
+    // MARK: Discovery
+
+    private func discover(_ root: String, _ parts: [String], _ request: Request) throws -> Response {
+        if parts.isEmpty {
+            if MediaType.wantsAggregatedDiscovery(request.headers["Accept"]) {
+                let answer = discovery.aggregated(core: root == "api")
+                return tagged(answer.json, type: Discovery.aggregatedType, request)
+            }
+            return try document(root == "api" ? discovery.coreVersions : discovery.groupList, request)
+        }
+        let found: Document?
+        switch (root, parts.count) {
+        case ("api", 1): found = discovery.resourceList(group: "", version: parts[0])
+        case ("apis", 1): found = discovery.group(named: parts[0])
+        case ("apis", 2): found = discovery.resourceList(group: parts[0], version: parts[1])
+        default: found = nil
+        }
+        guard let found else { throw APIStatus.noSuchResource }
+        return try document(found, request)
+    }
+
+    /// Big answers that rarely change carry a tag, and a client that has them hears only so.
+    private func tagged(_ bytes: [UInt8], type: String, _ request: Request) -> Response {
+        let tag = "\"" + Hex.encode(Digest.sha256(bytes)).uppercased() + "\""
+        var headers = Headers([("Content-Type", type), ("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public")])
+        guard request.headers["If-None-Match"] != tag else {
+            headers["Content-Type"] = nil
+            return Response(status: 304, headers: headers)
+        }
+        return Response(status: 200, headers: headers, body: .bytes(bytes))
+    }
+
+    // MARK: OpenAPI
+
+    private func openAPI(_ parts: [String], _ request: Request) throws -> Response {
+        switch parts {
+        case ["v2"]:
+            let entry = make("v2") { registry.openAPIv2() }
+            return tagged(entry.bytes, type: "application/json", request)
+        case ["v3"]:
+            var paths = Document.emptyObject
+            for (path, group, version) in openAPIPaths {
+                let hash = make(path) { registry.openAPIv3(group: group, version: version) }.hash
+                paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
+            }
+            return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)
+        default:
+            guard parts.first == "v3" else { throw APIStatus.noSuchResource }
+            let wanted = parts.dropFirst().joined(separator: "/")
+            guard let (path, group, version) = openAPIPaths.first(where: { $0.0 == wanted }) else {
+                throw APIStatus.noSuchResource
+            }
+            let entry = make(path) { registry.openAPIv3(group: group, version: version) }
+            return tagged(entry.bytes, type: "application/json", request)
+        }
+    }
+
+    private var openAPIPaths: [(String, String, String)] {
+        registry.groupVersions.map { entry in
+            (
+                entry.group.isEmpty ? "api/\(entry.version)" : "apis/\(entry.group)/\(entry.version)", entry.group,
+                entry.version
+            )
+        }
+    }
+
+    private func make(_ name: String, _ document: () -> Document) -> (bytes: [UInt8], hash: String) {
+        if let entry = made.withLock({ $0[name] }) { return entry }
+        let bytes = document().json
+        let entry = (bytes, Hex.encode(Digest.sha256(bytes)).uppercased())
+        made.withLock { $0[name] = entry }
+        return entry
+    }
+
+    // MARK: Health
+
+    private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
+        // The store answers from memory; that it answers at all is what can be checked from here.
+        let checks: [(String, Bool)] = [("ping", true), ("etcd", await store.revision > 0)]
+        if let name = parts.first {
+            guard parts.count == 1, let check = checks.first(where: { $0.0 == name }) else {
+                return Self.notFoundText
+            }
+            return check.1 ? text("ok") : text("internal server error: \(name) failed", status: 500)
+        }
+        let excluded = Set(info.query.all("exclude"))
+        let failed = checks.contains { !$0.1 && !excluded.contains($0.0) }
+        guard failed || info.query["verbose"] != nil else { return text("ok") }
+        var lines = checks.map { name, ok in
+            excluded.contains(name) ? "[+]\(name) excluded: ok" : ok ? "[+]\(name) ok" : "[-]\(name) failed"
+        }
+        lines.append("\(root) check \(failed ? "failed" : "passed")")
+        return text(lines.joined(separator: "\n") + "\n", status: failed ? 500 : 200)
+    }
+
+    private static let notFoundText = Response(
+        status: 404,
+        headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
+        body: .bytes(Array("404 page not found\n".utf8)))
+}
