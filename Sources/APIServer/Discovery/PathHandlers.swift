@@ -46,14 +46,19 @@ final class PathHandlers: Sendable {
         case "api", "apis": return try discover(root, parts, request)
         case "version": return try document(Self.version, request)
         case "healthz", "livez", "readyz": return await health(root, parts, info)
-        case "metrics": return text(await metrics.exposition(revision: store.revision))
+        case "metrics":
+            return text(
+                await metrics.exposition(revision: store.revision),
+                type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
             return json(tokens.discovery(jwksURI: jwksURI), type: "application/json")
         case "openid" where parts == ["v1", "jwks"]: return json(tokens.keySet, type: "application/jwk-set+json")
-        default: throw APIStatus.noSuchResource
+        default: throw APIStatus.noSuchPath
         }
     }
+
+    func knows(group: String) -> Bool { registry.groupVersions.contains { $0.group == group } }
 
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
@@ -67,10 +72,12 @@ final class PathHandlers: Sendable {
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
     }
 
-    private func text(_ text: String, status: Int = 200) -> Response {
+    private func text(
+        _ text: String, status: Int = 200, type: String = "text/plain; charset=utf-8"
+    ) -> Response {
         Response(
             status: status,
-            headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
+            headers: Headers([("Content-Type", type), ("X-Content-Type-Options", "nosniff")]),
             body: .bytes(Array(text.utf8)))
     }
 
@@ -104,7 +111,9 @@ final class PathHandlers: Sendable {
         case ("apis", 2): found = discovery.resourceList(group: parts[0], version: parts[1])
         default: found = nil
         }
-        guard let found else { throw APIStatus.noSuchResource }
+        guard let found else {
+            throw root == "apis" && !knows(group: parts.first ?? "") ? APIStatus.noSuchPath : .noSuchResource
+        }
         return try document(found, request)
     }
 
@@ -165,7 +174,7 @@ final class PathHandlers: Sendable {
 
     private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
         // The store answers from memory; that it answers at all is what can be checked from here.
-        let checks: [(String, Bool)] = [("ping", true), ("etcd", await store.revision > 0)]
+        let checks: [(String, Bool)] = [("ping", true), ("log", true), ("etcd", await store.revision > 0)]
         if let name = parts.first {
             guard parts.count == 1, let check = checks.first(where: { $0.0 == name }) else {
                 return Self.notFoundText
@@ -182,7 +191,7 @@ final class PathHandlers: Sendable {
         return text(lines.joined(separator: "\n") + "\n", status: failed ? 500 : 200)
     }
 
-    private static let notFoundText = Response(
+    static let notFoundText = Response(
         status: 404,
         headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
         body: .bytes(Array("404 page not found\n".utf8)))

@@ -16,7 +16,9 @@ struct Selection: Sendable {
         do { fields = try FieldSelector(parsing: query["fieldSelector"] ?? "") } catch {
             throw .badRequest("\(error)")
         }
-        let known = Kinds.selectableFields(of: .emptyObject, resource: resource)
+        // Events call the object they are about by another name in each of their two groups.
+        let skeleton: Document = resource.group.isEmpty ? ["involvedObject": [:]] : [:]
+        let known = Kinds.selectableFields(of: skeleton, resource: resource)
         for term in fields.terms where known[term.field] == nil {
             // Kinds with fields of their own refuse in other words than those with the common two.
             let common = resource.namespaced ? 2 : 1
@@ -25,6 +27,12 @@ struct Selection: Sendable {
                     ? "field label not supported: \(term.field)"
                     : "\"\(term.field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         }
+    }
+
+    /// Narrows it down to one object.
+    mutating func pin(name: String) {
+        // Names hold no character that a field selector would have to protect.
+        if let pinned = try? FieldSelector(parsing: "metadata.name=\(name)") { fields = pinned }
     }
 
     var isEmpty: Bool { labels.isEmpty && fields.isEmpty }

@@ -28,6 +28,11 @@ extension Resources {
             try await record(resource, namespace: call.namespace, name: call.name) == nil
         {
             if let uid = given.text("metadata", "uid"), !uid.isEmpty { throw uidMismatch(call, uid, "") }
+            // Whoever may change what exists may not thereby make what does not.
+            var attributes = call.info.attributes(for: call.user)
+            attributes.verb = "create"
+            let decision = try await access.decide(attributes, self)
+            guard decision.allowed else { throw AccessControl.refusal(attributes, reason: decision.reason) }
             var fresh = given
             fresh.set(nil, at: "metadata", "resourceVersion")
             return .object(try await create(fresh, call, dryRun: options.dryRun), status: 201)
@@ -41,7 +46,8 @@ extension Resources {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
             if call.info.method == "PUT" {
-                throw .badRequest("name must be provided")
+                throw .badRequest(
+                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
             }
         } else if name != call.name {
             throw .badRequest(
@@ -57,7 +63,16 @@ extension Resources {
     private func uidMismatch(_ call: Call, _ given: String, _ actual: String) -> APIStatus {
         .conflict(
             call.resource, call.name,
-            "Precondition failed: UID in precondition: \(given), UID in object meta: \(actual)")
+            "StorageError: invalid object, Code: 4, Key: /registry\(Self.upstreamKey(call)), ResourceVersion: 0, "
+                + "AdditionalErrorMsg: Precondition failed: UID in precondition: \(given), UID in object meta: \(actual)"
+        )
+    }
+
+    /// Where upstream keeps the object; its messages show it.
+    private static func upstreamKey(_ call: Call) -> String {
+        let folders = ["endpoints": "services/endpoints", "services": "services/specs", "nodes": "minions"]
+        let folder = folders[call.resource.qualifiedName] ?? call.resource.plural
+        return call.namespace.isEmpty ? "/\(folder)/\(call.name)" : "/\(folder)/\(call.namespace)/\(call.name)"
     }
 
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
@@ -85,9 +100,7 @@ extension Resources {
                 }
             } else {
                 guard let revision = Revision(given) else {
-                    throw APIStatus.invalid(
-                        resource, call.name,
-                        [.invalid("metadata.resourceVersion", Document(given), "must be an unsigned integer")])
+                    throw APIStatus.failure(500, "", "strconv.ParseUint: parsing \"\(given)\": invalid syntax")
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
@@ -109,6 +122,7 @@ extension Resources {
     private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
         let resource = call.resource
         keepServerFields(&new, old: old)
+        dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
@@ -178,7 +192,11 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
-        if !a.means(b) {
+        // A deployment's annotations count too: its controller copies them to what it makes.
+        let annotated =
+            resource.qualifiedName == "deployments.apps"
+            && new.map("metadata", "annotations") != old.map("metadata", "annotations")
+        if annotated || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }
@@ -190,16 +208,16 @@ extension Resources {
         let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
         guard !dryRun else {
             claim.release()
-            return ObjectCodec.bytes(Conversion.stored(new, call.resource))
+            return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)
         }
         let encode = ObjectCodec.encoding(Conversion.stored(new, call.resource))
         do {
             if isFinished(new) {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
-                let deleted = try await store.delete(record.key, expected: record.revision, encode)
+                _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
                 wrote(call.resource)
-                return deleted.value
+                return encode(record.revision)
             }
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()
