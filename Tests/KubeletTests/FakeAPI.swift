@@ -170,6 +170,17 @@ final class FakeAPI: Sendable {
             })
     }
 
+    private static func merged(_ old: [Document], _ patch: [Document]) -> Document {
+        var result = old
+        for condition in patch {
+            let index = result.firstIndex { $0.text("type") == condition.text("type") }
+            var merged = index.map { result[$0] } ?? .emptyObject
+            for member in condition.members { merged[member.key] = member.value.isNull ? Document?.none : member.value }
+            if let index { result[index] = merged } else { result.append(merged) }
+        }
+        return Document(result)
+    }
+
     /// A strategic merge as far as pods and nodes need it: conditions by type, lists else replaced.
     private func patch(_ path: String, _ patch: Document) -> Response {
         let result = state.withLock { state -> Document? in
@@ -179,11 +190,9 @@ final class FakeAPI: Sendable {
                 var part = object[member.key] ?? .emptyObject
                 for field in member.value.members {
                     if field.key == "conditions" {
-                        let types = Set(field.value.elements.compactMap { $0.text("type") })
-                        let kept = part.list("conditions").filter { !types.contains($0.text("type") ?? "") }
-                        part["conditions"] = Document(kept + field.value.elements)
+                        part["conditions"] = Self.merged(part.list("conditions"), field.value.elements)
                     } else {
-                        part[field.key] = field.value.isNull ? nil : field.value
+                        part[field.key] = field.value.isNull ? Document?.none : field.value
                     }
                 }
                 object[member.key] = part

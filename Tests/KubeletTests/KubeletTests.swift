@@ -23,6 +23,9 @@ struct KubeletTests {
             #expect(status.text("podIP") == "10.244.1.1")
             #expect(status.text("hostIP") == "10.89.0.3")
             #expect(status.condition("Ready")?.text("status") == "True")
+            // What was said of the container while it was not ready is taken back.
+            #expect(status.condition("Ready")?["reason"] == nil)
+            #expect(status.condition("Ready")?["message"] == nil)
             #expect(status.container("main")?.text("imageID") == "docker.io/library/busybox@sha256:bb")
             let process = node.runtime.living.first?.specification("main.0")
             #expect(process?.arguments == ["sh"])

@@ -12,7 +12,7 @@ enum StatusPatch {
             case "conditions":
                 let known = old.list("conditions").map(stripped)
                 let changed = member.value.elements.filter { !known.contains(stripped($0)) }
-                if !changed.isEmpty { patch["conditions"] = Document(changed) }
+                if !changed.isEmpty { patch["conditions"] = Document(changed.map { replacing($0, in: old) }) }
             case "podIPs":
                 let wanted = member.value.elements
                 let gone = old.list("podIPs").filter { !wanted.contains($0) }
@@ -25,6 +25,14 @@ enum StatusPatch {
         guard patch.count > 0 else { return nil }
         // The uid makes the write fail for a later pod of the same name.
         return ["metadata": ["uid": Document(uid)], "status": patch]
+    }
+
+    /// Elements are merged member by member, so what the old condition had and the new one has not is taken away.
+    private static func replacing(_ condition: Document, in old: Document) -> Document {
+        let before = old.list("conditions").first { $0.text("type") == condition.text("type") }
+        var result = condition
+        for member in before?.members ?? [] where result[member.key] == nil { result[member.key] = .null }
+        return result
     }
 
     /// Servers differ in whether they show members that are null; the order of members means nothing.

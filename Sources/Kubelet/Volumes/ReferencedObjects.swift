@@ -117,7 +117,9 @@ final class ReferencedObjects: Sendable {
         let changes = entry.informer.changes()
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                do { try await entry.informer.run() } catch { self.log.debug("\(entry.key): \(error)") }
+                do { try await entry.informer.run() } catch is CancellationError {} catch {
+                    self.log.warning("\(entry.key.resource) \(entry.key.namespace)/\(entry.key.name): \(error)")
+                }
             }
             group.addTask {
                 var isFirst = true
