@@ -210,6 +210,21 @@ extension SimulatedCluster {
         }
     }
 
+    @Test(arguments: SimulatedServer.allCases) func idleClustersAreQuiet(server: SimulatedServer) throws {
+        let writes = try simulate(server, seed: 13, nodes: 2) { cluster in
+            _ = try await cluster.client.create(.deployments, deployment("web", replicas: 4, image: "web:1"))
+            try await cluster.waitUntilRolledOut("web", replicas: 4)
+            try await cluster.world.clock.sleep(for: .seconds(30))
+            let before = cluster.trace.count
+            try await cluster.world.clock.sleep(for: .seconds(100))
+            return Array(cluster.trace[before...])
+        }
+        // Each node renews its lease every ten seconds; nothing else has a reason to write.
+        let others = writes.filter { !$0.contains("/leases/") }
+        #expect(others == [])
+        #expect(writes.count <= 22)
+    }
+
     @Test(arguments: SimulatedServer.allCases) func everyNodeGetsItsOwnNetwork(server: SimulatedServer) throws {
         let networks = try simulate(server, seed: 3, nodes: 30) { cluster in
             try await cluster.eventually("all nodes have one") {
