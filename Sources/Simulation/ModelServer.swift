@@ -30,7 +30,6 @@ public final class ModelServer: Sendable {
         var objects: [String: Stored] = [:]
         /// Every event since the beginning; a simulation ends before this gets large.
         var events: [Event] = []
-        var trace: [String] = []
     }
 
     let resources: [ResourceType]
@@ -47,9 +46,6 @@ public final class ModelServer: Sendable {
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
         .deployments, .replicaSets, .leases, .clusterRoles,
     ]
-
-    /// Every write in order, one line each: equal for equal seeds.
-    public var trace: [String] { state.withLock { $0.trace } }
 
     public var handler: Handler {
         { request in

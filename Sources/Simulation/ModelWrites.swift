@@ -36,7 +36,7 @@ extension ModelServer {
         }
         if resource == .pods { object.set("Pending", at: "status", "phase") }
         let key = "\(resource.path(namespace: object.text("metadata", "namespace")))/\(name)"
-        return try write(key, name, resource, "create") { old in
+        return try write(key, name, resource) { old in
             if old != nil {
                 throw APIStatus(
                     code: 409, reason: "AlreadyExists", message: "\(resource) \"\(name)\" already exists")
@@ -46,7 +46,7 @@ extension ModelServer {
     }
 
     func replace(_ key: String, _ name: String, _ new: Document, _ subresource: String?) throws -> Document {
-        try change(key, name, subresource ?? "update") { old in
+        try change(key, name) { old in
             try Self.checkVersion(old, new, name)
             return Self.merged(old, new, subresource)
         }
@@ -59,14 +59,14 @@ extension ModelServer {
             throw APIStatus(code: 415, reason: "UnsupportedMediaType", message: "the model takes merge patches only")
         }
         let patch = try Document(json: request.body)
-        return try change(key, name, subresource.map { "patch \($0)" } ?? "patch") { old in
+        return try change(key, name) { old in
             try Self.checkVersion(old, patch, name)
             return Self.merged(old, old.applyingMergePatch(patch), subresource)
         }
     }
 
     func bind(_ key: String, _ name: String, _ binding: Document) throws -> Document {
-        try change(key, name, "bind to \(binding.text("target", "name") ?? "")") { old in
+        try change(key, name) { old in
             if let node = old.text("spec", "nodeName"), !node.isEmpty {
                 throw APIStatus(
                     code: 409, reason: "Conflict", message: "pod \(name) is already assigned to node \"\(node)\"")
@@ -97,7 +97,7 @@ extension ModelServer {
 
     /// Pods on a node stay until the node says that they ended; finalizers hold anything.
     func delete(_ key: String, _ resource: ResourceType, _ name: String, _ options: Document) throws -> Document {
-        try write(key, name, resource, "delete") { old in
+        try write(key, name, resource) { old in
             guard var object = old else { throw Self.notFound(resource, name) }
             for (field, wanted) in [
                 ("uid", options.text("preconditions", "uid")),
@@ -159,12 +159,12 @@ extension ModelServer {
 
     @discardableResult
     private func change(
-        _ key: String, _ name: String, _ verb: String, _ make: (Document) throws -> Document
+        _ key: String, _ name: String, _ make: (Document) throws -> Document
     ) throws -> Document {
         guard let resource = state.withLock({ $0.objects[key]?.resource }) else {
             throw APIStatus(code: 404, reason: "NotFound", message: "\(key) not found")
         }
-        return try write(key, name, resource, verb) { old in
+        return try write(key, name, resource) { old in
             guard let old else { throw Self.notFound(resource, name) }
             let new = try make(old)
             // The last finalizer of a deleted object takes it along.
@@ -177,7 +177,7 @@ extension ModelServer {
 
     /// The one place where anything changes: what `make` answers becomes the object, nil removes it.
     private func write(
-        _ key: String, _ name: String, _ resource: ResourceType, _ verb: String,
+        _ key: String, _ name: String, _ resource: ResourceType,
         _ make: (Document?) throws -> Document?
     ) throws -> Document {
         let result = try state.withLock { state -> Document in
@@ -189,7 +189,6 @@ extension ModelServer {
                 state.objects[key] = nil
                 state.events.append(
                     Event(revision: state.revision, type: "DELETED", resource: resource, object: last, previous: old))
-                state.trace.append("\(self.world.clock.uptime.wholeNanoseconds) \(verb) \(key) gone")
                 return ["kind": "Status", "apiVersion": "v1", "status": "Success"]
             }
             if let old, new == old { return old }
@@ -200,7 +199,6 @@ extension ModelServer {
                 Event(
                     revision: state.revision, type: old == nil ? "ADDED" : "MODIFIED", resource: resource, object: new,
                     previous: old))
-            state.trace.append("\(self.world.clock.uptime.wholeNanoseconds) \(verb) \(key)")
             return new
         }
         change.wake()

@@ -12,24 +12,28 @@ public final class SimulatedCluster: Sendable {
     public let world: World
     public let nodes: [SimulatedNode]
     private let transport: InProcessTransport
+    private let server: SimulatedServer.Running
+    private let recorded = Trace()
     private let log: Log
 
-    public init(
-        handler: @escaping Handler, identity: PeerIdentity = PeerIdentity(), nodes: Int, world: World,
-        log: Log = .silent
-    ) {
-        let transport = InProcessTransport(handler: handler, identity: identity)
-        self.transport = transport
+    public init(server: SimulatedServer, nodes: Int, world: World, log: Log = .silent) async throws {
+        self.server = try await server.start(world, log)
+        transport = InProcessTransport(handler: recorded.recording(self.server.handler, world.clock))
         self.world = world
         self.log = log
-        client = APIClient(transport: transport, userAgent: "simulation")
+        client = APIClient(transport: transport, userAgent: "simulation", bearerToken: SimulatedServer.token)
         let width = String(nodes).count
-        self.nodes = (1...nodes).map { index in
+        var made: [SimulatedNode] = []
+        for index in 1...nodes {
             let number = String(index)
             let name = "node-" + String(repeating: "0", count: width - number.count) + number
-            return SimulatedNode(name: name, index: index, transport: transport, world: world, log: log)
+            made.append(SimulatedNode(name: name, index: index, transport: transport, world: world, log: log))
         }
+        self.nodes = made
     }
+
+    /// Every write so far.
+    public var trace: [String] { recorded.lines }
 
     /// Runs the cluster for as long as `body` takes.
     public func run<Value: Sendable>(
@@ -39,6 +43,10 @@ public final class SimulatedCluster: Sendable {
         try await withThrowingTaskGroup(of: Value?.self) { group in
             group.addTask {
                 try await self.transport.run()
+                return nil
+            }
+            group.addTask {
+                try await self.server.run()
                 return nil
             }
             try await createNamespaces()

@@ -38,7 +38,7 @@ public final class SimulatedNode: Sendable {
         self.world = world
         self.log = log
         link = FaultyTransport(transport)
-        client = APIClient(transport: link, userAgent: "simulated-node/\(name)")
+        client = APIClient(transport: link, userAgent: "simulated-node/\(name)", bearerToken: SimulatedServer.token)
     }
 
     /// Cut off, the node reaches nothing and nothing reaches it; its pods go on.

@@ -43,12 +43,12 @@ func deployment(_ name: String, replicas: Int, image: String, surge: Document = 
 }
 
 func simulate<Value: Sendable>(
-    seed: UInt64, nodes: Int, _ body: @escaping @Sendable (SimulatedCluster, ModelServer) async throws -> Value
+    _ server: SimulatedServer, seed: UInt64, nodes: Int,
+    _ body: @escaping @Sendable (SimulatedCluster) async throws -> Value
 ) throws -> Value {
     try Simulation.run(seed: seed) { world in
-        let server = ModelServer(world: world)
-        let cluster = SimulatedCluster(handler: server.handler, nodes: nodes, world: world)
-        return try await cluster.run { try await body($0, server) }
+        let cluster = try await SimulatedCluster(server: server, nodes: nodes, world: world)
+        return try await cluster.run(body)
     }
 }
 
@@ -67,8 +67,8 @@ extension SimulatedCluster {
 }
 
 @Suite struct ClusterSimulationTests {
-    @Test func deploymentIsScheduledAndSpread() throws {
-        let counts = try simulate(seed: 1, nodes: 10) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func deploymentIsScheduledAndSpread(server: SimulatedServer) throws {
+        let counts = try simulate(server, seed: 1, nodes: 10) { cluster in
             _ = try await cluster.client.create(.deployments, deployment("web", replicas: 50, image: "web:1"))
             try await cluster.waitUntilRolledOut("web", replicas: 50)
             var counts: [String: Int] = [:]
@@ -80,9 +80,9 @@ extension SimulatedCluster {
         #expect((counts.values.max() ?? 0) - (counts.values.min() ?? 0) <= 2)
     }
 
-    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
-    func rolloutKeepsItsPromises(seed: UInt64) throws {
-        let violations = try simulate(seed: seed, nodes: 10) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases, [1, 2, 3] as [UInt64])
+    func rolloutKeepsItsPromises(server: SimulatedServer, seed: UInt64) throws {
+        let violations = try simulate(server, seed: seed, nodes: 10) { cluster in
             let invariants = PodInvariants()
             return try await withThrowingTaskGroup(of: [String]?.self) { group in
                 group.addTask {
@@ -108,8 +108,8 @@ extension SimulatedCluster {
         #expect(violations == [])
     }
 
-    @Test func scalesHealsAndGoesAway() throws {
-        try simulate(seed: 7, nodes: 5) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func scalesHealsAndGoesAway(server: SimulatedServer) throws {
+        try simulate(server, seed: 7, nodes: 5) { cluster in
             let client = cluster.client
             _ = try await client.create(.deployments, deployment("web", replicas: 10, image: "web:1"))
             try await cluster.waitUntilRolledOut("web", replicas: 10)
@@ -132,15 +132,15 @@ extension SimulatedCluster {
         }
     }
 
-    @Test func sameSeedSameTrace() throws {
+    @Test(arguments: SimulatedServer.allCases) func sameSeedSameTrace(server: SimulatedServer) throws {
         func trace() throws -> [String] {
-            try simulate(seed: 42, nodes: 4) { cluster, server in
+            try simulate(server, seed: 42, nodes: 4) { cluster in
                 _ = try await cluster.client.create(.deployments, deployment("web", replicas: 12, image: "web:1"))
                 try await cluster.waitUntilRolledOut("web", replicas: 12)
                 try await cluster.change(
                     "web", ["template": ["spec": ["containers": [["name": "main", "image": "web:2"]]]]])
                 try await cluster.waitUntilRolledOut("web", replicas: 12)
-                return server.trace
+                return cluster.trace
             }
         }
         let first = try trace()
@@ -148,8 +148,10 @@ extension SimulatedCluster {
         for _ in 0..<4 { #expect(try trace() == first) }
     }
 
-    @Test func lostNodeLosesItsPodsAfterTheyTolerate() throws {
-        try simulate(seed: 9, nodes: 3) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func lostNodeLosesItsPodsAfterTheyTolerate(server: SimulatedServer)
+        throws
+    {
+        try simulate(server, seed: 9, nodes: 3) { cluster in
             _ = try await cluster.client.create(.deployments, deployment("web", replicas: 6, image: "web:1"))
             try await cluster.waitUntilRolledOut("web", replicas: 6)
             let lost = cluster.nodes[0]
@@ -182,8 +184,8 @@ extension SimulatedCluster {
         }
     }
 
-    @Test func namespaceIsEmptied() throws {
-        try simulate(seed: 11, nodes: 2) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func namespaceIsEmptied(server: SimulatedServer) throws {
+        try simulate(server, seed: 11, nodes: 2) { cluster in
             let client = cluster.client
             _ = try await client.create(
                 .namespaces, ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "team"]])
@@ -208,8 +210,23 @@ extension SimulatedCluster {
         }
     }
 
-    @Test func everyNodeGetsItsOwnNetwork() throws {
-        let networks = try simulate(seed: 3, nodes: 30) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func idleClustersAreQuiet(server: SimulatedServer) throws {
+        let writes = try simulate(server, seed: 13, nodes: 2) { cluster in
+            _ = try await cluster.client.create(.deployments, deployment("web", replicas: 4, image: "web:1"))
+            try await cluster.waitUntilRolledOut("web", replicas: 4)
+            try await cluster.world.clock.sleep(for: .seconds(30))
+            let before = cluster.trace.count
+            try await cluster.world.clock.sleep(for: .seconds(100))
+            return Array(cluster.trace[before...])
+        }
+        // Each node renews its lease every ten seconds; nothing else has a reason to write.
+        let others = writes.filter { !$0.contains("/leases/") }
+        #expect(others == [])
+        #expect(writes.count <= 22)
+    }
+
+    @Test(arguments: SimulatedServer.allCases) func everyNodeGetsItsOwnNetwork(server: SimulatedServer) throws {
+        let networks = try simulate(server, seed: 3, nodes: 30) { cluster in
             try await cluster.eventually("all nodes have one") {
                 let nodes = try await cluster.client.list(.nodes).list("items")
                 return nodes.count == 30 && nodes.allSatisfy { $0.text("spec", "podCIDR") != nil }
@@ -220,8 +237,8 @@ extension SimulatedCluster {
         #expect(networks.allSatisfy { CIDR($0)?.prefix == 24 })
     }
 
-    @Test func servicesListTheirPods() throws {
-        try simulate(seed: 5, nodes: 3) { cluster, _ in
+    @Test(arguments: SimulatedServer.allCases) func servicesListTheirPods(server: SimulatedServer) throws {
+        try simulate(server, seed: 5, nodes: 3) { cluster in
             let client = cluster.client
             _ = try await client.create(
                 .services,
@@ -232,17 +249,21 @@ extension SimulatedCluster {
                         "ports": [["name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"]],
                     ],
                 ])
+            @Sendable func slices() async throws -> [EndpointSliceView] {
+                try await client.list(
+                    .endpointSlices, namespace: "default", labelSelector: "kubernetes.io/service-name=web"
+                ).list("items").map { EndpointSliceView($0) }
+            }
             _ = try await client.create(.deployments, deployment("web", replicas: 120, image: "web:1"))
             try await cluster.eventually("two slices hold all 120", within: .seconds(300)) {
-                let slices = try await client.list(.endpointSlices, namespace: "default").list("items")
-                    .map { EndpointSliceView($0) }
+                let slices = try await slices()
                 let ready = slices.flatMap(\.endpoints).filter(\.ready)
                 return slices.count == 2 && ready.count == 120
                     && slices.allSatisfy { $0.serviceName == "web" && $0.ports.first?.number("port") == 8080 }
             }
             _ = try await client.delete(.services, namespace: "default", name: "web")
             try await cluster.eventually("the slices go with the service") {
-                try await client.list(.endpointSlices, namespace: "default").list("items").isEmpty
+                try await slices().isEmpty
             }
         }
     }

@@ -66,6 +66,8 @@ struct DeploymentState {
     var newSet: Document? { newIndex.map { sets[$0] } }
     var oldIndices: [Int] { sets.indices.filter { $0 != newIndex } }
     var totalReplicas: Int { sets.reduce(0) { $0 + $1.wantedReplicas } }
+    /// Pods that are there or may come at any moment.
+    var presentReplicas: Int { sets.reduce(0) { $0 + max($1.wantedReplicas, $1.number("status", "replicas") ?? 0) } }
     var availableReplicas: Int { sets.reduce(0) { $0 + ($1.number("status", "availableReplicas") ?? 0) } }
 
     /// Whether `spec.replicas` changed since the active sets were sized.

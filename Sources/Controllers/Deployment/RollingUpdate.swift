@@ -4,9 +4,12 @@ import Document
 /// never fewer than `replicas - maxUnavailable` available.
 enum RollingUpdate {
     /// The size with which the new set begins or to which it may grow.
+    ///
+    /// A set that was told to shrink still counts with the pods that it has, so that even for a moment
+    /// there are no more than promised.
     static func newReplicas(_ state: DeploymentState) -> Int {
         let present = state.newSet?.wantedReplicas ?? 0
-        let room = state.replicas + state.maxSurge - state.totalReplicas
+        let room = state.replicas + state.maxSurge - state.presentReplicas
         return room <= 0 ? present : present + max(0, min(room, state.replicas - present))
     }
 
