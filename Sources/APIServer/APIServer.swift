@@ -90,14 +90,18 @@ public final class APIServer: Sendable {
         } catch {
             let status = APIStatus.from(error)
             if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
-            return (Self.response(status), warnings.headers)
+            let isYAML = (try? MediaType.negotiate(request.headers["Accept"]))?.format == .yaml
+            return (Self.response(status, asYAML: isYAML), warnings.headers)
         }
     }
 
-    static func response(_ status: APIStatus) -> Response {
-        var headers = Headers([("Content-Type", "application/json")])
+    static func response(_ status: APIStatus, asYAML: Bool = false) -> Response {
+        if status.isPlainNotFound { return PathHandlers.notFoundText }
+        var headers = Headers([("Content-Type", asYAML ? "application/yaml" : "application/json")])
         if let seconds = status.retryAfterSeconds { headers["Retry-After"] = String(seconds) }
-        return Response(status: status.code, headers: headers, body: .bytes(status.wireDocument.json + [10]))
+        return Response(
+            status: status.code, headers: headers,
+            body: .bytes(asYAML ? status.wireDocument.yaml : status.wireDocument.json + [10]))
     }
 
     /// Who asks, and whether they may.
@@ -122,9 +126,13 @@ public final class APIServer: Sendable {
         _ request: Request, _ info: RequestInfo, _ user: UserInfo, _ warnings: Warnings
     ) async throws -> Response {
         guard
-            let resource = resources.registry.resource(group: info.group, version: info.version, plural: info.resource)
-        else { throw APIStatus.noSuchResource }
+            let resource = resources.registry.resource(
+                group: info.group, version: info.version, plural: info.resource)
+        else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
+        guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
         // A cluster-wide resource has no place under a namespace.
+        // nor an object of a namespace without one.
+        if resource.namespaced, info.namespace.isEmpty, !info.name.isEmpty { throw APIStatus.noSuchResource }
         if !resource.namespaced, !info.namespace.isEmpty, resource.qualifiedName != "namespaces" {
             throw APIStatus.noSuchResource
         }
@@ -133,6 +141,9 @@ public final class APIServer: Sendable {
         let media = try isProxied ? MediaType() : MediaType.negotiate(request.headers["Accept"])
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
+        if resource.qualifiedName == "endpoints" {
+            warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
         let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
         if case .response(let response) = answer.content { return response }
         let renderer = Renderer(
@@ -144,7 +155,9 @@ public final class APIServer: Sendable {
     }
 
     private func checkSubresource(_ info: RequestInfo, _ resource: ResourceInfo) throws(APIStatus) {
-        guard let subresource = resource.subresource(info.subresource) else { throw .noSuchResource }
+        guard let subresource = resource.subresource(info.subresource),
+            info.rest.isEmpty || info.subresource == "proxy"
+        else { throw .noSuchResource }
         let verb = info.subresource == "proxy" && info.verb == "list" ? "get" : info.verb
         guard subresource.verbs.contains(verb) else { throw .methodNotAllowed }
     }
@@ -163,10 +176,10 @@ public final class APIServer: Sendable {
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
         switch (call.info.method, isCollection) {
-        case ("GET", false), ("HEAD", false):
+        case ("GET", false):
             if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }
             return try await resources.get(call)
-        case ("GET", true), ("HEAD", true):
+        case ("GET", true):
             if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }
             return try await resources.list(call)
         case ("POST", true):

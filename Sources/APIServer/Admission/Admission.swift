@@ -38,7 +38,7 @@ enum Admission {
     /// Upstream's order, as far as the plug-ins exist here.
     static var standard: [any AdmissionPlugin] {
         [
-            NamespaceLifecycle(), ServiceAccountAdmission(), NodeRestriction(), PriorityAdmission(),
+            NamespaceLifecycle(), ServiceAccountAdmission(), NodeRestriction(), NewNodeTaint(), PriorityAdmission(),
             DefaultTolerations(), RBACEscalation(),
         ]
     }
@@ -66,6 +66,21 @@ struct NamespaceLifecycle: AdmissionPlugin {
             ]
             throw status
         }
+    }
+}
+
+/// A new node takes no pods until the node controller has seen it ready.
+struct NewNodeTaint: AdmissionPlugin {
+    private static let key = "node.kubernetes.io/not-ready"
+
+    func mutate(_ object: inout Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        guard context.isOn("nodes"), context.operation == .create else { return }
+        var taints = object.list("spec", "taints")
+        guard !taints.contains(where: { $0.text("key") == Self.key && $0.text("effect") == "NoSchedule" }) else {
+            return
+        }
+        taints.append(["key": Document(Self.key), "effect": "NoSchedule"])
+        object.set(Document(taints), at: "spec", "taints")
     }
 }
 

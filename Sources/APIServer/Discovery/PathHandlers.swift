@@ -51,9 +51,11 @@ final class PathHandlers: Sendable {
         case ".well-known" where parts == ["openid-configuration"]:
             return json(tokens.discovery(jwksURI: jwksURI), type: "application/json")
         case "openid" where parts == ["v1", "jwks"]: return json(tokens.keySet, type: "application/jwk-set+json")
-        default: throw APIStatus.noSuchResource
+        default: throw APIStatus.noSuchPath
         }
     }
+
+    func knows(group: String) -> Bool { registry.groupVersions.contains { $0.group == group } }
 
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
@@ -104,7 +106,9 @@ final class PathHandlers: Sendable {
         case ("apis", 2): found = discovery.resourceList(group: parts[0], version: parts[1])
         default: found = nil
         }
-        guard let found else { throw APIStatus.noSuchResource }
+        guard let found else {
+            throw root == "apis" && !knows(group: parts.first ?? "") ? APIStatus.noSuchPath : .noSuchResource
+        }
         return try document(found, request)
     }
 
@@ -182,7 +186,7 @@ final class PathHandlers: Sendable {
         return text(lines.joined(separator: "\n") + "\n", status: failed ? 500 : 200)
     }
 
-    private static let notFoundText = Response(
+    static let notFoundText = Response(
         status: 404,
         headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
         body: .bytes(Array("404 page not found\n".utf8)))

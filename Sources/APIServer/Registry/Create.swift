@@ -18,6 +18,7 @@ extension Resources {
         let resource = call.resource
         var object = given
         try prepareMetadata(&object, call)
+        dedupeOwners(&object, call.warnings)
         Kinds.applyDefaults(to: &object, resource: resource)
         var context = context(call, .create, dryRun: dryRun)
         context.name = object.text("metadata", "name") ?? ""
@@ -44,7 +45,15 @@ extension Resources {
         let resource = call.resource
         var object = given
         let key = ObjectCodec.key(resource, namespace: call.namespace, name: name)
-        if try await store.get(key) != nil { throw StoreError.exists(key: key) }
+        if let existing = try await store.get(key) {
+            let object = try ObjectCodec.document(existing.value, resource)
+            guard object.text("metadata", "deletionTimestamp") == nil else {
+                var status = APIStatus.alreadyExists(resource, name)
+                status.message = "object is being deleted: " + status.message
+                throw status
+            }
+            throw StoreError.exists(key: key)
+        }
         let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
         guard !dryRun else {
             claim.release()
@@ -78,8 +87,9 @@ extension Resources {
         }
         for field in [
             "resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-            "generation", "selfLink", "managedFields",
+            "selfLink", "managedFields",
         ] { metadata[field] = nil }
+        if call.resource.generation { metadata["generation"] = nil }
         object["metadata"] = metadata
     }
 

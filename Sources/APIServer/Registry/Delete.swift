@@ -55,7 +55,8 @@ struct DeleteOptions: Sendable {
         do {
             body = try format == .json ? Document(json: call.request.body) : Document(yaml: call.request.body)
         } catch {
-            throw .badRequest("couldn't get version/kind; json parse error: \(error)")
+            throw .badRequest(
+                "couldn't get version/kind; json parse error: \(GoJSON.message(for: error, in: call.request.body))")
         }
         let kind = body.text("kind") ?? ""
         if !kind.isEmpty, kind != "DeleteOptions" {
@@ -162,7 +163,9 @@ extension Resources {
         let grace = resource.qualifiedName == "pods" ? Self.podGrace(old, options) : 0
         let now = world.clock.now
         var object = old
-        object.set(finalizers.isEmpty ? nil : Document(finalizers), at: "metadata", "finalizers")
+        // Spelled out, because a document can be written as nil too and is then null.
+        let left: Document? = finalizers.isEmpty ? .none : .some(Document(finalizers))
+        object.set(left, at: "metadata", "finalizers")
         if let deadline = old.text("metadata", "deletionTimestamp") {
             let current = old.number("metadata", "deletionGracePeriodSeconds") ?? 0
             guard options.gracePeriodSeconds.map({ _ in grace < current }) ?? (current == 0 && finalizers.isEmpty)

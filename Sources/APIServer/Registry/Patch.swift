@@ -89,8 +89,8 @@ extension Resources {
             do {
                 return try old.applyingJSONPatch(patch)
             } catch {
-                throw APIStatus.invalid(
-                    kind: "", group: "", name: "", [.init(.invalid, "patch", error.message, badValue: patch)])
+                throw APIStatus.failure(
+                    422, "Invalid", "the server rejected our request due to an error in our request")
             }
         }
     }

@@ -5,7 +5,13 @@ import Store
 
 extension Resources {
     func get(_ call: Call) async throws -> Answer {
-        if let asked = try Self.revision(call.info.query["resourceVersion"]), asked > 0 {
+        let text = call.info.query["resourceVersion"] ?? ""
+        guard text.isEmpty || Revision(text).map({ $0 >= 0 }) == true else {
+            throw APIStatus.failure(
+                500, "",
+                "resourceVersion: Invalid value: \"\(text)\": strconv.ParseUint: parsing \"\(text)\": invalid syntax")
+        }
+        if let asked = Revision(text), asked > 0 {
             let current = await store.revision
             if asked > current { throw APIStatus.tooLarge(current: current, asked: asked) }
         }
@@ -37,7 +43,9 @@ extension Resources {
     func list(_ call: Call) async throws -> Answer {
         let query = call.info.query
         let selection = try Selection(query, resource: call.resource)
-        let limit = try Self.integer(query["limit"]).flatMap { $0 > 0 ? $0 : nil }
+        var limit = try Self.integer(query["limit"]).flatMap { $0 > 0 ? $0 : nil }
+        // Version 0 means "whatever is at hand", and upstream's cache answers that whole.
+        if query["resourceVersion"] == "0" { limit = nil }
         let asked = try listRevision(query)
         let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
         var after: String?
@@ -78,9 +86,7 @@ extension Resources {
         let text = query["resourceVersion"] ?? ""
         let match = query["resourceVersionMatch"] ?? ""
         func refuse(_ error: FieldError) -> APIStatus {
-            var status = APIStatus.invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", [error])
-            status.group = ""
-            return status
+            .invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", [error])
         }
         if !match.isEmpty {
             if text.isEmpty {

@@ -64,6 +64,27 @@ struct Resources: Sendable {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
     }
 
+    /// One reference for each owner; clients that send more are told.
+    func dedupeOwners(_ object: inout Document, _ warnings: Warnings) {
+        let owners = object.list("metadata", "ownerReferences")
+        guard owners.count > 1 else { return }
+        var kept: [Document] = []
+        var repeated: [String] = []
+        for owner in owners {
+            if kept.contains(where: { $0.means(owner) }) {
+                repeated.append(owner.text("uid") ?? "")
+            } else {
+                kept.append(owner)
+            }
+        }
+        guard !repeated.isEmpty else { return }
+        object.set(Document(kept), at: "metadata", "ownerReferences")
+        warnings.add(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+                + "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+                + repeated.joined(separator: ", "))
+    }
+
     func context(_ call: Call, _ operation: AdmissionContext.Operation, old: Document? = nil, dryRun: Bool)
         -> AdmissionContext
     {

@@ -27,6 +27,12 @@ struct Selection: Sendable {
         }
     }
 
+    /// Narrows it down to one object.
+    mutating func pin(name: String) {
+        // Names hold no character that a field selector would have to protect.
+        if let pinned = try? FieldSelector(parsing: "metadata.name=\(name)") { fields = pinned }
+    }
+
     var isEmpty: Bool { labels.isEmpty && fields.isEmpty }
 
     /// The one name that can match, where the selector says so.

@@ -41,7 +41,8 @@ extension Resources {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
             if call.info.method == "PUT" {
-                throw .badRequest("name must be provided")
+                throw .badRequest(
+                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
             }
         } else if name != call.name {
             throw .badRequest(
@@ -85,9 +86,7 @@ extension Resources {
                 }
             } else {
                 guard let revision = Revision(given) else {
-                    throw APIStatus.invalid(
-                        resource, call.name,
-                        [.invalid("metadata.resourceVersion", Document(given), "must be an unsigned integer")])
+                    throw APIStatus.failure(500, "", "strconv.ParseUint: parsing \"\(given)\": invalid syntax")
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
@@ -109,6 +108,7 @@ extension Resources {
     private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
         let resource = call.resource
         keepServerFields(&new, old: old)
+        dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
@@ -190,16 +190,16 @@ extension Resources {
         let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
         guard !dryRun else {
             claim.release()
-            return ObjectCodec.bytes(Conversion.stored(new, call.resource))
+            return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)
         }
         let encode = ObjectCodec.encoding(Conversion.stored(new, call.resource))
         do {
             if isFinished(new) {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
-                let deleted = try await store.delete(record.key, expected: record.revision, encode)
+                _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
                 wrote(call.resource)
-                return deleted.value
+                return encode(record.revision)
             }
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()

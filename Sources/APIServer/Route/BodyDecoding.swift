@@ -24,10 +24,14 @@ struct BodyDecoder {
         let format = try Self.format(call.request.headers["Content-Type"])
         var object: Document
         do {
-            object = try format == .json ? Document(json: call.request.body) : Document(yaml: call.request.body)
+            object =
+                try format == .json
+                ? Document(json: call.request.body)
+                : Document.yamlDocuments(call.request.body).first ?? .null
         } catch {
             throw Self.unreadable(call.request.body, kind: kind, error)
         }
+        if object.isNull { object = .emptyObject }
         guard object.isObject else {
             throw Self.unreadable(call.request.body, kind: kind, "json: cannot unmarshal into a Go struct")
         }
@@ -61,11 +65,12 @@ struct BodyDecoder {
     }
 
     private static func unreadable(_ body: [UInt8], kind: String, _ error: any Error) -> APIStatus {
-        unreadable(body, kind: kind, body.isEmpty ? "unexpected end of JSON input" : "\(error)")
+        unreadable(body, kind: kind, GoJSON.message(for: error, in: body))
     }
 
     private static func unreadable(_ body: [UInt8], kind: String, _ problem: String) -> APIStatus {
-        let shown = body.isEmpty ? "<empty>" : String(decoding: body.prefix(64), as: UTF8.self)
+        var shown = body.isEmpty ? "<empty>" : String(decoding: body.prefix(30), as: UTF8.self)
+        if body.count > 30 { shown += " ..." }
         return .badRequest(
             "the object provided is unrecognized (must be of type \(kind)): couldn't get version/kind; "
                 + "json parse error: \(problem) (\(shown))")

@@ -18,6 +18,7 @@ struct MediaType: Sendable, Equatable {
     /// JSON as their second choice get that.
     static func negotiate(_ accept: String?) throws(APIStatus) -> MediaType {
         guard let accept, accept.contains(where: { $0 != " " }) else { return MediaType() }
+        var knewOne = false
         for clause in accept.split(separator: ",") {
             var parts = clause.split(separator: ";").map(trimmed)[...]
             guard let name = parts.popFirst() else { continue }
@@ -27,6 +28,7 @@ struct MediaType: Sendable, Equatable {
             case "application/yaml": type.format = .yaml
             default: continue
             }
+            knewOne = true
             var parameters: [String: String] = [:]
             for part in parts {
                 let pair = part.split(separator: "=", maxSplits: 1)
@@ -46,7 +48,9 @@ struct MediaType: Sendable, Equatable {
             }
             return type
         }
-        throw .notAcceptable
+        guard knewOne else { throw .notAcceptable }
+        throw .failure(
+            406, "NotAcceptable", "only the following media types are accepted: " + known.joined(separator: ", "))
     }
 
     /// Whether the aggregated form of discovery is asked for before the plain one.

@@ -81,6 +81,10 @@ extension APIStatus {
     static var noSuchResource: APIStatus {
         failure(404, "NotFound", "the server could not find the requested resource")
     }
+    /// A path outside of all API groups: answered as plain text.
+    static var noSuchPath: APIStatus { failure(404, "", "404 page not found") }
+    var isPlainNotFound: Bool { code == 404 && reason.isEmpty }
+
     static var methodNotAllowed: APIStatus {
         failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
@@ -134,7 +138,10 @@ extension APIStatus {
     /// The document as it goes to the wire. Failures that concern no object in particular carry empty details.
     var wireDocument: Document {
         var result = document
-        let isGeneric = ["MethodNotAllowed", "NotAcceptable"].contains(reason) || message.hasPrefix("415:")
+        if reason.isEmpty { result["reason"] = .none }
+        let isGeneric =
+            ["MethodNotAllowed", "NotAcceptable"].contains(reason) || message.hasPrefix("415:")
+            || (reason == "Invalid" && kind.isEmpty)
         if result["details"] == nil, isGeneric || (code == 404 && name.isEmpty) {
             if !message.hasPrefix("you requested"), !message.hasPrefix("only the following") {
                 result["details"] = .emptyObject

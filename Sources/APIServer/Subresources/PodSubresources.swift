@@ -149,7 +149,8 @@ extension Resources {
                     )
                 ])
         }
-        pod.set(new.isEmpty ? nil : Document(new), at: "spec", "ephemeralContainers")
+        let list: Document? = new.isEmpty ? .none : .some(Document(new))
+        pod.set(list, at: "spec", "ephemeralContainers")
     }
 }
 

@@ -20,6 +20,7 @@ struct WatchRequest: Sendable {
     init(_ call: Call, random: any Randomness) throws(APIStatus) {
         let query = call.info.query
         selection = try Selection(query, resource: call.resource)
+        if !call.name.isEmpty { selection.pin(name: call.name) }
         bookmarks = query.flag("allowWatchBookmarks")
         let revision = try Resources.revision(query["resourceVersion"])
         let match = query["resourceVersionMatch"] ?? ""
@@ -53,9 +54,7 @@ struct WatchRequest: Sendable {
             after = initialEvents ? nil : revision
         }
         if !errors.isEmpty {
-            var status = APIStatus.invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", errors)
-            status.group = ""
-            throw status
+            throw .invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", errors)
         }
         // Watches without a limit of their own end after half an hour to an hour, so that they spread over servers.
         let seconds = try Resources.integer(query["timeoutSeconds"]).flatMap { $0 > 0 ? $0 : nil }
