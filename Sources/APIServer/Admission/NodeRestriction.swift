@@ -27,6 +27,26 @@ struct NodeRestriction: AdmissionPlugin {
         }
     }
 
+    private static func isReserved(_ label: String) -> Bool {
+        let domain = label.split(separator: "/", maxSplits: 1).first ?? ""
+        return domain == "node-restriction.kubernetes.io" || domain.hasSuffix(".node-restriction.kubernetes.io")
+    }
+
+    private static let ownLabels: Set = [
+        "kubernetes.io/hostname", "kubernetes.io/arch", "kubernetes.io/os", "beta.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os", "beta.kubernetes.io/arch", "node.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region",
+        "topology.kubernetes.io/zone", "topology.kubernetes.io/region",
+    ]
+
+    /// Whether a node may change the label of itself: of the project's domains only those that it reports.
+    private static func isNodesOwn(_ label: String) -> Bool {
+        let domain = label.contains("/") ? String(label.split(separator: "/", maxSplits: 1).first ?? "") : ""
+        let isProjects = ["kubernetes.io", "k8s.io"].contains { domain == $0 || domain.hasSuffix(".\($0)") }
+        guard isProjects, !ownLabels.contains(label) else { return true }
+        return ["node.kubernetes.io", "kubelet.kubernetes.io"].contains { domain == $0 || domain.hasSuffix(".\($0)") }
+    }
+
     private func checkNode(_ object: Document, _ node: String, _ context: AdmissionContext) throws {
         guard context.name == node else {
             throw context.refuse("node \"\(node)\" is not allowed to modify node \"\(context.name)\"")
@@ -34,7 +54,9 @@ struct NodeRestriction: AdmissionPlugin {
         let labels = object.map("metadata", "labels")
         let before = context.old?.map("metadata", "labels") ?? [:]
         let changed = Set(labels.keys).union(before.keys).filter { labels[$0] != before[$0] }
-        let restricted = changed.filter { $0.hasPrefix("node-restriction.kubernetes.io/") }.sorted()
+        let restricted = changed.filter { label in
+            Self.isReserved(label) || (context.operation == .update && !Self.isNodesOwn(label))
+        }.sorted()
         if !restricted.isEmpty {
             throw context.refuse(
                 context.operation == .create

@@ -78,6 +78,16 @@ public struct Authenticator: Sendable {
 
 /// Acting as somebody else: `kubectl --as`. Every part that is impersonated needs the right to do so.
 public enum Impersonation {
+    /// A user without a name as upstream's message prints it.
+    private static func goText(uid: String, groups: [String], extra: [String: [String]]) -> String {
+        func list(_ values: [String]) -> String {
+            values.isEmpty ? "[]string(nil)" : "[]string{" + values.map { "\"\($0)\"" }.joined(separator: ", ") + "}"
+        }
+        let pairs = extra.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\(list($0.value))" }
+        let map = pairs.isEmpty ? "(nil)" : "{" + pairs.joined(separator: ", ") + "}"
+        return "&user.DefaultInfo{Name:\"\", UID:\"\(uid)\", Groups:\(list(groups)), Extra:map[string][]string\(map)}"
+    }
+
     /// The user asked for in the headers, and the rights that the caller must hold; nil where none is asked for.
     public static func requested(
         _ headers: Headers, by caller: UserInfo
@@ -92,9 +102,8 @@ public enum Impersonation {
         }
         guard !name.isEmpty else {
             guard groups.isEmpty, uid.isEmpty, extra.isEmpty else {
-                throw APIStatus(
-                    code: 500, reason: "InternalError",
-                    message: "Internal error occurred: requested [...] without impersonating a user")
+                throw .badRequest(
+                    "requested \(goText(uid: uid, groups: groups, extra: extra)) without impersonating a user name")
             }
             return nil
         }

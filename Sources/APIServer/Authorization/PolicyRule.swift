@@ -91,6 +91,23 @@ public struct PolicyRule: Sendable, Hashable {
         wanted.flatMap(\.atoms).filter { atom in !held.contains { $0.covers(atom: atom) } }
     }
 
+    /// Rules that differ only in their verbs as one, duplicates dropped, in the order of first appearance.
+    static func compacted(_ rules: [PolicyRule]) -> [PolicyRule] {
+        var result: [PolicyRule] = []
+        for rule in rules {
+            let same = result.firstIndex { known in
+                known.groups == rule.groups && known.resources == rule.resources && known.names == rule.names
+                    && known.paths == rule.paths
+            }
+            if let same {
+                result[same].verbs += rule.verbs.filter { !result[same].verbs.contains($0) }
+            } else {
+                result.append(rule)
+            }
+        }
+        return result
+    }
+
     public var document: Document {
         var result = Document.emptyObject
         result["verbs"] = Document(verbs)

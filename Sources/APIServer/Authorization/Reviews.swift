@@ -14,6 +14,11 @@ struct Reviews: Sendable {
     ]
 
     func answer(_ call: Call) async throws -> Answer {
+        guard call.media.shape == .whole else {
+            throw APIStatus.failure(
+                406, "NotAcceptable",
+                "only the following media types are accepted: " + MediaType.known.joined(separator: ", "))
+        }
         let options = try call.writeOptions(kind: "CreateOptions")
         let resource = call.resource
         var review = try BodyDecoder(registry: resources.registry, call: call).object(
@@ -28,8 +33,13 @@ struct Reviews: Sendable {
             try check(review, resource, hasSubject: true)
             if resource.kind == "LocalSubjectAccessReview" { try checkLocal(review, call) }
             review["status"] = try await decide(review, user: Self.subject(review))
-        case "SelfSubjectRulesReview": review["status"] = try await rules(review, call.user)
-        case "TokenReview": review["status"] = try await reviewToken(review)
+        case "SelfSubjectRulesReview":
+            review["status"] = try await rules(review, call.user)
+            review["spec"] = .emptyObject
+        case "TokenReview":
+            review["status"] = try await reviewToken(review)
+            // A token is a secret, and is not sent back.
+            review["spec"] = .emptyObject
         case "SelfSubjectReview":
             review["metadata"] = ["creationTimestamp": Document(resources.world.clock.now.description)]
             review["status"] = ["userInfo": call.user.document]
@@ -68,7 +78,8 @@ struct Reviews: Sendable {
         if hasSubject, (spec.text("user") ?? "").isEmpty, spec.list("groups").isEmpty {
             errors.append(.invalid("spec.user", "", "at least one of user or group must be specified"))
         }
-        if !errors.isEmpty { throw APIStatus.invalid(resource, "", errors) }
+        // Upstream leaves the kind out here, and clients see the message.
+        if !errors.isEmpty { throw APIStatus.invalid(kind: "", group: resource.group, name: "", errors) }
     }
 
     private func checkLocal(_ review: Document, _ call: Call) throws {
@@ -113,6 +124,7 @@ struct Reviews: Sendable {
             everywhere.paths = ["*"]
             held = [everything, everywhere] + held
         }
+        held = PolicyRule.compacted(held)
         return [
             "resourceRules": Document(held.filter { $0.paths.isEmpty }.map(\.document)),
             "nonResourceRules": Document(held.filter { !$0.paths.isEmpty }.map(\.document)), "incomplete": false,

@@ -46,7 +46,10 @@ final class PathHandlers: Sendable {
         case "api", "apis": return try discover(root, parts, request)
         case "version": return try document(Self.version, request)
         case "healthz", "livez", "readyz": return await health(root, parts, info)
-        case "metrics": return text(await metrics.exposition(revision: store.revision))
+        case "metrics":
+            return text(
+                await metrics.exposition(revision: store.revision),
+                type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
             return json(tokens.discovery(jwksURI: jwksURI), type: "application/json")
@@ -69,10 +72,12 @@ final class PathHandlers: Sendable {
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
     }
 
-    private func text(_ text: String, status: Int = 200) -> Response {
+    private func text(
+        _ text: String, status: Int = 200, type: String = "text/plain; charset=utf-8"
+    ) -> Response {
         Response(
             status: status,
-            headers: Headers([("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]),
+            headers: Headers([("Content-Type", type), ("X-Content-Type-Options", "nosniff")]),
             body: .bytes(Array(text.utf8)))
     }
 
@@ -169,7 +174,7 @@ final class PathHandlers: Sendable {
 
     private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
         // The store answers from memory; that it answers at all is what can be checked from here.
-        let checks: [(String, Bool)] = [("ping", true), ("etcd", await store.revision > 0)]
+        let checks: [(String, Bool)] = [("ping", true), ("log", true), ("etcd", await store.revision > 0)]
         if let name = parts.first {
             guard parts.count == 1, let check = checks.first(where: { $0.0 == name }) else {
                 return Self.notFoundText

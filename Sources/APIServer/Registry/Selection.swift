@@ -16,7 +16,9 @@ struct Selection: Sendable {
         do { fields = try FieldSelector(parsing: query["fieldSelector"] ?? "") } catch {
             throw .badRequest("\(error)")
         }
-        let known = Kinds.selectableFields(of: .emptyObject, resource: resource)
+        // Events call the object they are about by another name in each of their two groups.
+        let skeleton: Document = resource.group.isEmpty ? ["involvedObject": [:]] : [:]
+        let known = Kinds.selectableFields(of: skeleton, resource: resource)
         for term in fields.terms where known[term.field] == nil {
             // Kinds with fields of their own refuse in other words than those with the common two.
             let common = resource.namespaced ? 2 : 1

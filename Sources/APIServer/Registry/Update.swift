@@ -28,6 +28,11 @@ extension Resources {
             try await record(resource, namespace: call.namespace, name: call.name) == nil
         {
             if let uid = given.text("metadata", "uid"), !uid.isEmpty { throw uidMismatch(call, uid, "") }
+            // Whoever may change what exists may not thereby make what does not.
+            var attributes = call.info.attributes(for: call.user)
+            attributes.verb = "create"
+            let decision = try await access.decide(attributes, self)
+            guard decision.allowed else { throw AccessControl.refusal(attributes, reason: decision.reason) }
             var fresh = given
             fresh.set(nil, at: "metadata", "resourceVersion")
             return .object(try await create(fresh, call, dryRun: options.dryRun), status: 201)
@@ -58,7 +63,16 @@ extension Resources {
     private func uidMismatch(_ call: Call, _ given: String, _ actual: String) -> APIStatus {
         .conflict(
             call.resource, call.name,
-            "Precondition failed: UID in precondition: \(given), UID in object meta: \(actual)")
+            "StorageError: invalid object, Code: 4, Key: /registry\(Self.upstreamKey(call)), ResourceVersion: 0, "
+                + "AdditionalErrorMsg: Precondition failed: UID in precondition: \(given), UID in object meta: \(actual)"
+        )
+    }
+
+    /// Where upstream keeps the object; its messages show it.
+    private static func upstreamKey(_ call: Call) -> String {
+        let folders = ["endpoints": "services/endpoints", "services": "services/specs", "nodes": "minions"]
+        let folder = folders[call.resource.qualifiedName] ?? call.resource.plural
+        return call.namespace.isEmpty ? "/\(folder)/\(call.name)" : "/\(folder)/\(call.namespace)/\(call.name)"
     }
 
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
@@ -178,7 +192,11 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
-        if !a.means(b) {
+        // A deployment's annotations count too: its controller copies them to what it makes.
+        let annotated =
+            resource.qualifiedName == "deployments.apps"
+            && new.map("metadata", "annotations") != old.map("metadata", "annotations")
+        if annotated || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }

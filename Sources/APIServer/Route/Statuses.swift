@@ -141,7 +141,7 @@ extension APIStatus {
         if reason.isEmpty { result["reason"] = .none }
         let isGeneric =
             ["MethodNotAllowed", "NotAcceptable"].contains(reason) || message.hasPrefix("415:")
-            || (reason == "Invalid" && kind.isEmpty)
+            || (reason == "Invalid" && kind.isEmpty) || (reason == "Forbidden" && kind.isEmpty)
         if result["details"] == nil, isGeneric || (code == 404 && name.isEmpty) {
             if !message.hasPrefix("you requested"), !message.hasPrefix("only the following") {
                 result["details"] = .emptyObject

@@ -106,6 +106,9 @@ struct NodeProxy: Sendable {
 
     /// `pods/NAME/exec`, `…/attach`, `…/portforward`: the connection is handed to the node agent, whatever it speaks.
     func connect(_ call: Call) async throws -> Answer {
+        guard try await resources.record(call.resource, namespace: call.namespace, name: call.name) != nil else {
+            throw APIStatus.notFound(call.resource, call.name)
+        }
         guard let upgrade = call.request.headers["Upgrade"], !upgrade.isEmpty else {
             throw APIStatus.badRequest("Upgrade request required")
         }

@@ -4,7 +4,9 @@ import Kinds
 import Schema
 
 extension Resources {
-    static let success: Document = ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"]
+    static let created: Document = [
+        "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success", "code": 201,
+    ]
 
     /// `POST pods/NAME/binding` and `POST bindings`: the scheduler's decision.
     func bind(_ call: Call) async throws -> Answer {
@@ -36,7 +38,7 @@ extension Resources {
             pod.setCondition("PodScheduled", "True", now: now)
             return pod.withoutRevision
         }
-        return .document(Self.success, status: 201)
+        return .document(Self.created, status: 201)
     }
 
     private static func checkBinding(_ binding: Document, of pod: Document, to node: String, _ name: String) throws {
@@ -81,7 +83,7 @@ extension Resources {
         deletion.resourceVersion = eviction.text("deleteOptions", "preconditions", "resourceVersion")
         deletion.dryRun = options.dryRun || !eviction.list("deleteOptions", "dryRun").isEmpty
         _ = try await delete(call, name: call.name, deletion)
-        return .document(Self.success, status: 201)
+        return .document(Self.created, status: 201)
     }
 
     /// Writes of `pods/NAME/ephemeralcontainers` and `…/resize`: only the part that the subresource is about counts.

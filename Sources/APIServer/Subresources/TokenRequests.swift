@@ -16,6 +16,17 @@ struct TokenRequests: Sendable {
             validation: options.fieldValidation)
         guard let account = try await resources.document(call.resource, namespace: call.namespace, name: call.name)
         else { throw APIStatus.notFound(call.resource, call.name) }
+        let named = request.text("metadata", "name") ?? ""
+        guard named.isEmpty || named == call.name else {
+            throw APIStatus.invalid(
+                kind: "TokenRequest", group: "authentication.k8s.io", name: call.name,
+                [.invalid("metadata.name", Document(named), "must match the service account name if specified")])
+        }
+        let placed = request.text("metadata", "namespace") ?? ""
+        guard placed.isEmpty || placed == call.namespace else {
+            throw APIStatus.badRequest(
+                "the namespace of the provided object does not match the namespace sent on the request")
+        }
         let seconds = request.number("spec", "expirationSeconds") ?? 3_600
         var errors: [FieldError] = []
         if seconds < 600 {
@@ -41,7 +52,7 @@ struct TokenRequests: Sendable {
             id: Identifier.uuid(from: resources.world.random))
         request["metadata"] = [
             "name": Document(call.name), "namespace": Document(call.namespace),
-            "creationTimestamp": Document(now.description),
+            "uid": account.at("metadata", "uid") ?? "", "creationTimestamp": Document(now.description),
         ]
         request.set(Document(audiences), at: "spec", "audiences")
         request.set(Document(seconds), at: "spec", "expirationSeconds")
