@@ -113,7 +113,7 @@ extension GroupText {
               column Name string format=name "Name of the object."
               column Age string "Time since it was made."
 
-            kind Service services service namespaced generation short=svc categories=all
+            kind Service services service namespaced short=svc categories=all
               /proxy create,delete,get,patch,update ServiceProxyOptions
               /status get,patch,update
               column Name string format=name "Name of the object."
