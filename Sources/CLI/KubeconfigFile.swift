@@ -34,7 +34,8 @@ struct KubeconfigFile {
         guard file >= 0 else {
             throw Failure(
                 "cannot lock \(place.path): \(String(cString: strerror(errno)))",
-                remedy: errno == EEXIST ? "another program changes it; if none does, remove \(lock)" : "check its directory")
+                remedy: errno == EEXIST
+                    ? "another program changes it; if none does, remove \(lock)" : "check its directory")
         }
         close(file)
         defer { unlink(lock) }
@@ -44,7 +45,8 @@ struct KubeconfigFile {
         guard configuration.yaml != before else { return }
         var status = stat()
         let existed = stat(place.path, &status) == 0
-        try Files.write(configuration.yaml, to: place.path, mode: existed ? status.st_mode & 0o777 : 0o600, durable: true)
+        try Files.write(
+            configuration.yaml, to: place.path, mode: existed ? status.st_mode & 0o777 : 0o600, durable: true)
         if existed { chown(place.path, status.st_uid, status.st_gid) } else { give(place.path) }
     }
 

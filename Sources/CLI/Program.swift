@@ -15,6 +15,9 @@ public enum Program {
         public static let misuse: Int32 = 2
     }
 
+    /// How the user calls the binary, for hints that can be typed as they stand.
+    static var invokedAs: String { CommandLine.arguments.first ?? "lab" }
+
     /// Returns the exit code.
     public static func run(_ words: [String]) -> Int32 {
         let name = words.first.map { String($0.split(separator: "/").last ?? "lab") } ?? "lab"

@@ -71,11 +71,12 @@ public struct ClusterCreator: Sendable {
         try Files.write(record.document.json, to: cluster.record, durable: true)
         try Files.copy("/proc/self/exe", to: cluster.binary, mode: 0o755)
 
-        try await progress.step("Loading images") { try await loadImages() }
         let blueprints = makeBlueprints()
         let authority = try await progress.step("Issuing certificates") { try issueCertificates(blueprints) }
         let fabric = try await progress.step("Starting the cluster's fabric") { try await startFabric(port: port) }
         try await progress.step("Starting \(blueprints.count) nodes") { try await start(blueprints, in: fabric) }
+        // Last, when the nodes are busy starting: they need images only when the first pod comes.
+        try await progress.step("Loading images") { try await loadImages() }
         let kubeconfig = authority.adminKubeconfig(cluster: name, port: port)
         try Files.write(kubeconfig.yaml, to: cluster.kubeconfig, mode: 0o600, durable: true)
         if wait > .zero {

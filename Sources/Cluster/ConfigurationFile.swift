@@ -22,7 +22,8 @@ public enum ConfigurationFile {
             return UsageError("\(file): \(place)\(message)", remedy: remedy)
         }
         guard document.isObject else {
-            throw UsageError("\(file): a mapping is expected", remedy: "begin with 'apiVersion: \(ClusterConfiguration.apiVersion)'")
+            throw UsageError(
+                "\(file): a mapping is expected", remedy: "begin with 'apiVersion: \(ClusterConfiguration.apiVersion)'")
         }
         var configuration = ClusterConfiguration()
         for member in document.members {
@@ -38,7 +39,9 @@ public enum ConfigurationFile {
                 guard let name = value.string else { throw fail("name", "name must be a string", "quote it") }
                 configuration.name = name
             case "workers":
-                guard let count = value.int else { throw fail("workers", "workers must be a number", "write it like 'workers: 2'") }
+                guard let count = value.int else {
+                    throw fail("workers", "workers must be a number", "write it like 'workers: 2'")
+                }
                 configuration.workers = count
             case "apiPort":
                 guard let port = value.int.flatMap({ UInt16(exactly: $0) }), port > 0 else {

@@ -104,7 +104,8 @@ struct Measurements: Sendable {
             watch.cancel()
             samples.append((world.clock.uptime - start).inSeconds * 1000)
             _ = try await client.delete(
-                .pods, namespace: "default", name: name, options: ["gracePeriodSeconds": 0, "kind": "DeleteOptions", "apiVersion": "v1"])
+                .pods, namespace: "default", name: name,
+                options: ["gracePeriodSeconds": 0, "kind": "DeleteOptions", "apiVersion": "v1"])
         }
         return Row("pod: create → Running", "ms", samples, budget: 100)
     }
@@ -128,7 +129,8 @@ struct Measurements: Sendable {
 
     /// `clients` tasks in parallel repeat one operation for some seconds; rate, latency, and the server's CPU for each.
     func throughput(
-        _ title: String, clients: Int, seconds: Int, _ operation: @escaping @Sendable (APIClient, Int, Int) async throws -> Void
+        _ title: String, clients: Int, seconds: Int,
+        _ operation: @escaping @Sendable (APIClient, Int, Int) async throws -> Void
     ) async throws -> [Row] {
         let client = try client()
         let server = try serverProcess()

@@ -33,7 +33,9 @@ struct Row: Sendable {
 
 enum Report {
     static func table(_ rows: [Row], earlier: Document?) -> String {
-        var lines = [["what", "median", "p99", "best", "runs", "unit", "budget", earlier == nil ? "" : "before → ratio"]]
+        var lines = [
+            ["what", "median", "p99", "best", "runs", "unit", "budget", earlier == nil ? "" : "before → ratio"]
+        ]
         for row in rows {
             let before = earlier?.elements.first { $0.text("name") == row.name }?.at("median")?.double
             lines.append([

@@ -81,7 +81,8 @@ struct KernelState: Equatable, CustomStringConvertible {
             processes: lines(
                 "for p in /proc/[0-9]*; do readlink $p/exe; done 2>/dev/null | grep -F '\(home)'"),
             namespaces: lines(
-                "for p in /proc/[0-9]*; do readlink $p/ns/net; done 2>/dev/null | sort -u").count)
+                "for p in /proc/[0-9]*; do readlink $p/ns/net; done 2>/dev/null | sort -u"
+            ).count)
     }
 
     var description: String {

@@ -29,13 +29,14 @@ extension Commands {
         let kubeconfig = try await creator.create(wait: wait)
         try KubeconfigFile(place).update { $0.merge(kubeconfig) }
         let other = configuration.name == "lab" ? "" : " \(configuration.name)"
+        let lab = Program.invokedAs
         console.out(
             """
             The current context of \(place.path) is now "lab-\(configuration.name)". You can type:
 
               kubectl get nodes -o wide
-              lab conformance\(configuration.name == "lab" ? "" : " --cluster\(other)")
-              lab delete\(other)
+              \(lab) conformance\(configuration.name == "lab" ? "" : " --cluster\(other)")
+              \(lab) delete\(other)
             """)
     }
 
@@ -125,7 +126,8 @@ extension Commands {
                 }
             }
             for image in loaded {
-                console.out(image.names.isEmpty ? "loaded \(image.id)" : "loaded \(image.names.joined(separator: ", "))")
+                console.out(
+                    image.names.isEmpty ? "loaded \(image.id)" : "loaded \(image.names.joined(separator: ", "))")
             }
         }
     }
@@ -146,7 +148,10 @@ extension Commands {
         }
         let rows = images.flatMap { image in
             (image.names.isEmpty ? ["<none>"] : image.names).map { name in
-                [name, String(image.id.dropFirst("sha256:".count).prefix(12)), "\((image.size + 999_999) / 1_000_000) MB"]
+                [
+                    name, String(image.id.dropFirst("sha256:".count).prefix(12)),
+                    "\((image.size + 999_999) / 1_000_000) MB",
+                ]
             }
         }
         environment.console.out(Table.text(["IMAGE", "ID", "SIZE"], rows))

@@ -44,7 +44,7 @@ public struct AgentRole: Sendable {
             configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
                 store: try ImageStore(root: NodeBlueprint.Inside.images), blocking: blocking),
-            network: OverlayNetworking(overlay: overlay), world: world, log: log.named("kubelet"))
+            network: OverlayNetworking(overlay: overlay), world: world, log: log.named("kubelet"), loop: loop)
         let http = try await kubeletServer(kubelet)
         try await withThrowingTaskGroup { group in
             group.addTask { try await overlay.run() }
@@ -63,7 +63,8 @@ public struct AgentRole: Sendable {
             clusterDomain: Addresses.clusterDomain)
         if record.isControlPlane {
             configuration.labels = [
-                "node-role.kubernetes.io/control-plane": "", "node.kubernetes.io/exclude-from-external-load-balancers": "",
+                "node-role.kubernetes.io/control-plane": "",
+                "node.kubernetes.io/exclude-from-external-load-balancers": "",
             ]
             configuration.taints = [["key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"]]
         }
