@@ -177,7 +177,7 @@ public final class Informer: Sendable {
         let list = try await client.list(
             resource, namespace: namespace, labelSelector: labelSelector, fieldSelector: fieldSelector)
         let version = list.text("metadata", "resourceVersion") ?? ""
-        replace(with: list.list("items").map { kept(typed($0)) }, version: version)
+        replace(with: list.list("items").map { kept(typed($0.detached)) }, version: version)
         return .listed(version)
     }
 

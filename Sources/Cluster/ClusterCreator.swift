@@ -26,6 +26,7 @@ public struct ClusterCreator: Sendable {
     public func create(wait: Duration) async throws -> Kubeconfig {
         try configuration.check()
         try checkArchives()
+        try checkPathLengths()
         try prepareHome()
         guard let lock = try FileLock(path: cluster.lock) else {
             throw Failure(
@@ -101,6 +102,13 @@ public struct ClusterCreator: Sendable {
                 "cannot read the image archive \(archive): \(String(cString: strerror(errno)))",
                 remedy: "make one with 'docker save -o \(archive) IMAGE' or 'skopeo copy … oci-archive:\(archive)'")
         }
+    }
+
+    private func checkPathLengths() throws {
+        let longest = configuration.nodeNames.map { "\(cluster.node($0).state)/control.sock" }.max { $0.count < $1.count }
+        guard let longest, longest.utf8.count > 107 else { return }
+        throw Failure(
+            "\(longest) is too long for a socket's path", remedy: "use a shorter name, or a shorter LAB_HOME")
     }
 
     private func prepareHome() throws {

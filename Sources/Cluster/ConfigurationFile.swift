@@ -18,7 +18,7 @@ public enum ConfigurationFile {
             throw UsageError("\(file): \(error)", remedy: "the file must be one YAML document")
         }
         func fail(_ path: String, _ message: String, _ remedy: String) -> UsageError {
-            let place = positions[path].map { "line \($0.line), column \($0.column): " } ?? ""
+            let place = (positions.key(path) ?? positions[path]).map { "line \($0.line), column \($0.column): " } ?? ""
             return UsageError("\(file): \(place)\(message)", remedy: remedy)
         }
         guard document.isObject else {

@@ -38,7 +38,9 @@ public struct ClusterLayout: Sendable, Equatable {
     public var cgroup: String { "lab/\(name)" }
 
     public func node(_ node: String) -> NodeLayout {
-        NodeLayout(directory: "\(directory)/nodes/\(node)", cgroup: "\(cgroup)/\(node)")
+        // Without the cluster's name, which is in the path already: a socket's path has 107 bytes.
+        let short = node.hasPrefix("\(name)-") ? String(node.dropFirst(name.utf8.count + 1)) : node
+        return NodeLayout(directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)")
     }
 }
 

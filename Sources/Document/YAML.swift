@@ -8,10 +8,18 @@ public struct YAMLPositions: Sendable {
     }
 
     private var places: [String: Position] = [:]
+    private var keys: [String: Position] = [:]
 
     mutating func record(_ path: [PathStep], line: Int, column: Int) {
         places[PathStep.text(of: path)] = Position(line: line, column: column)
     }
+
+    mutating func recordKey(_ path: [PathStep], line: Int, column: Int) {
+        keys[PathStep.text(of: path)] = Position(line: line, column: column)
+    }
+
+    /// The place of a member's name, for errors about the member itself, such as that nobody knows it.
+    public func key(_ path: String) -> Position? { keys[path] }
 
     /// The place of the value at `path`, such as `spec.containers[0].image`; the whole document's at the empty path.
     public subscript(path: String) -> Position? { places[path] }

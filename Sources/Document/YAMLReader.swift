@@ -160,6 +160,7 @@ struct YAMLReader: ~Copyable {
             let key = try key()
             try advance()
             path.append(.key(key))
+            positions?.recordKey(path, line: mark.line + 1, column: mark.column + 1)
             let value = try node(depth: depth + 1)
             path.removeLast()
             size += value.size

@@ -56,7 +56,7 @@ struct Containers: Sendable {
             process.mounts = [Mount(source: "proc", target: "/proc", type: "proc")]
             process.cgroup = "\(id)/true"
             _ = try await started.start(process)
-            try await waitForExit(started)
+            await waitForExit(started)
         } catch {
             try? await started.destroy()
             throw error
@@ -64,11 +64,13 @@ struct Containers: Sendable {
         try await started.destroy()
     }
 
-    private func waitForExit(_ sandbox: any Sandbox) async throws {
+    private func waitForExit(_ sandbox: any Sandbox) async {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        try await withThrowingTaskGroup { group in
+        await withTaskGroup { group in
             group.addTask {
-                try await sandbox.follow { statuses in
+                // Ends with the cancellation below, or with the sandbox.
+                defer { continuation.finish() }
+                try? await sandbox.follow { statuses in
                     if case .exited = statuses.first?.state { continuation.finish() }
                 }
             }
