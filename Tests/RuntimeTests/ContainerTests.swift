@@ -40,12 +40,12 @@ struct ContainerTests {
                 id -u; id -g; grep -E 'Groups|CapBnd|CapPrm|NoNewPrivs|Seccomp:' /proc/self/status
                 cat /proc/self/limits | grep 'open files'; unshare -n true 2>/dev/null; echo unshare $?
                 echo 1 2>/dev/null >/proc/sys/kernel/printk || echo denied; echo x 2>/dev/null >/file || echo read-only
-                cat /proc/kcore | grep -c .; exec true
+                ls /sys/kernel | grep -c .; cat /proc/version | grep -c .; exec true
                 """)
             process.privileges.user = User(uid: 1000, gid: 2000, additionalGroups: [3, 4])
             process.privileges.noNewPrivileges = true
             process.privileges.seccomp = .runtimeDefault
-            process.privileges.maskedPaths = Privileges.defaultMaskedPaths
+            process.privileges.maskedPaths = Privileges.defaultMaskedPaths + ["/proc/version", "/sys/kernel"]
             process.privileges.readOnlyPaths = Privileges.defaultReadOnlyPaths
             process.rlimits = [ResourceLimit(name: "RLIMIT_NOFILE", soft: 100, hard: 200)]
             process.oomScoreAdjust = -500
@@ -65,7 +65,7 @@ struct ContainerTests {
                 text.split(separator: "\n").contains {
                     $0.hasPrefix("Max open files") && $0.contains("100") && $0.contains("200")
                 })
-            #expect(output.last == "0")
+            #expect(output.suffix(2) == ["0", "0"])
         }
     }
 
@@ -101,7 +101,7 @@ struct ContainerTests {
                 "mknod /kmsg c 1 11 && mknod /n c 1 3; cat </n && echo null; cat </kmsg || echo no kmsg")
             process.cgroup = "\(fixture.cgroup)/c"
             let (_, output) = try await fixture.run(process, in: sandbox)
-            #expect(output.contains("null") && output.contains("no kmsg"))
+            #expect(output.contains("null") && output.contains("no kmsg"), "\(output)")
             try await sandbox.remove("c")
             #expect(try !Cgroup("\(fixture.cgroup)/c", layout: .ofProcess()).exists)
         }

@@ -46,13 +46,13 @@ struct FailureTests {
         Case(step: "rlimit", errno: EINVAL) { $0.rlimits = [ResourceLimit(name: "RLIMIT_NOFILE", soft: 9, hard: 3)] },
     ]
 
-    private func state(of sandbox: any Sandbox, at place: String) throws -> [String] {
-        // pid 1's own descriptors; the mounts of the host and of the sandbox.
-        [
-            "\(try Files.list("/proc/\(sandbox.pid)/fd").count)",
-            "\(try Files.text("/proc/self/mountinfo").split(separator: "\n").filter { $0.contains(place) }.count)",
-            "\(try Files.text("/proc/\(sandbox.pid)/mountinfo").split(separator: "\n").count)",
-        ]
+    /// The supervisor's descriptors, and the fixture's mounts in the host's and the sandbox's mount namespace.
+    private func state(of sandbox: any Sandbox, _ fixture: Fixture) throws -> [Int] {
+        func mounts(_ pid: String) throws -> Int {
+            try Files.text("/proc/\(pid)/mountinfo").split(separator: "\n").filter { $0.contains(fixture.directory) }
+                .count
+        }
+        return [try Files.list("/proc/\(sandbox.pid)/fd").count, try mounts("self"), try mounts("\(sandbox.pid)")]
     }
 
     @Test func namesTheStepAndLeavesNothing() async throws {
@@ -62,7 +62,7 @@ struct FailureTests {
             // Once without a fault, so that what a first start needs is there.
             _ = try await fixture.run(try fixture.container("good", lower: root, "true"), in: sandbox)
             try await sandbox.remove("good")
-            let before = try state(of: sandbox, at: fixture.directory)
+            let before = try state(of: sandbox, fixture)
             let layout = try CgroupLayout.ofProcess()
             for (index, test) in Self.cases.enumerated() {
                 var process = try fixture.container("c\(index)", lower: root, "true")
@@ -75,11 +75,11 @@ struct FailureTests {
                 #expect(!Files.exists("\(fixture.state)/c\(index).cgroup"))
             }
             #expect(try await sandbox.processes().isEmpty)
-            // The supervisor closes a caller's connection when it sees its end, which is a moment later.
-            var after = try state(of: sandbox, at: fixture.directory)
-            for _ in 0..<100 where after != before {
-                usleep(20_000)
-                after = try state(of: sandbox, at: fixture.directory)
+            // The supervisor answers a request before it closes the request's connection.
+            var after = try state(of: sandbox, fixture)
+            for _ in 0..<2_000 where after != before {
+                usleep(1_000)
+                after = try state(of: sandbox, fixture)
             }
             #expect(after == before)
         }
