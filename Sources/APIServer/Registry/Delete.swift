@@ -53,7 +53,13 @@ struct DeleteOptions: Sendable {
         let body: Document
         let format = try BodyDecoder.format(call.request.headers["Content-Type"])
         do {
-            body = try format == .json ? Document(json: call.request.body) : Document(yaml: call.request.body)
+            switch format {
+            case .json: body = try Document(json: call.request.body)
+            case .yaml: body = try Document(yaml: call.request.body)
+            case .protobuf:
+                let type = Kinds.registry.type(group: "meta", version: "v1", name: "DeleteOptions")
+                body = try BodyDecoder.protobuf(call.request.body, type: type)
+            }
         } catch {
             throw .badRequest(
                 "couldn't get version/kind; json parse error: \(GoJSON.message(for: error, in: call.request.body))")

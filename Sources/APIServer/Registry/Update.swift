@@ -141,6 +141,7 @@ extension Resources {
         case "":
             if resource.hasStatus { new["status"] = old["status"] }
             rules.prepareForUpdate(&new, old, ruleContext)
+            ServiceTypeChange.dropStale(&new, old: old, resource: resource)
             try await admit(&new, context)
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)

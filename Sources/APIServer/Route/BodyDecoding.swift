@@ -8,11 +8,14 @@ struct BodyDecoder {
     let registry: Schema.Registry
     let call: Call
 
-    static func format(_ contentType: String?) throws(APIStatus) -> MediaType.Format {
+    enum Format: Sendable { case json, yaml, protobuf }
+
+    static func format(_ contentType: String?) throws(APIStatus) -> Format {
         let name = (contentType ?? "").split(separator: ";").first.map { $0.lowercased() } ?? ""
         switch name.filter({ $0 != " " }) {
         case "", "application/json": return .json
         case "application/yaml": return .yaml
+        case "application/vnd.kubernetes.protobuf": return .protobuf
         default: throw .unknownBody()
         }
     }
@@ -24,10 +27,11 @@ struct BodyDecoder {
         let format = try Self.format(call.request.headers["Content-Type"])
         var object: Document
         do {
-            object =
-                try format == .json
-                ? Document(json: call.request.body)
-                : Document.yamlDocuments(call.request.body).first ?? .null
+            switch format {
+            case .json: object = try Document(json: call.request.body)
+            case .yaml: object = try Document.yamlDocuments(call.request.body).first ?? .null
+            case .protobuf: object = try Self.protobuf(call.request.body, type: type)
+            }
         } catch {
             throw Self.unreadable(call.request.body, kind: kind, error)
         }
@@ -64,6 +68,19 @@ struct BodyDecoder {
         registry.prune(&object, type: type)
     }
 
+    /// A protobuf body as the document that its JSON form would be. A body of another kind keeps only its name,
+    /// which the check of kinds then refuses.
+    static func protobuf(_ body: [UInt8], type: TypeID?) throws -> Document {
+        let envelope = try ProtobufDecoder.envelope(body)
+        var object = Document.emptyObject
+        if let type, envelope.kind.isEmpty || envelope.kind == type.info.name {
+            object = try ProtobufDecoder.object(envelope.message, type: type.info)
+        }
+        if !envelope.apiVersion.isEmpty { object["apiVersion"] = Document(envelope.apiVersion) }
+        if !envelope.kind.isEmpty { object["kind"] = Document(envelope.kind) }
+        return object
+    }
+
     private static func unreadable(_ body: [UInt8], kind: String, _ error: any Error) -> APIStatus {
         unreadable(body, kind: kind, GoJSON.message(for: error, in: body))
     }
@@ -87,7 +104,7 @@ struct BodyDecoder {
         let givenVersion = parts.last ?? ""
         let givenGroup = parts.count == 2 ? parts[0] : ""
         let isKnown =
-            registry.type(group: givenGroup.isEmpty ? "core" : givenGroup, version: givenVersion, name: name) != nil
+            registry.type(group: givenGroup, version: givenVersion, name: name) != nil
             || registry.resource(group: givenGroup, version: givenVersion, kind: name) != nil
         let prefix = "\(name) in version \"\(givenVersion)\" cannot be handled as a \(kind): "
         guard isKnown else {
