@@ -105,7 +105,9 @@ public struct ClusterCreator: Sendable {
     }
 
     private func checkPathLengths() throws {
-        let longest = configuration.nodeNames.map { "\(cluster.node($0).state)/control.sock" }.max { $0.count < $1.count }
+        let longest = configuration.nodeNames.map { "\(cluster.node($0).state)/control.sock" }.max {
+            $0.count < $1.count
+        }
         guard let longest, longest.utf8.count > 107 else { return }
         throw Failure(
             "\(longest) is too long for a socket's path", remedy: "use a shorter name, or a shorter LAB_HOME")

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct ConfigurationTests {
     @Test func aFileSaysWhatFlagsSay() throws {
-        let text = "apiVersion: lab.dev/v1\nkind: Cluster\nname: blue\nworkers: 3\napiPort: 16443\nimageArchives: [a.tar]\n"
+        let text =
+            "apiVersion: lab.dev/v1\nkind: Cluster\nname: blue\nworkers: 3\napiPort: 16443\nimageArchives: [a.tar]\n"
         let configuration = try ConfigurationFile.parse(Array(text.utf8), name: "lab.yaml")
         #expect(configuration.name == "blue")
         #expect(configuration.workers == 3)
