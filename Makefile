@@ -19,7 +19,7 @@ help:
 	@echo "make up           build lab and create a cluster"
 	@echo "make test         run every test"
 	@echo "make build        build the release binary ($(BINARY))"
-	@echo "make bench        measure, and print one table (COMPARE=FILE compares with an earlier --json)"
+	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
 	@echo "make fmt          format; make check  formatter's verdict and the tidy test"
 	@echo "make clean        remove what was built"
@@ -59,7 +59,10 @@ test-only:
 	LAB_BINARY=$(abspath $(BINARY)) swift test --parallel
 
 bench: build
-	@$(SUDO) env LAB_BINARY=$(abspath $(BINARY)) ./Tests/Bench/bench.sh $(if $(JSON),--json $(JSON)) $(if $(COMPARE),--compare $(COMPARE))
+	@echo "==> building the bench"
+	swift build -c release --static-swift-stdlib --product lab-bench
+	@$(SUDO) env LAB_BINARY=$(abspath $(BINARY)) .build/release/lab-bench \
+	    $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON)) $(if $(COMPARE),--compare $(COMPARE))
 
 fmt:
 	swift format -i -r -p Sources Tests Package.swift
