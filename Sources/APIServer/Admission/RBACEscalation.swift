@@ -58,10 +58,10 @@ struct RBACEscalation: AdmissionPlugin {
         let role = try await resources.object(
             plural, group: Self.group, namespace: kind == "Role" ? context.namespace : "", name: name)
         guard let role else {
-            var status = APIStatus.failure(404, "NotFound", "\(plural).\(Self.group) \"\(name)\" not found")
+            var status = APIStatus.failure(404, "NotFound", "\(context.resource.qualifiedName) \"\(name)\" not found")
             status.name = name
             status.group = Self.group
-            status.kind = plural
+            status.kind = context.resource.plural
             throw status
         }
         try await require(role.list("rules").map(PolicyRule.init), nil, context, resources)

@@ -83,7 +83,7 @@ extension Resources {
             metadata["namespace"] = Document(call.namespace)
         }
         if let version = metadata.text("resourceVersion"), !version.isEmpty {
-            throw APIStatus.badRequest("resourceVersion should not be set on objects to be created")
+            throw APIStatus.failure(500, "", "resourceVersion should not be set on objects to be created")
         }
         for field in [
             "resourceVersion", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",

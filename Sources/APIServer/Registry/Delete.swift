@@ -238,14 +238,7 @@ extension Resources {
         }
         let held = !old.list("spec", "finalizers").isEmpty || !old.list("metadata", "finalizers").isEmpty
         guard old.text("metadata", "deletionTimestamp") == nil else {
-            if held {
-                throw .failure(
-                    409, "Conflict",
-                    "Operation cannot be fulfilled on namespaces \"\(name)\": The system is ensuring all content is "
-                        + "removed from this namespace.  Upon completion, this namespace will automatically be purged by "
-                        + "the system."
-                ).aboutNamespace(name)
-            }
+            if held { return .pending }
             return .now(old)
         }
         var object = old

@@ -87,11 +87,33 @@ extension Resources {
             }
         case .json:
             do {
-                return try old.applyingJSONPatch(patch)
+                return try Self.jsonPatched(old, patch)
             } catch {
                 throw APIStatus.failure(
                     422, "Invalid", "the server rejected our request due to an error in our request")
             }
         }
+    }
+
+    /// RFC 6902, as upstream reads it: what a `replace` does not find it adds, and a `copy` of nothing is null.
+    private static func jsonPatched(_ old: Document, _ patch: Document) throws(PatchError) -> Document {
+        guard patch.count <= Document.mostPatchOperations else { throw PatchError(.malformed, "too many operations") }
+        var result = old
+        for operation in patch.elements {
+            do {
+                result = try result.applyingJSONPatch([operation])
+            } catch {
+                var addition = operation
+                switch operation.text("op") {
+                case "replace" where error.reason == .missing: break
+                case "copy" where error.reason == .missing: addition["value"] = .some(.null)
+                default: throw error
+                }
+                addition["op"] = "add"
+                addition["from"] = .none
+                result = try result.applyingJSONPatch([addition])
+            }
+        }
+        return result
     }
 }

@@ -168,20 +168,15 @@ extension Resources {
         new["metadata"] = metadata
     }
 
-    /// Kinds whose status writers may touch labels and annotations too, as kubelets do.
-    private static let statusKeepsMetadata: Set = [
-        "pods", "nodes", "namespaces", "services", "persistentvolumeclaims",
-        "persistentvolumes",
-    ]
-
+    /// A status writer may also note labels and annotations, as kubelets do; the rest stays.
     private func takeStatus(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
         var result = old
         result["status"] = new["status"]
-        if Self.statusKeepsMetadata.contains(resource.qualifiedName) {
-            var metadata = new["metadata"] ?? .emptyObject
-            metadata["ownerReferences"] = old.at("metadata", "ownerReferences")
-            result["metadata"] = metadata
-        }
+        var metadata = new["metadata"] ?? .emptyObject
+        if resource.qualifiedName == "pods" { metadata["ownerReferences"] = old.at("metadata", "ownerReferences") }
+        // Labels of deployments select what belongs to them; their status may not move that.
+        if resource.qualifiedName == "deployments.apps" { metadata["labels"] = old.at("metadata", "labels") }
+        result["metadata"] = metadata
         new = result
     }
 

@@ -109,9 +109,6 @@ struct NodeProxy: Sendable {
         guard try await resources.record(call.resource, namespace: call.namespace, name: call.name) != nil else {
             throw APIStatus.notFound(call.resource, call.name)
         }
-        guard let upgrade = call.request.headers["Upgrade"], !upgrade.isEmpty else {
-            throw APIStatus.badRequest("Upgrade request required")
-        }
         var path: String
         let node: String
         if call.subresource == "portforward" {
@@ -126,6 +123,9 @@ struct NodeProxy: Sendable {
             let found = try await target(call)
             node = found.node
             path = "/\(call.subresource)/\(call.namespace)/\(call.name)/\(found.container)"
+        }
+        guard let upgrade = call.request.headers["Upgrade"], !upgrade.isEmpty else {
+            throw APIStatus.badRequest("Upgrade request required")
         }
         let query = Self.agentQuery(call)
         if !query.isEmpty { path += "?" + query }
