@@ -194,7 +194,7 @@ public struct ClusterCreator: Sendable {
 
     private func startFabric(port: UInt16) async throws -> Fabric {
         try Files.makeDirectories(cluster.logs)
-        let fabric = try await Fabric.start(cluster: cluster, runtime: host.runtime)
+        let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
         try await fabric.publish(
             listen: .ip(.loopback, port: port), target: .ip(Addresses.node(0), port: Addresses.apiPort))
         return fabric

@@ -13,7 +13,7 @@ public struct Fabric: Sendable {
 
     /// Starts the supervisor at the root of the cluster's process tree. It has a pid namespace of its own:
     /// when it ends, the kernel ends every node, pod and container below it.
-    static func start(cluster: ClusterLayout, runtime: any SandboxRuntime) async throws -> Fabric {
+    static func start(cluster: ClusterLayout, binary: String) async throws -> Fabric {
         var specification = SandboxSpecification(id: cluster.name, stateDirectory: cluster.state)
         specification.namespaces = [.pid: .new, .network: .new, .mount: .new]
         specification.mounts = [
@@ -23,7 +23,8 @@ public struct Fabric: Sendable {
         specification.privileges.capabilities = nil
         specification.privileges.allDevices = true
         specification.heldNamespaces = [hostNamespace: "/proc/self/ns/net"]
-        let sandbox = try await runtime.launch(specification)
+        // From the cluster's own copy of the binary, which stays when the user's is rebuilt or removed.
+        let sandbox = try await LinuxSupervisor(selfPath: binary).launch(specification)
         let fabric = Fabric(cluster: cluster, sandbox: sandbox)
         try fabric.layBridge()
         return fabric

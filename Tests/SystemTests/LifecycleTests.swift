@@ -76,16 +76,18 @@ struct LifecycleTests {
         defer { lab.tearDown() }
         let before = KernelState.capture(home: lab.home, needle: lab.name)
         #expect(lab.lab("create", lab.name, "--workers", "1").code == 0)
-        for pid in processes(of: lab) { kill(pid, SIGKILL) }
+        let victims = processes(of: lab)
+        #expect(victims.count > 5, "supervisors and services: \(victims)")
+        for pid in victims { kill(pid, SIGKILL) }
         #expect(lab.eventually(within: 10) { lab.lab("list", "--json").out.contains("\"dead\"") })
         #expect(lab.lab("doctor").out.contains("lab delete \(lab.name)"))
         #expect(lab.lab("delete", lab.name).code == 0)
         #expect(lab.eventually(within: 10) { KernelState.capture(home: lab.home, needle: lab.name) == before })
     }
 
-    /// Every process of the cluster, by the binary it runs.
+    /// Every process of the cluster, by its cgroup.
     private func processes(of lab: Lab) -> [pid_t] {
-        let script = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in \(lab.home)/*) echo ${p#/proc/};; esac; done"
+        let script = "grep -ls '/lab/\(lab.name)/' /proc/[0-9]*/cgroup | cut -d/ -f3"
         return Shell.run(["sh", "-c", script]).out.split(separator: "\n").compactMap { pid_t($0) }
     }
 }

@@ -66,7 +66,8 @@ struct KernelState: Equatable, CustomStringConvertible {
     var cgroups: Set<String>
     var tables: Set<String>
     var processes: Set<String>
-    var namespaces: Int
+    /// Kept alive without a process: by a mount.
+    var namespaces: Set<String>
 
     /// `needle` picks out what belongs to the test: its home and its cluster names.
     static func capture(home: String, needle: String) -> KernelState {
@@ -78,11 +79,8 @@ struct KernelState: Equatable, CustomStringConvertible {
             links: lines("ls /sys/class/net"),
             cgroups: lines("find /sys/fs/cgroup -type d -path '*lab/\(needle)*'"),
             tables: lines("command -v nft >/dev/null && nft list tables"),
-            processes: lines(
-                "for p in /proc/[0-9]*; do readlink $p/exe; done 2>/dev/null | grep -F '\(home)'"),
-            namespaces: lines(
-                "for p in /proc/[0-9]*; do readlink $p/ns/net; done 2>/dev/null | sort -u"
-            ).count)
+            processes: lines("grep -ls '/lab/\(needle)' /proc/[0-9]*/cgroup"),
+            namespaces: lines("grep -F nsfs /proc/self/mountinfo"))
     }
 
     var description: String {
