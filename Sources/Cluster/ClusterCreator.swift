@@ -44,6 +44,11 @@ public struct ClusterCreator: Sendable {
             } catch let leftover {
                 progress.note("not all of it could be removed again: \(leftover)")
             }
+            // A kernel that lacks something fails in many ways; the doctor names the one cause.
+            for finding in await Doctor(host: host).examine() where finding.verdict == .problem {
+                progress.note(
+                    "\(finding.subject): \(finding.detail)\(finding.remedy.isEmpty ? "" : " → \(finding.remedy)")")
+            }
             if let evidence { progress.note("the logs of the failed creation are in \(evidence)") }
             throw error
         }

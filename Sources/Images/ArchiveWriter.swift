@@ -18,8 +18,11 @@ final class ArchiveWriter {
 
     deinit { archive_write_free(archive) }
 
-    private func failure() -> ImageError {
-        ImageError(path, archive_error_string(archive).map { String(cString: $0) } ?? "cannot be written")
+    private func failure() -> any Error {
+        // Positive numbers are the kernel's: a full disk shall be told as one.
+        let number = archive_errno(archive)
+        if number > 0, number < 134 { return SystemError("write", path, errno: number) }
+        return ImageError(path, archive_error_string(archive).map { String(cString: $0) } ?? "cannot be written")
     }
 
     private func header(_ entry: ArchiveEntry) throws {

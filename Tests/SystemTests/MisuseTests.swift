@@ -76,4 +76,29 @@ struct MisuseTests {
         #expect(ran.err.contains("port \(port) on 127.0.0.1 is in use"), "\(ran)")
         #expect(lab.lab("list", "--json").out == "[]\n")
     }
+
+    @Test(.enabled(if: Machine.canCreate, "\(Machine.why)"))
+    func aFullDiskIsNamed() {
+        let lab = Lab("full")
+        defer { lab.tearDown() }
+        let binary = Machine.binary ?? "lab"
+        let script = "mount -t tmpfs -o size=40m tmpfs \(lab.home) && exec \(binary) create \(lab.name)"
+        // The small file system is in a mount namespace of its own, which goes with the command.
+        let ran = Shell.run(["unshare", "-m", "sh", "-c", script], extra: lab.environment)
+        #expect(ran.code == 1, "\(ran)")
+        #expect(ran.err.contains("No space left on device"), "\(ran)")
+        #expect(ran.err.contains("make room"), "\(ran)")
+    }
+
+    @Test(.enabled(if: Machine.canCreate, "\(Machine.why)"))
+    func withoutRootItSaysSo() {
+        let lab = Lab("nobody")
+        defer { lab.tearDown() }
+        let copy = "\(lab.home)/lab"
+        #expect(Shell.run(["cp", Machine.binary ?? "lab", copy]).code == 0)
+        let words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", copy, "create", lab.name]
+        let ran = Shell.run(words, extra: lab.environment)
+        #expect(ran.code == 1, "\(ran)")
+        #expect(ran.err.contains("needs root") && ran.err.contains("sudo"), "\(ran)")
+    }
 }
