@@ -120,7 +120,7 @@ public struct ClusterCreator: Sendable {
 
     private func prepareHome() throws {
         for directory in [host.layout.clusters, host.layout.images, host.layout.locks] {
-            try Files.makeDirectories(directory, mode: 0o711)
+            try Files.makeDirectories(directory)
         }
     }
 

@@ -14,6 +14,8 @@ public struct ClusterIndex: Sendable {
         case incomplete
         /// The supervisor is gone: killed, or the machine was restarted.
         case dead
+        /// Its supervisor may not be asked by this user.
+        case unknown
     }
 
     public struct Entry: Sendable {
@@ -52,11 +54,20 @@ public struct ClusterIndex: Sendable {
             record(of: name)
             ?? ClusterRecord(
                 name: name, phase: .creating, nodes: [], apiPort: 0, createdAt: Timestamp(seconds: 0))
-        let supervisor = try? await runtime.attach(stateDirectory: cluster.state)
-        if record.phase == .running { return Entry(record: record, state: supervisor == nil ? .dead : .running) }
+        if record.phase == .running { return Entry(record: record, state: await state(of: cluster)) }
         // Looking must not get in the way of a creation that begins now: the lock is held for an instant only.
         let free = (try? FileLock(path: cluster.lock)) ?? nil
         return Entry(record: record, state: free == nil ? .busy : .incomplete)
+    }
+
+    private func state(of cluster: ClusterLayout) async -> State {
+        do {
+            return try await runtime.attach(stateDirectory: cluster.state) == nil ? .dead : .running
+        } catch let error as SystemError where error.errno == EACCES || error.errno == EPERM {
+            return .unknown
+        } catch {
+            return .dead
+        }
     }
 
     public func all() async -> [Entry] {

@@ -166,6 +166,11 @@ public struct Doctor: Sendable {
         for entry in entries {
             switch entry.state {
             case .running: findings.append(Finding("cluster \(entry.record.name)", .ok, "running"))
+            case .unknown:
+                findings.append(
+                    Finding(
+                        "cluster \(entry.record.name)", .ok, "only root can tell how it is", remedy: "run lab with sudo"
+                    ))
             case .busy:
                 findings.append(Finding("cluster \(entry.record.name)", .ok, "being created or deleted"))
             case .incomplete, .dead:

@@ -63,7 +63,7 @@ extension Commands {
         _ name: String, _ environment: Environment, _ place: UserKubeconfig.Place
     ) async throws {
         let host = environment.host
-        try Files.makeDirectories(host.layout.locks, mode: 0o711)
+        try Files.makeDirectories(host.layout.locks)
         guard let lock = try FileLock(path: host.layout.cluster(name).lock) else {
             throw Failure(
                 "cluster '\(name)' is being created or deleted by another process", remedy: "wait for it to end")
@@ -118,7 +118,7 @@ extension Commands {
         try environment.requireRoot(for: "loading images")
         let console = environment.console
         let root = environment.host.layout.images
-        try Files.makeDirectories(root, mode: 0o711)
+        try Files.makeDirectories(root)
         for archive in arguments.operands {
             let loaded = try await console.step("Loading \(archive)") {
                 try await environment.host.blocking.run {
