@@ -81,7 +81,7 @@ public final class Kubelet: Sendable {
         node.networkIsReady.open()
     }
 
-    /// The API on port 10250. The integrator's TLS must ask clients for certificates and verify them.
+    /// The API on port 10250. Whoever serves it must ask clients for certificates and verify them.
     public var handler: Handler {
         let server = KubeletServer(
             configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,

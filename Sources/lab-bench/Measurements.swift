@@ -60,6 +60,7 @@ struct Measurements: Sendable {
     func memory() throws -> [Row] {
         var byNode: [String: Double] = [:]
         var byRole: [String: [Double]] = [:]
+        var shares: [String: Double] = [:]
         for entry in try Files.list("/proc") where entry.utf8.allSatisfy({ (48...57).contains($0) }) {
             guard let cgroup = try? Files.text("/proc/\(entry)/cgroup"), let range = cgroup.range(of: "/lab/\(name)/"),
                 let status = try? Files.text("/proc/\(entry)/status")
@@ -69,6 +70,7 @@ struct Measurements: Sendable {
             let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
             let kibibytes = line.flatMap { Double($0.split(whereSeparator: { !$0.isNumber }).first ?? "") } ?? 0
             byNode[node, default: 0] += kibibytes / 1024
+            shares[node, default: 0] += Self.proportional(entry) / 1024
             let words = ((try? Files.text("/proc/\(entry)/cmdline")) ?? "").split(separator: "\0")
             let role = words.count > 2 && words[1] == "role" ? String(words[2]) : "supervisor"
             byRole[role, default: []].append(kibibytes / 1024)
@@ -79,10 +81,23 @@ struct Measurements: Sendable {
                 "memory: worker node, all processes", "MiB", byNode.filter { $0.key.contains("worker") }.map(\.value),
                 budget: 20),
         ]
+        rows += [
+            Row("memory: control plane node, shared pages counted once", "MiB", [shares["\(name)-control-plane"] ?? 0]),
+            Row(
+                "memory: worker node, shared pages counted once", "MiB",
+                shares.filter { $0.key.contains("worker") }.map(\.value)),
+        ]
         for (role, values) in byRole.sorted(by: { $0.key < $1.key }) {
             rows.append(Row("memory: \(role)", "MiB", values, budget: role == "supervisor" ? 1 : nil))
         }
         return rows
+    }
+
+    /// Kibibytes of a process where a page that several processes map counts for its share.
+    private static func proportional(_ process: String) -> Double {
+        let lines = ((try? Files.text("/proc/\(process)/smaps_rollup")) ?? "").split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("Pss:") }
+        return line.flatMap { Double($0.split(whereSeparator: { !$0.isNumber }).first ?? "") } ?? 0
     }
 
     // MARK: Pods

@@ -16,11 +16,11 @@ struct ContainerTests {
                 cat /proc/sys/net/ipv4/ip_forward; ls /proc | grep -c '^[0-9]'; exit 7
                 """)
             process.hostname = "box"
-            process.workingDirectory = "/work/deep"
+            process.workingDirectory = "/srv/deep"
             process.sysctls = ["net.ipv4.ip_forward": "1"]
             let (code, output) = try await fixture.run(process, in: sandbox)
             #expect(code == 7)
-            #expect(output.prefix(4) == ["1", "box", "/work/deep", "0"])
+            #expect(output.prefix(4) == ["1", "box", "/srv/deep", "0"])
             let root = ["bin", "dev", "etc", "made", "proc", "sys", "tmp", "work"]
             #expect(Array(output.dropFirst(4).prefix(root.count)) == root)
             // Itself, ls, grep and maybe a subshell: nothing of the host.
