@@ -11,8 +11,18 @@ public typealias Registry = Schema.Registry
 public enum Kinds {
     /// The groups in the order of discovery. A group's text is parsed when something of it is first asked for.
     public static let registry = Registry(groups: [
-        .coreV1, .appsV1, .eventsV1, .authenticationV1, .authorizationV1, .autoscalingV1, .policyV1, .rbacV1,
-        .schedulingV1, .coordinationV1, .discoveryV1, .metaV1,
+        .coreV1,
+        .appsV1,
+        .eventsV1,
+        .authenticationV1,
+        .authorizationV1,
+        .autoscalingV1,
+        .policyV1,
+        .rbacV1,
+        .schedulingV1,
+        .coordinationV1,
+        .discoveryV1,
+        .metaV1,
     ])
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
@@ -53,11 +63,23 @@ public enum Kinds {
 
     private static let allRules: [String: [String: KindRules]] = [
         "v1": [
-            "Pod": .pod, "PodTemplate": .podTemplate, "Service": .service, "Namespace": .namespace, "Node": .node,
-            "ConfigMap": .configMap, "Secret": .secret, "ServiceAccount": .serviceAccount, "Endpoints": .endpoints,
-            "Event": .event, "PersistentVolume": .persistentVolume, "PersistentVolumeClaim": .persistentVolumeClaim,
+            "Pod": .pod,
+            "PodTemplate": .podTemplate,
+            "Service": .service,
+            "Namespace": .namespace,
+            "Node": .node,
+            "ConfigMap": .configMap,
+            "Secret": .secret,
+            "ServiceAccount": .serviceAccount,
+            "Endpoints": .endpoints,
+            "Event": .event,
+            "PersistentVolume": .persistentVolume,
+            "PersistentVolumeClaim": .persistentVolumeClaim,
         ],
-        "apps/v1": ["Deployment": .deployment, "ReplicaSet": .replicaSet],
+        "apps/v1": [
+            "Deployment": .deployment,
+            "ReplicaSet": .replicaSet,
+        ],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
