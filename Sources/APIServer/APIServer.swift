@@ -34,8 +34,8 @@ public final class APIServer: Sendable {
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl())
         self.resources = resources
-        tokens = try ServiceAccountTokens(
-            keyPEM: configuration.serviceAccountKeyPEM, issuer: configuration.serviceAccountIssuer)
+        tokens = ServiceAccountTokens(
+            issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
             tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
             clock: world.clock,

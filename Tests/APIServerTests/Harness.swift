@@ -34,7 +34,7 @@ struct Harness: Sendable {
             throw APIStatus(code: 500, reason: "", message: "bad addresses")
         }
         var configuration = APIServerConfiguration(
-            serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKeyPEM: key)
+            serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKey: { key })
         configuration.dnsAddress = IPAddress("10.96.0.10")
         server = try APIServer(
             configuration: configuration, store: store,
