@@ -23,6 +23,10 @@ public enum Kinds {
         .coordinationV1,
         .discoveryV1,
         .metaV1,
+        .metaV1Options,
+        .coreV1Options,
+        .admissionV1,
+        .apidiscoveryV2,
     ])
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
