@@ -39,6 +39,14 @@ extension GroupText {
               resource string required  "Plural name."
               version  string required  "Version of the group."
 
+            type PartialObjectMetadata object  "An object without its content."
+
+            type PartialObjectMetadataList  "Objects without their content."
+              apiVersion string  "Group and version of the object."
+              items      [PartialObjectMetadata] required  "The objects."
+              kind       string  "Kind of the object."
+              metadata   ListMeta  "About the list."
+
             type GetOptions  "How to read."
               apiVersion      string  "Group and version of the object."
               kind            string  "Kind of the object."
