@@ -21,6 +21,7 @@ public enum Kinds {
         .rbacV1,
         .schedulingV1,
         .coordinationV1,
+        .admissionRegistrationV1,
         .discoveryV1,
         .metaV1,
     ])
@@ -84,6 +85,14 @@ public enum Kinds {
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
         "events.k8s.io/v1": ["Event": .event],
+        "admissionregistration.k8s.io/v1": [
+            "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
+            "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
+            "MutatingAdmissionPolicy": .mutatingAdmissionPolicy,
+            "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
+            "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
+            "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
             "ClusterRoleBinding": .clusterRoleBinding,
