@@ -7,6 +7,7 @@ extension KindRules {
 
     private static func webhooks(mutating: Bool) -> KindRules {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.validateCreate = { configuration in
             var errors: [FieldError] = []
             var names: Set<String> = []
@@ -29,6 +30,7 @@ extension KindRules {
 
     static let validatingAdmissionPolicy: KindRules = {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.prepareForCreate = { policy, _ in policy["status"] = nil }
         rules.prepareForUpdate = { policy, old, _ in policy["status"] = old["status"] }
         rules.validateCreate = { AdmissionPolicyRules.validating($0) }
@@ -44,6 +46,7 @@ extension KindRules {
 
     static let mutatingAdmissionPolicy: KindRules = {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.validateCreate = { AdmissionPolicyRules.mutating($0) }
         rules.cells = { policy, now in
             [
@@ -59,6 +62,7 @@ extension KindRules {
 
     private static func bindings(mutating: Bool) -> KindRules {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.validateCreate = { AdmissionPolicyRules.binding($0, mutating: mutating) }
         rules.cells = { binding, now in
             [
