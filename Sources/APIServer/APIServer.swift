@@ -32,7 +32,7 @@ public final class APIServer: Sendable {
         let resources = Resources(
             registry: registry, store: store, world: world, admission: Admission.standard,
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
-            access: AccessControl())
+            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
         self.resources = resources
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)

@@ -1,3 +1,4 @@
+import Kinds
 import Wire
 
 /// What a request is about, read from its method and path alone:
@@ -96,10 +97,11 @@ public struct RequestInfo: Sendable, Equatable {
                 verb = watches || query.flag("watch") ? "watch" : "list"
             }
             // A list of the one object that the field selector names is that object, for rules with resourceNames.
-            if verb != "get", name.isEmpty, let selector = query["fieldSelector"],
-                selector.hasPrefix("metadata.name="), !selector.contains(",")
+            if verb != "get", name.isEmpty, let text = query["fieldSelector"],
+                let selector = try? FieldSelector(parsing: text),
+                let term = selector.terms.first(where: { $0.field == "metadata.name" && !$0.isNegated })
             {
-                selectedName = String(selector.dropFirst("metadata.name=".count))
+                selectedName = term.value
             }
         case "DELETE": verb = name.isEmpty ? "deletecollection" : "delete"
         default: break
@@ -120,6 +122,11 @@ public struct RequestInfo: Sendable, Equatable {
         attributes.resource = resource
         attributes.subresource = subresource
         attributes.name = name.isEmpty ? selectedName : name
+        if NodeAuthorizer.node(user) != nil, let text = query["fieldSelector"],
+            ["list", "watch", "deletecollection"].contains(verb), let selector = try? FieldSelector(parsing: text)
+        {
+            attributes.fields = selector
+        }
         return attributes
     }
 }
