@@ -45,7 +45,7 @@ struct Renderer: Sendable {
     }
 
     private func encode(_ document: Document) -> [UInt8] {
-        media.format == .json ? document.json + [10] : document.yaml
+        media.format == .json ? document.json + [10] : document.inKeyOrder.yaml
     }
 
     private func list(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> Body {

@@ -94,8 +94,7 @@ extension Resources {
                         resource, call.name,
                         [
                             .invalid(
-                                "metadata.resourceVersion", Document(given.isEmpty ? "" : given),
-                                "must be specified for an update")
+                                "metadata.resourceVersion", 0, "must be specified for an update")
                         ])
                 }
             } else {

@@ -34,6 +34,9 @@ public struct RequestInfo: Sendable, Equatable {
         verb = method.lowercased()
         let parts = path.split(separator: "/").map { Query.decoded($0) }
         readResource(parts[...])
+        // What follows `…/proxy/` belongs to somebody else.
+        let own = rest.isEmpty ? path[...] : path.dropLast(rest.utf8.count)
+        hasEmptyPart = own.contains("//")
     }
 
     private mutating func readResource(_ all: ArraySlice<String>) {
@@ -107,6 +110,9 @@ public struct RequestInfo: Sendable, Equatable {
         default: break
         }
     }
+
+    /// Whether the path holds two slashes in a row, which no path of the API does.
+    public private(set) var hasEmptyPart = false
 
     /// The name that a field selector pins a list or watch to; only authorization asks.
     public private(set) var selectedName = ""

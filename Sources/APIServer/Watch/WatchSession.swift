@@ -251,7 +251,7 @@ struct LineWriter {
     }
 
     private func document(_ document: Document) -> [UInt8] {
-        session.call.media.format == .json ? document.json + [10] : Array("---\n".utf8) + document.yaml
+        session.call.media.format == .json ? document.json + [10] : Array("---\n".utf8) + document.inKeyOrder.yaml
     }
 
     mutating func bookmark(_ revision: Revision, endsInitial: Bool) -> [UInt8] {
