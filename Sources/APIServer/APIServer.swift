@@ -32,7 +32,7 @@ public final class APIServer: Sendable {
         let resources = Resources(
             registry: registry, store: store, world: world, admission: Admission.standard,
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
-            access: AccessControl())
+            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
         self.resources = resources
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
@@ -109,9 +109,8 @@ public final class APIServer: Sendable {
     /// Who asks, and whether they may.
     private func identify(_ request: Request, _ info: RequestInfo) async throws -> UserInfo {
         var user = try await authenticator.authenticate(request)
-        if let asked = try Impersonation.requested(request.headers, by: user) {
-            for need in asked.needs { try await require(need) }
-            user = asked.user
+        if let impersonation = try Impersonation(request.headers, by: user) {
+            user = try await impersonation.user(for: info.attributes(for: user), require: require)
         }
         try await require(info.attributes(for: user))
         return user
@@ -132,6 +131,7 @@ public final class APIServer: Sendable {
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
         guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
+        if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
         // nor an object of a namespace without one.
         if resource.namespaced, info.namespace.isEmpty, !info.name.isEmpty { throw APIStatus.noSuchResource }
