@@ -202,7 +202,7 @@ public final class APIServer: Sendable {
     private func sub(_ call: Call) async throws -> Answer {
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
-        case (_, "status"), ("namespaces", "finalize"):
+        case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):
             switch call.info.method {
             case "GET": return try await resources.get(call)
             case "PUT": return try await resources.update(call)

@@ -148,6 +148,11 @@ extension Resources {
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+        case let part where rules.parts[part] != nil:
+            rules.parts[part]?.prepare(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.parts[part]?.validate(new, old) ?? []
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)

@@ -12,7 +12,7 @@ public enum MetadataRules {
         // What is only asked, never stored, needs no name.
         guard resource.verbs.contains("get") else { return common(metadata, nameSyntax, plainFinalizers) }
         var errors: [FieldError] = []
-        if let generated = metadata.text("generateName"), !generated.isEmpty {
+        if let generated = metadata.text("generateName"), !generated.isEmpty, nameSyntax != .dnsSubdomainWhole {
             // What is generated gets a suffix, so a separator at the end is no mistake.
             let probe = generated.last == "-" ? String(generated.dropLast()) + "a" : generated
             errors += nameSyntax.check(probe).map { .invalid("metadata.generateName", Document(generated), $0) }
