@@ -17,10 +17,13 @@ public enum Kinds {
         .authenticationV1,
         .authorizationV1,
         .autoscalingV1,
+        .networkingV1,
         .policyV1,
         .rbacV1,
+        .storageV1,
         .schedulingV1,
         .coordinationV1,
+        .nodeV1,
         .discoveryV1,
         .metaV1,
     ])
@@ -80,6 +83,16 @@ public enum Kinds {
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
+        "networking.k8s.io/v1": [
+            "Ingress": .ingress, "IngressClass": .ingressClass, "NetworkPolicy": .networkPolicy,
+            "IPAddress": .ipAddress, "ServiceCIDR": .serviceCIDR,
+        ],
+        "storage.k8s.io/v1": [
+            "StorageClass": .storageClass, "VolumeAttachment": .volumeAttachment, "CSIDriver": .csiDriver,
+            "CSINode": .csiNode, "CSIStorageCapacity": .csiStorageCapacity,
+            "VolumeAttributesClass": .volumeAttributesClass,
+        ],
+        "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
@@ -100,7 +113,7 @@ public struct RuleContext: Sendable {
 
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
-    case dnsSubdomain, dnsLabel, pathSegment
+    case dnsSubdomain, dnsLabel, pathSegment, ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
@@ -110,6 +123,7 @@ public enum NameSyntax: Sendable {
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
+        case .ip: Formats.ip(name)
         }
     }
 }
@@ -131,8 +145,12 @@ public struct KindRules: Sendable {
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// What the writer should know although the object is accepted; the old object is nil for a new one.
+    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// The first cell of a table row, where it shows more than the name.
+    public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.
     public var cells: (@Sendable (Document, Timestamp) -> [Document])?
 }

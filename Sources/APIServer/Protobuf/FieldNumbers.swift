@@ -31,7 +31,7 @@ enum FieldNumbers {
 
     private static func read() -> [String: Message] {
         var result: [String: Message] = [:]
-        for text in [core, meta, workloads, access] {
+        for text in [core, meta, workloads, access, infrastructure] {
             var package = ""
             var name = ""
             for line in text.description.split(separator: "\n") {

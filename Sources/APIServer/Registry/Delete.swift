@@ -134,6 +134,7 @@ extension Resources {
                     let encode = ObjectCodec.encoding(Conversion.stored(object, resource))
                     let deleted = try await store.delete(record.key, expected: record.revision, encode)
                     allocations.release(old, resource: resource)
+                    await forgetAddresses(of: old, resource)
                     wrote(resource)
                     return (deleted.value, true)
                 }

@@ -13,7 +13,9 @@ extension Resources {
     ]
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
-        "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io", "volumeattachments.storage.k8s.io", "runtimeclasses.node.k8s.io",
+        "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
         "apiservices.apiregistration.k8s.io",
     ]
 
@@ -94,7 +96,7 @@ extension Resources {
                         resource, call.name,
                         [
                             .invalid(
-                                "metadata.resourceVersion", Document(given.isEmpty ? "" : given),
+                                "metadata.resourceVersion", 0,
                                 "must be specified for an update")
                         ])
                 }
@@ -146,6 +148,7 @@ extension Resources {
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+            for text in rules.warnings(new, old) { call.warnings.add(text) }
         default:
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
@@ -212,14 +215,18 @@ extension Resources {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
                 _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
+                await forgetAddresses(of: old, call.resource)
                 wrote(call.resource)
                 return encode(record.revision)
             }
+            try await recordAddresses(claim.taken, of: new)
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()
+            await forgetAddresses(claim.dropped)
             wrote(call.resource)
             return written.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }
