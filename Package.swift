@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         module("Basics", []),
 
@@ -38,7 +39,7 @@ let package = Package(
         module("Linux", ["Basics", "CLinux"]),
 
         // Layer 2
-        module("Wire", ["Basics", "Linux", "COpenSSL"]),
+        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate"]),
         module("Schema", ["Basics", "Document"]),
 
         // Layer 3

@@ -21,8 +21,13 @@ public enum Kinds {
         .rbacV1,
         .schedulingV1,
         .coordinationV1,
+        .admissionRegistrationV1,
         .discoveryV1,
         .metaV1,
+        .metaV1Options,
+        .coreV1Options,
+        .admissionV1,
+        .apidiscoveryV2,
     ])
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
@@ -37,14 +42,16 @@ public enum Kinds {
     /// Everything that is wrong with a new object, after defaulting: metadata, then the schema, then the kind's rules.
     public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateCreate(
+            object, resource: resource, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(object, type: resource.type) + rules.validateCreate(object) + rules.validateNew(object)
     }
 
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validateUpdate(new, old: old, type: resource.type)
             + rules.validateCreate(new) + rules.validateUpdate(new, old)
     }
@@ -52,7 +59,8 @@ public enum Kinds {
     /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
     public static func validateStatusUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
     }
 
@@ -84,6 +92,14 @@ public enum Kinds {
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
         "events.k8s.io/v1": ["Event": .event],
+        "admissionregistration.k8s.io/v1": [
+            "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
+            "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
+            "MutatingAdmissionPolicy": .mutatingAdmissionPolicy,
+            "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
+            "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
+            "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
             "ClusterRoleBinding": .clusterRoleBinding,
@@ -117,6 +133,8 @@ public enum NameSyntax: Sendable {
 /// What a kind demands that its declaration cannot say. Each part does nothing unless the kind gives it.
 public struct KindRules: Sendable {
     public var nameSyntax = NameSyntax.dnsSubdomain
+    /// Whether finalizers need no domain, as upstream has it for the kinds that its generic server validates.
+    public var plainFinalizers = false
     /// Defaults that depend on other fields; the schema's defaults are there already.
     public var applyDefaults: @Sendable (inout Document) -> Void = { _ in }
     /// Brings a new object into the form in which it is stored: what clients may not set is reset.

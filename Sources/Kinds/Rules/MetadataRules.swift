@@ -5,10 +5,12 @@ import Schema
 public enum MetadataRules {
     static let annotationLimit = 256 * 1024
 
-    static func validateCreate(_ object: Document, resource: ResourceInfo, nameSyntax: NameSyntax) -> [FieldError] {
+    static func validateCreate(
+        _ object: Document, resource: ResourceInfo, nameSyntax: NameSyntax, plainFinalizers: Bool = false
+    ) -> [FieldError] {
         let metadata = object["metadata"] ?? .emptyObject
         // What is only asked, never stored, needs no name.
-        guard resource.verbs.contains("get") else { return common(metadata, nameSyntax) }
+        guard resource.verbs.contains("get") else { return common(metadata, nameSyntax, plainFinalizers) }
         var errors: [FieldError] = []
         if let generated = metadata.text("generateName"), !generated.isEmpty {
             // What is generated gets a suffix, so a separator at the end is no mistake.
@@ -31,10 +33,12 @@ public enum MetadataRules {
         } else if let namespace = metadata.text("namespace"), !namespace.isEmpty {
             errors.append(.forbidden("metadata.namespace", "not allowed on this type"))
         }
-        return errors + common(metadata, nameSyntax)
+        return errors + common(metadata, nameSyntax, plainFinalizers)
     }
 
-    static func validateUpdate(_ new: Document, old: Document, nameSyntax: NameSyntax) -> [FieldError] {
+    static func validateUpdate(
+        _ new: Document, old: Document, nameSyntax: NameSyntax, plainFinalizers: Bool = false
+    ) -> [FieldError] {
         let (metadata, before) = (new["metadata"] ?? .emptyObject, old["metadata"] ?? .emptyObject)
         var errors: [FieldError] = []
         for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"]
@@ -53,13 +57,15 @@ public enum MetadataRules {
                             + "[]string{\(names)}"))
             }
         }
-        return errors + common(metadata, nameSyntax)
+        return errors + common(metadata, nameSyntax, plainFinalizers)
     }
 
-    private static func common(_ metadata: Document, _ nameSyntax: NameSyntax) -> [FieldError] {
+    private static func common(
+        _ metadata: Document, _ nameSyntax: NameSyntax, _ plainFinalizers: Bool
+    ) -> [FieldError] {
         labels(metadata["labels"], "metadata.labels") + annotations(metadata["annotations"], "metadata.annotations")
             + owners(metadata.list("ownerReferences"))
-            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers")))
+            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers"), plain: plainFinalizers))
     }
 
     /// Keys and values of labels.
@@ -112,14 +118,14 @@ public enum MetadataRules {
 
     private static let standardFinalizers: Set = ["kubernetes", "orphan", "foregroundDeletion"]
 
-    private static func finalizers(_ finalizers: [Document]) -> [FieldError] {
+    private static func finalizers(_ finalizers: [Document], plain: Bool) -> [FieldError] {
         var errors: [FieldError] = []
         for (index, finalizer) in finalizers.enumerated() {
             let path = "metadata.finalizers[\(index)]"
             let name = finalizer.string ?? ""
             let syntax = Formats.qualifiedName(name)
             errors += syntax.map { .invalid(path, finalizer, $0) }
-            if syntax.isEmpty, !name.contains("/"), !standardFinalizers.contains(name) {
+            if !plain, syntax.isEmpty, !name.contains("/"), !standardFinalizers.contains(name) {
                 errors.append(
                     .invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
             }
