@@ -78,6 +78,22 @@ extension Document {
         }
     }
 
+    /// The first document of a YAML text; an empty text is null. Keys that come twice are told in `repeated`, and
+    /// the last one counts.
+    public static func yaml(_ bytes: some Sequence<UInt8>, repeated: inout [String]) throws -> Document {
+        let bytes = Array(bytes)
+        do {
+            var reader = try YAMLReader(bytes)
+            reader.repeated = []
+            let document = try reader.next() ?? .null
+            repeated = reader.repeated ?? []
+            return document
+        } catch {
+            guard let document = Self.jsonInstead(bytes) else { throw error }
+            return document
+        }
+    }
+
     /// libyaml refuses some JSON, such as surrogate pairs written as escapes; our own parser takes all of it.
     private static func jsonInstead(_ bytes: [UInt8]) -> Document? {
         var duplicates: [String] = []

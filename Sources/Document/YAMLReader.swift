@@ -18,6 +18,8 @@ struct YAMLReader: ~Copyable {
     private var path: [PathStep] = []
     /// Filled where wanted: the place of every value, by its path.
     var positions: YAMLPositions?
+    /// When set, a key that comes twice is noted here and its last value counts; otherwise it is an error.
+    var repeated: [String]?
 
     private struct Anchored {
         var value: Document
@@ -164,7 +166,10 @@ struct YAMLReader: ~Copyable {
             let value = try node(depth: depth + 1)
             path.removeLast()
             size += value.size
-            guard members.add(key, value.value) else { throw error("key \"\(key)\" already set in map", at: mark) }
+            guard !members.add(key, value.value) else { continue }
+            guard repeated != nil else { throw error("key \"\(key)\" already set in map", at: mark) }
+            repeated?.append("line \(mark.line + 1): key \"\(key)\" already set in map")
+            members.replace(key, value.value)
         }
         // Keys of the mapping itself win over merged ones, earlier sources over later ones.
         for source in merged {
@@ -262,5 +267,9 @@ struct MemberList {
         }
         members.append(Document.Member(key: key, value: value))
         return true
+    }
+
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
     }
 }

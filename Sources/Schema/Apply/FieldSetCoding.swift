@@ -57,6 +57,9 @@ extension FieldSet {
         }
     }
 
+    /// Every field as messages show it.
+    public var texts: [String] { paths().map(FieldElement.text) }
+
     /// Whether a set in its wire form has a field that `changes` marks, without reading the whole of it.
     static func touches(_ fields: Document, _ changes: FieldSet) -> Bool {
         for node in changes.nodes {
