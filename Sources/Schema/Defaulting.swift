@@ -10,7 +10,7 @@ import Document
 extension Registry {
     /// Brings `object` into its complete form. Doing it again changes nothing.
     public func applyDefaults(to object: inout Document, type: TypeID) {
-        object = Completion.completed(object, as: type.info)
+        object = type.info.custom.map { $0.completed(object) } ?? Completion.completed(object, as: type.info)
     }
 }
 
