@@ -38,15 +38,9 @@ public final class APIServer: Sendable {
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
             tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
-            clock: world.clock,
-            lookup: { kind, namespace, name, uid in
-                let plurals = [
-                    "ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes",
-                ]
-                guard let plural = plurals[kind],
-                    let object = try? await resources.object(plural, namespace: namespace, name: name)
-                else { return false }
-                return object.text("metadata", "uid") == uid
+            bootstrapTokensAllowed: configuration.bootstrapTokenAuth, clock: world.clock,
+            lookup: { plural, namespace, name in
+                try await resources.object(plural, namespace: namespace, name: name)
             })
         metrics = ServerMetrics()
         paths = PathHandlers(
@@ -59,6 +53,9 @@ public final class APIServer: Sendable {
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
         )
     }
+
+    /// What an object's text may take.
+    private static let bodyLimit = 3 << 20
 
     /// The server's whole behaviour, for an HTTPS server or a call in the same process.
     public var handler: Handler {
@@ -139,6 +136,7 @@ public final class APIServer: Sendable {
         if !info.subresource.isEmpty { try checkSubresource(info, resource) }
         let isProxied = ["proxy", "log", "exec", "attach", "portforward"].contains(info.subresource)
         let media = try isProxied ? MediaType() : MediaType.negotiate(request.headers["Accept"])
+        if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
         if resource.qualifiedName == "endpoints" {

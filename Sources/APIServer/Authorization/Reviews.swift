@@ -38,8 +38,6 @@ struct Reviews: Sendable {
             review["spec"] = .emptyObject
         case "TokenReview":
             review["status"] = try await reviewToken(review)
-            // A token is a secret, and is not sent back.
-            review["spec"] = .emptyObject
         case "SelfSubjectReview":
             review["metadata"] = ["creationTimestamp": Document(resources.world.clock.now.description)]
             review["status"] = ["userInfo": call.user.document]
@@ -134,14 +132,15 @@ struct Reviews: Sendable {
     private func reviewToken(_ review: Document) async throws -> Document {
         let token = review.text("spec", "token") ?? ""
         guard !token.isEmpty else { throw APIStatus.badRequest("token is required for TokenReview in authentication") }
-        let audiences = review.list("spec", "audiences").compactMap(\.string)
+        let asked = review.list("spec", "audiences").compactMap(\.string)
+        let audiences = asked.isEmpty ? authenticator.tokens.apiAudiences : asked
         do {
             let found = try await authenticator.user(forToken: token, audiences: audiences)
             return [
                 "authenticated": true, "user": found.user.document, "audiences": Document(found.audiences),
             ]
         } catch {
-            return ["user": [:], "error": "[invalid bearer token, token lookup failed]"]
+            return ["user": [:], "error": Document(error.text)]
         }
     }
 }
