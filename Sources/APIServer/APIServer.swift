@@ -125,7 +125,7 @@ public final class APIServer: Sendable {
             let resource = resources.registry.resource(
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
-        guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
+        guard info.method != "HEAD" || info.subresource == "proxy" else { throw APIStatus.methodNotAllowed }
         if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
         // nor an object of a namespace without one.
@@ -207,7 +207,9 @@ public final class APIServer: Sendable {
             return try await call.info.method == "GET" ? resources.get(call) : resources.writePodPart(call)
         case ("pods", "log"): return try await proxy.log(call)
         case ("pods", "exec"), ("pods", "attach"), ("pods", "portforward"): return try await proxy.connect(call)
-        case ("nodes", "proxy"): return try await proxy.node(call)
+        case ("pods", "proxy"): return try await ProxyForwarder(.pod(call, resources), call).forward(call)
+        case ("services", "proxy"): return try await ProxyForwarder(.service(call, resources), call).forward(call)
+        case ("nodes", "proxy"): return try await ProxyForwarder(.node(call, proxy), call).forward(call)
         case ("serviceaccounts", "token"):
             return try await TokenRequests(resources: resources, tokens: tokens).create(call)
         default:
