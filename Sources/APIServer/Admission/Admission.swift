@@ -60,10 +60,18 @@ enum Admission {
         Entry("OwnerReferencesPermissionEnforcement", off: true) { _ in OwnerReferencesPermission() },
         Entry("PersistentVolumeClaimResize") { _ in ClaimResize() },
         Entry("RuntimeClass") { _ in RuntimeClassAdmission() },
+        Entry("CertificateApproval") { _ in CertificateSigners(judges: ["approval"]) },
+        Entry("CertificateSigning") { _ in CertificateSigners(judges: ["status"]) },
+        Entry("CertificateSubjectRestriction") { _ in CertificateSubjectRestriction() },
         Entry("DefaultIngressClass") { _ in DefaultIngressClass() },
         Entry("PodTopologyLabels") { _ in PodTopologyLabels() },
         Entry("DenyServiceExternalIPs", off: true) { _ in DenyServiceExternalIPs() },
         Entry("ResourceQuota") { _ in QuotaAdmission() },
+    ]
+
+    /// What upstream does where it stores objects, so that nobody can turn it off.
+    private static let always: [any AdmissionPlugin] = [
+        CertificateRequester(), RBACEscalation(), DeviceAdminAccess(),
     ]
 
     /// The plug-ins of a server in the order in which they run.
@@ -72,8 +80,7 @@ enum Admission {
             configuration.enabled.contains(entry.name)
                 || (entry.isDefault && !configuration.disabled.contains(entry.name))
         }
-        // Upstream checks role escalation where roles are stored, after all plug-ins.
-        return chosen.flatMap { $0.make(configuration) } + [RBACEscalation()]
+        return chosen.flatMap { $0.make(configuration) } + always
     }
 }
 

@@ -172,7 +172,7 @@ struct NodeRestriction: AdmissionPlugin {
         guard given == actual else {
             throw context.refuse("node \(node) UID mismatch: expected \(given) got \(actual)")
         }
-        if let what = PodReferences.first(in: pod["spec"] ?? .emptyObject) {
+        if let what = PodDependence.first(in: pod["spec"] ?? .emptyObject) {
             throw context.refuse("node \"\(node)\" can not create pods that reference \(what)")
         }
     }
@@ -223,7 +223,7 @@ struct NodeRestriction: AdmissionPlugin {
 }
 
 /// What a pod refers to in the API.
-enum PodReferences {
+enum PodDependence {
     /// The first thing that a pod of a node's own may not refer to; nil where it stands alone.
     static func first(in spec: Document) -> String? {
         if !(spec.text("serviceAccountName") ?? "").isEmpty { return "a service account" }

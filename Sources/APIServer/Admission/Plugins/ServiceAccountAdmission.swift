@@ -95,7 +95,7 @@ struct ServiceAccountAdmission: AdmissionPlugin {
         if !(pod.text("spec", "serviceAccountName") ?? "").isEmpty {
             throw context.refuse("a mirror pod may not reference service accounts")
         }
-        if PodReferences.usesSecrets(pod["spec"] ?? .emptyObject) {
+        if PodDependence.usesSecrets(pod["spec"] ?? .emptyObject) {
             throw context.refuse("a mirror pod may not reference secrets")
         }
         for volume in pod.list("spec", "volumes") {
