@@ -30,7 +30,7 @@ public final class APIServer: Sendable {
         started = world.clock.now
         let registry = Kinds.registry
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.standard,
+            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
         self.resources = resources

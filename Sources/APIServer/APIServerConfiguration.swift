@@ -21,6 +21,8 @@ public struct APIServerConfiguration: Sendable {
     public var bootstrapTokenAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
+    /// Which admission plug-ins run, and how.
+    public var admission = AdmissionConfiguration()
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
     /// How long events stay.
