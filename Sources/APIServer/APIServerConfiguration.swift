@@ -19,6 +19,8 @@ public struct APIServerConfiguration: Sendable {
     public var anonymousAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
+    /// Requests that are carried out at once, divided among the priority levels; those of exempt levels come on top.
+    public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
     /// How long events stay.

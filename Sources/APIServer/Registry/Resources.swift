@@ -15,6 +15,7 @@ struct Resources: Sendable {
     let admission: [any AdmissionPlugin]
     let allocations: ServiceAllocations
     let access: AccessControl
+    let fairness: Fairness
 
     /// A write that loses the race for the newest revision is tried again this often before the client hears of it.
     static let conflictRetries = 16
@@ -62,6 +63,7 @@ struct Resources: Sendable {
     /// Tells the parts that keep something derived from objects.
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
+        if resource.group == Fairness.group { fairness.invalidate() }
     }
 
     /// One reference for each owner; clients that send more are told.
