@@ -91,7 +91,7 @@ extension Resources {
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
     /// wrote in between, unless the new object insists on the revision that it was made from.
     func change(
-        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+        _ call: Call, dryRun: Bool, fields: FieldAccount = .update, _ make: (Document) async throws -> Document
     ) async throws -> [UInt8] {
         let resource = call.resource
         for _ in 0..<Self.conflictRetries {
@@ -117,8 +117,8 @@ extension Resources {
             if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
                 throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
             }
-            try await prepare(&new, old: old, call, dryRun: dryRun)
-            if new.sameObject(as: old) { return record.value }
+            try await prepare(&new, old: old, call, dryRun: dryRun, fields)
+            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -129,11 +129,15 @@ extension Resources {
     }
 
     /// Brings an update into the form in which it is stored, and checks it.
-    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+    private func prepare(
+        _ new: inout Document, old: Document, _ call: Call, dryRun: Bool, _ fields: FieldAccount
+    ) async throws {
         let resource = call.resource
+        let claimed = new.at("metadata", "managedFields")
         keepServerFields(&new, old: old)
         dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
+        let managed = account(fields, claimed, from: old, to: new, call)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
         let context = context(call, .update, old: old, dryRun: dryRun)
@@ -166,6 +170,7 @@ extension Resources {
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
         }
+        new.set(managed, at: "metadata", "managedFields")
         try await validate(new, context)
     }
 
@@ -180,7 +185,7 @@ extension Resources {
             metadata[field] = old.at("metadata", field)
         }
         metadata["selfLink"] = nil
-        metadata["managedFields"] = old.at("metadata", "managedFields")
+        metadata["managedFields"] = nil
         new["metadata"] = metadata
     }
 
