@@ -7,8 +7,8 @@ import Wire
 
 /// A Kubernetes API server over a store.
 ///
-/// A request passes, in this order: `Route` (what is it about?), `Authentication` (who asks?), `Authorization`
-/// (may they?), `Registry` with `Admission` (complete, check, store) or `Watch`, and `Route` again for the answer's
+/// A request passes, in this order: `Route` (what is it about?), `Authentication` (who asks?), `Fairness` (is it its
+/// turn?), `Authorization` (may they?), `Registry` with `Admission` (complete, check, store) or `Watch`, and `Route` again for the answer's
 /// form. The folders are named after these steps.
 public final class APIServer: Sendable {
     let configuration: APIServerConfiguration
@@ -32,7 +32,8 @@ public final class APIServer: Sendable {
         let resources = Resources(
             registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
-            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
+            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
+            fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
@@ -48,7 +49,8 @@ public final class APIServer: Sendable {
                 groupVersions: registry.groupVersions, resources: registry.resources,
                 serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
                     .description),
-            registry: registry, tokens: tokens, metrics: metrics, store: store,
+            registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
+            store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
         )
@@ -80,15 +82,25 @@ public final class APIServer: Sendable {
 
     private func serve(_ request: Request, _ info: RequestInfo) async -> (Response, [(String, String)]) {
         let warnings = Warnings()
+        var slot: Fairness.Slot?
+        defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            guard info.isResource else { return (try await paths.answer(request, info), []) }
-            return (try await dispatch(request, info, user, warnings), warnings.headers)
+            switch try await resources.fairness.admit(user, info, resources) {
+            case .admitted(let given): slot = given
+            case .unlimited: break
+            case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
+            }
+            try await require(info.attributes(for: user))
+            let response =
+                try await info.isResource
+                ? dispatch(request, info, user, warnings) : paths.answer(request, info)
+            return (response, (slot?.headers ?? []) + warnings.headers)
         } catch {
             let status = APIStatus.from(error)
             if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
             let media = try? MediaType.negotiate(request.headers["Accept"])
-            return (Self.response(status, as: media ?? MediaType()), warnings.headers)
+            return (Self.response(status, as: media ?? MediaType()), (slot?.headers ?? []) + warnings.headers)
         }
     }
 
@@ -103,13 +115,12 @@ public final class APIServer: Sendable {
             body: .bytes(encoded ?? status.wireDocument.json + [10]))
     }
 
-    /// Who asks, and whether they may.
+    /// Who asks, or whom they act as.
     private func identify(_ request: Request, _ info: RequestInfo) async throws -> UserInfo {
         var user = try await authenticator.authenticate(request)
         if let impersonation = try Impersonation(request.headers, by: user) {
             user = try await impersonation.user(for: info.attributes(for: user), require: require)
         }
-        try await require(info.attributes(for: user))
         return user
     }
 
@@ -150,6 +161,9 @@ public final class APIServer: Sendable {
         }
         let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
         if case .response(let response) = answer.content { return response }
+        if info.verb == "list", case .list(let items, _) = answer.content {
+            resources.fairness.note(info, items: items)
+        }
         let renderer = Renderer(
             media: media, resource: resource, now: world.clock.now,
             includeObject: info.query["includeObject"] ?? "Metadata")

@@ -23,6 +23,8 @@ public struct APIServerConfiguration: Sendable {
     public var staticTokens: [String: UserInfo] = [:]
     /// Which admission plug-ins run, and how.
     public var admission = AdmissionConfiguration()
+    /// Requests that are carried out at once, divided among the priority levels; those of exempt levels come on top.
+    public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
     /// How long events stay.
