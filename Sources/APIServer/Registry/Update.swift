@@ -92,13 +92,10 @@ extension Resources {
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                    // The refusal names the resource where others name the kind.
                     throw APIStatus.invalid(
-                        resource, call.name,
-                        [
-                            .invalid(
-                                "metadata.resourceVersion", 0,
-                                "must be specified for an update")
-                        ])
+                        kind: resource.plural, group: resource.group, name: call.name,
+                        [.invalid("metadata.resourceVersion", 0, "must be specified for an update")])
                 }
             } else {
                 guard let revision = Revision(given) else {
