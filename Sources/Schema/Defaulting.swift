@@ -44,10 +44,10 @@ enum Completion {
         switch value.kind {
         case .null: return nil
         case .object:
-            if case .map = field.shape, value.count == 0 { return empty(value, field) }
+            if case .map = field.shape, value.count == 0, !field.keepsZero || field.fillsNull { return nil }
             return completed(value, shape: field.shape)
         case .array:
-            if value.count == 0 { return empty(value, field) }
+            if value.count == 0, !field.keepsZero || field.fillsNull { return nil }
             return completed(value, shape: field.shape)
         case .bool:
             if value.bool == false, dropsZero(field) { return nil }
@@ -60,12 +60,6 @@ enum Completion {
         case .double: return completed(value, shape: field.shape)
         }
         return value
-    }
-
-    /// An empty list or map: in the form that is stored it cannot be told from none.
-    private static func empty(_ value: Document, _ field: FieldInfo) -> Document? {
-        if field.isOptional { return value }
-        return field.keepsZero ? .some(.null) : nil
     }
 
     private static func dropsZero(_ field: FieldInfo) -> Bool {

@@ -85,7 +85,8 @@ final class PathHandlers: Sendable {
         let media = try MediaType.negotiate(request.headers["Accept"])
         guard media.format == .yaml else { return json(document, type: "application/json") }
         return Response(
-            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.yaml))
+            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.inKeyOrder.yaml)
+        )
     }
 
     static let version: Document = [

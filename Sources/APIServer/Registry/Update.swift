@@ -16,7 +16,12 @@ extension Resources {
         "leases.coordination.k8s.io", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io",
         "csistoragecapacities.storage.k8s.io", "volumeattachments.storage.k8s.io", "runtimeclasses.node.k8s.io",
         "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io",
+        "apiservices.apiregistration.k8s.io", "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -92,7 +97,7 @@ extension Resources {
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
-                    // The refusal names the resource where others name the kind.
+                    // Upstream names the resource here, not the kind.
                     throw APIStatus.invalid(
                         kind: resource.plural, group: resource.group, name: call.name,
                         [.invalid("metadata.resourceVersion", 0, "must be specified for an update")])
@@ -146,6 +151,11 @@ extension Resources {
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
             for text in rules.warnings(new, old) { call.warnings.add(text) }
+        case let part where rules.parts[part] != nil:
+            rules.parts[part]?.prepare(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.parts[part]?.validate(new, old) ?? []
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
