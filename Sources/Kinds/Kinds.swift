@@ -107,7 +107,7 @@ public enum Kinds {
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
-        "events.k8s.io/v1": ["Event": .event],
+        "events.k8s.io/v1": ["Event": .strictEvent],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
@@ -115,6 +115,7 @@ public enum Kinds {
             "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
             "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
             "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
         "certificates.k8s.io/v1": ["CertificateSigningRequest": .certificateSigningRequest],
         "resource.k8s.io/v1": [
             "DeviceClass": .deviceClass, "ResourceClaim": .resourceClaim,
@@ -140,7 +141,6 @@ public struct RuleContext: Sendable {
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment, ip
-    case dnsSubdomain, dnsLabel, pathSegment
     /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
     case dnsSubdomainWhole
     /// Nothing is demanded, not even of the finalizers: events have to get through.
