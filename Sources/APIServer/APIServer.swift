@@ -156,9 +156,6 @@ public final class APIServer: Sendable {
         if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
-        if resource.qualifiedName == "endpoints" {
-            warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
-        }
         let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
         if case .response(let response) = answer.content { return response }
         if info.verb == "list", case .list(let items, _) = answer.content {
@@ -193,6 +190,10 @@ public final class APIServer: Sendable {
             return try await resources.bind(call)
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
+        let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection
+        if resource.qualifiedName == "endpoints", isPlaced == isCollection {
+            call.warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
         switch (call.info.method, isCollection) {
         case ("GET", false):
             if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }

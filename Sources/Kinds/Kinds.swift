@@ -107,7 +107,7 @@ public enum Kinds {
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
-        "events.k8s.io/v1": ["Event": .event],
+        "events.k8s.io/v1": ["Event": .strictEvent],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
@@ -143,6 +143,7 @@ public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
     /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
     case dnsSubdomainWhole
+    /// An address in its shortest form.
     case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
@@ -153,7 +154,7 @@ public enum NameSyntax: Sendable {
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
-        case .ip: Formats.ip(name)
+        case .ip: AddressSyntax.address(name, canonical: true).map { [$0] } ?? []
         }
     }
 }
