@@ -23,8 +23,8 @@ public enum Kinds {
         .storageV1,
         .schedulingV1,
         .coordinationV1,
-        .nodeV1,
         .admissionRegistrationV1,
+        .nodeV1,
         .discoveryV1,
         .certificatesV1,
         .resourceV1,
@@ -140,9 +140,11 @@ public struct RuleContext: Sendable {
 
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
-    case dnsSubdomain, dnsLabel, pathSegment, ip
+    case dnsSubdomain, dnsLabel, pathSegment
     /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
     case dnsSubdomainWhole
+    /// An address in its shortest form.
+    case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
@@ -152,7 +154,7 @@ public enum NameSyntax: Sendable {
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
-        case .ip: Formats.ip(name)
+        case .ip: AddressSyntax.address(name, canonical: true).map { [$0] } ?? []
         }
     }
 }
@@ -184,10 +186,10 @@ public struct KindRules: Sendable {
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
-    /// What the writer should know although the object is accepted; the old object is nil for a new one.
-    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The subresources that change parts of the object in the kind's own way.
     public var parts: [String: PartRules] = [:]
+    /// What the writer should know although the object is accepted; the old object is nil for a new one.
+    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
     /// The first cell of a table row, where it shows more than the name.

@@ -27,6 +27,8 @@ final class ServiceAllocations: Sendable {
 
     /// What one write has taken and given up; `keep` or `release` decides which of it counts.
     struct Claim: Sendable {
+        /// A dry run takes nothing, and shows numbers that stand for those that would be drawn.
+        fileprivate var isTrial = false
         fileprivate var owner: ServiceAllocations?
         fileprivate(set) var taken: Set<IPAddress> = []
         /// Taken by an IPAddress object, which needs no further one.
@@ -108,13 +110,13 @@ final class ServiceAllocations: Sendable {
 
     /// Completes a Service with addresses and ports of its own, and takes those that it names.
     func claim(
-        for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources
+        for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources, dryRun: Bool
     ) async throws -> Claim {
         guard resource.qualifiedName == "services" else {
             return try await reserve(object, resource, resources, isNew: old == nil)
         }
         try await load(resources)
-        var claim = Claim()
+        var claim = Claim(isTrial: dryRun)
         claim.owner = self
         let result = state.withLock { state -> Result<Document, APIStatus> in
             var draft = object
@@ -177,6 +179,7 @@ final class ServiceAllocations: Sendable {
     ) throws(APIStatus) {
         let given = service.text("spec", "clusterIP") ?? service.list("spec", "clusterIPs").first?.string ?? ""
         let name = service.text("metadata", "name") ?? ""
+        try checkFamilies(service, name)
         if service.at("spec", "ipFamilyPolicy") == nil { service.set("SingleStack", at: "spec", "ipFamilyPolicy") }
         if service.at("spec", "ipFamilies") == nil {
             service.set([range.base.isIPv6 ? "IPv6" : "IPv4"], at: "spec", "ipFamilies")
@@ -187,7 +190,9 @@ final class ServiceAllocations: Sendable {
             return
         }
         let address: IPAddress
-        if given.isEmpty {
+        if given.isEmpty, claim.isTrial {
+            address = range.base
+        } else if given.isEmpty {
             guard let drawn = draw(state.addresses) else {
                 throw .internalError("failed to allocate a serviceIP: range is full")
             }
@@ -202,14 +207,30 @@ final class ServiceAllocations: Sendable {
             guard range.contains(wanted) else {
                 throw refuse("the provided network does not match the current range")
             }
-            if !before.contains(wanted), state.addresses.contains(wanted) {
+            if !claim.isTrial, !before.contains(wanted), state.addresses.contains(wanted) {
                 throw refuse("provided IP is already allocated")
             }
             address = wanted
         }
-        if !before.contains(address), state.addresses.insert(address).inserted { claim.taken.insert(address) }
+        if !claim.isTrial, !before.contains(address), state.addresses.insert(address).inserted {
+            claim.taken.insert(address)
+        }
         service.set(Document(address.description), at: "spec", "clusterIP")
         service.set([Document(address.description)], at: "spec", "clusterIPs")
+    }
+
+    /// The cluster has addresses of one family only.
+    private func checkFamilies(_ service: Document, _ name: String) throws(APIStatus) {
+        var errors: [FieldError] = []
+        let family = range.base.isIPv6 ? "IPv6" : "IPv4"
+        for (index, wanted) in service.list("spec", "ipFamilies").enumerated() where wanted.string != family {
+            errors.append(.invalid("spec.ipFamilies[\(index)]", wanted, "not configured on this cluster"))
+        }
+        if let policy = service.text("spec", "ipFamilyPolicy"), policy == "RequireDualStack" {
+            let text = "this cluster is not configured for dual-stack services"
+            errors.append(.invalid("spec.ipFamilyPolicy", Document(policy), text))
+        }
+        if !errors.isEmpty { throw .invalid(kind: "Service", group: "", name: name, errors) }
     }
 
     /// A free address. The range's lower part is left to those who ask for a certain address.
@@ -245,7 +266,7 @@ final class ServiceAllocations: Sendable {
                         kind: "Service", group: "", name: name,
                         [.invalid("spec.ports[\(index)].nodePort", Document(wanted), why)])
                 }
-                guard portRange.contains(wanted) else {
+                guard claim.isTrial || portRange.contains(wanted) else {
                     throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
                 }
                 if !before.contains(wanted), !own.contains(wanted), state.ports.contains(wanted) {
@@ -267,6 +288,11 @@ final class ServiceAllocations: Sendable {
     }
 
     private func drawPort(_ state: inout State, _ claim: inout Claim) throws(APIStatus) -> Int {
+        if claim.isTrial {
+            let port = max(portRange.upperBound, claim.takenPorts.max() ?? 0) + 1
+            claim.takenPorts.insert(port)
+            return port
+        }
         let start = random.below(portRange.count)
         for step in 0..<portRange.count {
             let port = portRange.lowerBound + (start + step) % portRange.count

@@ -8,21 +8,27 @@ extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
         "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
-        "roles.rbac.authorization.k8s.io",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
-        "leases.coordination.k8s.io", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io",
-        "csistoragecapacities.storage.k8s.io", "volumeattachments.storage.k8s.io", "runtimeclasses.node.k8s.io",
-        "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io", "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
         "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
         "validatingadmissionpolicies.admissionregistration.k8s.io",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -86,7 +92,7 @@ extension Resources {
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
     /// wrote in between, unless the new object insists on the revision that it was made from.
     func change(
-        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+        _ call: Call, dryRun: Bool, fields: FieldAccount = .update, _ make: (Document) async throws -> Document
     ) async throws -> [UInt8] {
         let resource = call.resource
         for _ in 0..<Self.conflictRetries {
@@ -112,8 +118,8 @@ extension Resources {
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
-            try await prepare(&new, old: old, call, dryRun: dryRun)
-            if new.sameObject(as: old) { return record.value }
+            try await prepare(&new, old: old, call, dryRun: dryRun, fields)
+            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -124,11 +130,15 @@ extension Resources {
     }
 
     /// Brings an update into the form in which it is stored, and checks it.
-    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+    private func prepare(
+        _ new: inout Document, old: Document, _ call: Call, dryRun: Bool, _ fields: FieldAccount
+    ) async throws {
         let resource = call.resource
+        let claimed = new.at("metadata", "managedFields")
         keepServerFields(&new, old: old)
         dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
+        let managed = account(fields, claimed, from: old, to: new, call)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
         let context = context(call, .update, old: old, dryRun: dryRun)
@@ -161,6 +171,7 @@ extension Resources {
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
         }
+        new.set(managed, at: "metadata", "managedFields")
         try await validate(new, context)
     }
 
@@ -175,7 +186,7 @@ extension Resources {
             metadata[field] = old.at("metadata", field)
         }
         metadata["selfLink"] = nil
-        metadata["managedFields"] = old.at("metadata", "managedFields")
+        metadata["managedFields"] = nil
         new["metadata"] = metadata
     }
 
@@ -215,7 +226,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)
