@@ -161,7 +161,7 @@ final class ServiceAllocations: Sendable {
             try allocateAddress(&service, before, &state, &claim)
         }
         if type == "NodePort" || type == "LoadBalancer" {
-            try allocatePorts(&service, type, portsBefore, &state, &claim)
+            try allocatePorts(&service, type, old == nil ? .none : portsBefore, &state, &claim)
         } else {
             let ports = service.list("spec", "ports").map { port in
                 var port = port
@@ -250,33 +250,35 @@ final class ServiceAllocations: Sendable {
     }
 
     private func allocatePorts(
-        _ service: inout Document, _ type: String, _ before: Set<Int>, _ state: inout State, _ claim: inout Claim
+        _ service: inout Document, _ type: String, _ before: Set<Int>?, _ state: inout State, _ claim: inout Claim
     ) throws(APIStatus) {
         let name = service.text("metadata", "name") ?? ""
         let wantsPorts = type == "NodePort" || service.flag("spec", "allocateLoadBalancerNodePorts") != false
+        let given = service.list("spec", "ports")
         var ports: [Document] = []
-        // The same number may serve two protocols of one service.
+        // Ports of a new service that have one number and several protocols share their node port.
+        var shared: [Int: Int] = [:]
         var own: Set<Int> = []
-        for (index, given) in service.list("spec", "ports").enumerated() {
-            var port = given
-            let wanted = port.number("nodePort") ?? 0
-            if wanted != 0 {
-                func refuse(_ why: String) -> APIStatus {
-                    .invalid(
-                        kind: "Service", group: "", name: name,
-                        [.invalid("spec.ports[\(index)].nodePort", Document(wanted), why)])
-                }
-                guard claim.isTrial || portRange.contains(wanted) else {
-                    throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
-                }
-                if !before.contains(wanted), !own.contains(wanted), state.ports.contains(wanted) {
-                    throw refuse("provided port is already allocated")
-                }
-                own.insert(wanted)
-                if !before.contains(wanted), state.ports.insert(wanted).inserted { claim.takenPorts.insert(wanted) }
-            } else if wantsPorts {
-                port["nodePort"] = Document(try drawPort(&state, &claim))
+        for (index, port) in given.enumerated() {
+            var port = port
+            let number = port.number("port") ?? 0
+            var wanted = port.number("nodePort") ?? 0
+            if wanted == 0, before == nil {
+                wanted =
+                    shared[number]
+                    ?? given[index...].first { $0.number("port") == number && ($0.number("nodePort") ?? 0) != 0 }?
+                    .number("nodePort") ?? 0
             }
+            if wanted != 0 {
+                let isOwn = before == nil ? shared[number] == wanted : own.contains(wanted)
+                if !isOwn { try takePort(wanted, index, name, before ?? [], &state, &claim) }
+                port["nodePort"] = Document(wanted)
+            } else if wantsPorts {
+                wanted = try drawPort(&state, &claim)
+                port["nodePort"] = Document(wanted)
+            }
+            own.insert(wanted)
+            if wanted != 0 { shared[number] = shared[number] ?? wanted }
             ports.append(port)
         }
         service.set(Document(ports), at: "spec", "ports")
@@ -285,6 +287,22 @@ final class ServiceAllocations: Sendable {
         {
             service.set(Document(try drawPort(&state, &claim)), at: "spec", "healthCheckNodePort")
         }
+    }
+
+    private func takePort(
+        _ port: Int, _ index: Int, _ name: String, _ before: Set<Int>, _ state: inout State, _ claim: inout Claim
+    ) throws(APIStatus) {
+        func refuse(_ why: String) -> APIStatus {
+            .invalid(
+                kind: "Service", group: "", name: name,
+                [.invalid("spec.ports[\(index)].nodePort", Document(port), why)])
+        }
+        guard claim.isTrial || portRange.contains(port) else {
+            throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
+        }
+        if before.contains(port) { return }
+        guard state.ports.insert(port).inserted else { throw refuse("provided port is already allocated") }
+        claim.takenPorts.insert(port)
     }
 
     private func drawPort(_ state: inout State, _ claim: inout Claim) throws(APIStatus) -> Int {

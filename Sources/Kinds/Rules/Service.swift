@@ -10,6 +10,7 @@ extension KindRules {
         rules.prepareForCreate = { service, _ in service["status"] = ["loadBalancer": [:]] }
         rules.prepareForUpdate = { service, old, _ in
             service["status"] = old["status"]
+            if ServiceRules.losesLoadBalancer(service, old: old) { service.set([:], at: "status", "loadBalancer") }
             ServiceRules.keepAllocations(&service, old: old)
         }
         rules.validateCreate = { ServiceRules.validate($0) }
@@ -29,6 +30,10 @@ extension KindRules {
 
 enum ServiceRules {
     private static func type(_ service: Document) -> String { service.text("spec", "type") ?? "ClusterIP" }
+
+    static func losesLoadBalancer(_ service: Document, old: Document) -> Bool {
+        type(old) == "LoadBalancer" && type(service) != "LoadBalancer"
+    }
 
     static func complete(_ service: inout Document) {
         guard var spec = service["spec"], spec.isObject else { return }
