@@ -191,7 +191,9 @@ public final class APIServer: Sendable {
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
         let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection
-        if resource.qualifiedName == "endpoints", isPlaced == isCollection {
+        let isPatch = call.info.method == "PATCH"
+        let isRead = isPatch ? (try? Resources.PatchKind(call.request.headers["Content-Type"])) != nil : true
+        if resource.qualifiedName == "endpoints", isPlaced == isCollection, isRead {
             call.warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
         }
         switch (call.info.method, isCollection) {

@@ -94,7 +94,6 @@ extension Document {
         }
     }
 
-
     /// libyaml refuses some JSON, such as surrogate pairs written as escapes; our own parser takes all of it.
     private static func jsonInstead(_ bytes: [UInt8]) -> Document? {
         var duplicates: [String] = []

@@ -8,7 +8,7 @@ extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
         "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
-        "roles.rbac.authorization.k8s.io",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
@@ -226,7 +226,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)
