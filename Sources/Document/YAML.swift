@@ -80,17 +80,20 @@ extension Document {
 
     /// The first document of a YAML text; an empty text is null. Keys that come twice are told in `repeated`, and
     /// the last one counts.
+    ///
+    /// An error's message is the whole text in the words of Go's reader.
     public static func yaml(_ bytes: some Sequence<UInt8>, repeated: inout [String]) throws -> Document {
         let bytes = Array(bytes)
+        var reader = try YAMLReader(bytes)
+        reader.repeated = []
         do {
-            var reader = try YAMLReader(bytes)
-            reader.repeated = []
             let document = try reader.next() ?? .null
             repeated = reader.repeated ?? []
             return document
-        } catch {
-            guard let document = Self.jsonInstead(bytes) else { throw error }
-            return document
+        } catch var error as DocumentError {
+            if let document = Self.jsonInstead(bytes) { return document }
+            error.message = reader.hasFailed ? reader.failureText : "line \(error.line): \(error.message)"
+            throw error
         }
     }
 

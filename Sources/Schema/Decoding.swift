@@ -24,7 +24,35 @@ extension Registry {
     }
 }
 
+extension Registry {
+    /// Nulls among the members of a map are the zero of its values, as reading them as structures makes them.
+    public func dropNulls(_ object: inout Document, type: TypeID) {
+        object = Strictness.withoutNulls(object, .object(type.info))
+    }
+}
+
 enum Strictness {
+    static func withoutNulls(_ value: Document, _ shape: Shape) -> Document {
+        switch shape {
+        case .object(let type):
+            guard value.isObject else { return value }
+            return Document(
+                members: value.members.map { member in
+                    (member.key, type.field(member.key).map { withoutNulls(member.value, $0.shape) } ?? member.value)
+                })
+        case .list(let element):
+            return value.isArray ? Document(value.elements.map { withoutNulls($0, element) }) : value
+        case .map(let element):
+            guard value.isObject else { return value }
+            return Document(
+                members: value.members.map { member in
+                    if member.value.isNull, let zero = Zero.scalar(element) { return (member.key, zero) }
+                    return (member.key, withoutNulls(member.value, element))
+                })
+        default: return value
+        }
+    }
+
     static func unknown(_ value: Document, _ shape: Shape, path: String, into found: inout [String]) {
         switch shape {
         case .object(let type):
