@@ -43,7 +43,7 @@ let package = Package(
         module("Schema", ["Basics", "Document"]),
 
         // Layer 3
-        module("Kinds", ["Basics", "Document", "Schema"]),
+        module("Kinds", ["Basics", "Document", "Schema", "Wire"]),
         module("Store", ["Basics", "Linux", "CSQLite"]),
         module("Images", ["Basics", "Document", "Linux", "COpenSSL", "CArchive"]),
         module("Runtime", ["Basics", "Document", "Linux", "CLinux", "CSeccomp"]),

@@ -16,10 +16,11 @@ struct YAMLReader: ~Copyable {
     private var anchors: [String: Anchored] = [:]
     private var aliasedValues = 0
     private var path: [PathStep] = []
+    /// Whether a key that is given again replaces the value before, and is noted, instead of being an error.
+    var toleratesRepeats = false
+    private(set) var repeated: [String] = []
     /// Filled where wanted: the place of every value, by its path.
     var positions: YAMLPositions?
-    /// When set, a key that comes twice is noted here and its last value counts; otherwise it is an error.
-    var repeated: [String]?
 
     private struct Anchored {
         var value: Document
@@ -179,10 +180,13 @@ struct YAMLReader: ~Copyable {
             let value = try node(depth: depth + 1)
             path.removeLast()
             size += value.size
-            guard !members.add(key, value.value) else { continue }
-            guard repeated != nil else { throw error("key \"\(key)\" already set in map", at: mark) }
-            repeated?.append("line \(mark.line + 1): key \"\(key)\" already set in map")
-            members.replace(key, value.value)
+            guard members.add(key, value.value) else {
+                let problem = "key \"\(key)\" already set in map"
+                guard toleratesRepeats else { throw error(problem, at: mark) }
+                repeated.append("line \(mark.line + 1): \(problem)")
+                members.replace(key, value.value)
+                continue
+            }
         }
         // Keys of the mapping itself win over merged ones, earlier sources over later ones.
         for source in merged {
@@ -270,6 +274,12 @@ struct MemberList {
     private(set) var members: [Document.Member] = []
     private var keys: Set<String> = []
 
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) {
+            members[index] = Document.Member(key: key, value: value)
+        }
+    }
+
     /// False where the key is there already; the first value stays.
     mutating func add(_ key: String, _ value: Document) -> Bool {
         if members.count < 16 {
@@ -280,9 +290,5 @@ struct MemberList {
         }
         members.append(Document.Member(key: key, value: value))
         return true
-    }
-
-    mutating func replace(_ key: String, _ value: Document) {
-        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
     }
 }

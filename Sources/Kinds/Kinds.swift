@@ -17,12 +17,18 @@ public enum Kinds {
         .authenticationV1,
         .authorizationV1,
         .autoscalingV1,
+        .networkingV1,
         .policyV1,
         .rbacV1,
+        .storageV1,
         .schedulingV1,
         .coordinationV1,
         .admissionRegistrationV1,
+        .nodeV1,
         .discoveryV1,
+        .certificatesV1,
+        .resourceV1,
+        .flowControlV1,
         .metaV1,
         .metaV1Options,
         .coreV1Options,
@@ -88,6 +94,16 @@ public enum Kinds {
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
+        "networking.k8s.io/v1": [
+            "Ingress": .ingress, "IngressClass": .ingressClass, "NetworkPolicy": .networkPolicy,
+            "IPAddress": .ipAddress, "ServiceCIDR": .serviceCIDR,
+        ],
+        "storage.k8s.io/v1": [
+            "StorageClass": .storageClass, "VolumeAttachment": .volumeAttachment, "CSIDriver": .csiDriver,
+            "CSINode": .csiNode, "CSIStorageCapacity": .csiStorageCapacity,
+            "VolumeAttributesClass": .volumeAttributesClass,
+        ],
+        "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
@@ -99,6 +115,14 @@ public enum Kinds {
             "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
             "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
             "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
+        "certificates.k8s.io/v1": ["CertificateSigningRequest": .certificateSigningRequest],
+        "resource.k8s.io/v1": [
+            "DeviceClass": .deviceClass, "ResourceClaim": .resourceClaim,
+            "ResourceClaimTemplate": .resourceClaimTemplate, "ResourceSlice": .resourceSlice,
+        ],
+        "flowcontrol.apiserver.k8s.io/v1": [
+            "FlowSchema": .flowSchema, "PriorityLevelConfiguration": .priorityLevel,
         ],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
@@ -117,17 +141,29 @@ public struct RuleContext: Sendable {
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
+    /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
+    case dnsSubdomainWhole
+    case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
     func check(_ name: String) -> [String] {
         switch self {
-        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        case .dnsSubdomain, .dnsSubdomainWhole: Formats.dnsSubdomain(name)
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
+        case .ip: Formats.ip(name)
         }
     }
+}
+
+/// A subresource besides status that changes a part of the object.
+public struct PartRules: Sendable {
+    /// Makes the new object from what the client sent, the old object and the time.
+    public var prepare: @Sendable (inout Document, Document, RuleContext) -> Void
+    /// What must hold between the new object and the old one.
+    public var validate: @Sendable (Document, Document) -> [FieldError]
 }
 
 /// What a kind demands that its declaration cannot say. Each part does nothing unless the kind gives it.
@@ -149,8 +185,14 @@ public struct KindRules: Sendable {
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// The subresources that change parts of the object in the kind's own way.
+    public var parts: [String: PartRules] = [:]
+    /// What the writer should know although the object is accepted; the old object is nil for a new one.
+    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// The first cell of a table row, where it shows more than the name.
+    public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.
     public var cells: (@Sendable (Document, Timestamp) -> [Document])?
 }

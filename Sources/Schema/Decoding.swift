@@ -7,12 +7,14 @@ import Document
 extension Registry {
     /// Why `object` cannot be read as `type`, in the words of Go's decoder; nil when it can.
     public func decodingError(in object: Document, type: TypeID) -> String? {
-        DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
+        if let custom = type.info.custom { return custom.decodingError(in: object) }
+        return DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
     }
 
     /// The paths of the members that `type` does not declare, such as `spec.containers[0].imagee`: fields of nested
     /// structures before the members that follow them, as they stand in the object.
     public func unknownFields(in object: Document, type: TypeID) -> [String] {
+        if let custom = type.info.custom { return custom.unknownFields(in: object) }
         var found: [String] = []
         Strictness.unknown(object, .object(type.info), path: "", into: &found)
         return found
@@ -20,39 +22,11 @@ extension Registry {
 
     /// Drops the members that `type` does not declare.
     public func prune(_ object: inout Document, type: TypeID) {
-        object = Strictness.pruned(object, .object(type.info))
-    }
-}
-
-extension Registry {
-    /// Nulls among the members of a map are the zero of its values, as reading them as structures makes them.
-    public func dropNulls(_ object: inout Document, type: TypeID) {
-        object = Strictness.withoutNulls(object, .object(type.info))
+        object = type.info.custom.map { $0.pruned(object) } ?? Strictness.pruned(object, .object(type.info))
     }
 }
 
 enum Strictness {
-    static func withoutNulls(_ value: Document, _ shape: Shape) -> Document {
-        switch shape {
-        case .object(let type):
-            guard value.isObject else { return value }
-            return Document(
-                members: value.members.map { member in
-                    (member.key, type.field(member.key).map { withoutNulls(member.value, $0.shape) } ?? member.value)
-                })
-        case .list(let element):
-            return value.isArray ? Document(value.elements.map { withoutNulls($0, element) }) : value
-        case .map(let element):
-            guard value.isObject else { return value }
-            return Document(
-                members: value.members.map { member in
-                    if member.value.isNull, let zero = Zero.scalar(element) { return (member.key, zero) }
-                    return (member.key, withoutNulls(member.value, element))
-                })
-        default: return value
-        }
-    }
-
     static func unknown(_ value: Document, _ shape: Shape, path: String, into found: inout [String]) {
         switch shape {
         case .object(let type):

@@ -60,6 +60,11 @@ public struct FieldInfo: Sendable {
         case structure(TypeInfo)
     }
 
+    /// An empty list is stored like an absent one, and shows as null where the field is always written.
+    var fillsNull: Bool {
+        if case .value(let value) = fill { value.isNull } else { false }
+    }
+
     /// Whether its zero stays in the object.
     var keepsZero: Bool { isRequired || isAlwaysWritten || isOptional }
 
@@ -88,6 +93,10 @@ public final class TypeInfo: @unchecked Sendable {
     /// A generated `…List` type.
     public internal(set) var isList = false
     public internal(set) var union: UnionInfo?
+    /// Members that are not declared stay, and are owned as they are.
+    public internal(set) var preservesUnknownFields = false
+    /// The schema behind the type of a custom resource.
+    public internal(set) var custom: CustomType?
     var index: [String: Int] = [:]
     /// The fields that may have to be filled in, so that completing an object looks at no others.
     var filled: [Int] = []

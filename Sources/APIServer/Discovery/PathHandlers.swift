@@ -52,8 +52,11 @@ final class PathHandlers: Sendable {
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
-            return json(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
-        case "openid" where parts == ["v1", "jwks"]: return json(try tokens.keySet(), type: "application/jwk-set+json")
+            return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]:
+            let type = "application/jwk-set+json"
+            guard MediaType.accepts(type, request.headers["Accept"]) else { throw APIStatus.notAcceptable([type]) }
+            return published(try tokens.keySet(), type: type)
         default: throw APIStatus.noSuchPath
         }
     }
@@ -72,6 +75,13 @@ final class PathHandlers: Sendable {
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
     }
 
+    /// What checkers of tokens may keep for a while.
+    private func published(_ document: Document, type: String) -> Response {
+        var response = json(document, type: type)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+    }
+
     private func text(
         _ text: String, status: Int = 200, type: String = "text/plain; charset=utf-8"
     ) -> Response {
@@ -82,10 +92,10 @@ final class PathHandlers: Sendable {
     }
 
     private func document(_ document: Document, _ request: Request) throws -> Response {
-        let media = try MediaType.negotiate(request.headers["Accept"])
-        guard media.format == .yaml else { return json(document, type: "application/json") }
+        let media = try MediaType.negotiate(request.headers["Accept"], protobuf: document["kind"] != nil)
         return Response(
-            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.yaml))
+            status: 200, headers: Headers([("Content-Type", media.contentType)]),
+            body: .bytes(try Renderer.encode(document, media.format)))
     }
 
     static let version: Document = [

@@ -128,10 +128,10 @@ extension Resources {
         -> Document
     {
         let prefix = "error decoding YAML: error converting YAML to JSON: yaml: "
-        var repeated: [String] = []
+        let repeated: [String]
         let object: Document
         do {
-            object = try Document.yaml(call.request.body, repeated: &repeated)
+            (object, repeated) = try Document.yamlTolerant(call.request.body)
         } catch let error as DocumentError {
             throw .badRequest(prefix + error.message)
         } catch {

@@ -34,6 +34,7 @@ extension Resources {
             let name = candidate.text("metadata", "name") ?? ""
             let errors = Kinds.validateCreate(candidate, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, name, errors) }
+            for text in Kinds.rules(for: resource).warnings(candidate, .none) { call.warnings.add(text) }
             context.name = name
             try await validate(candidate, context)
             do {
@@ -64,11 +65,13 @@ extension Resources {
             return ObjectCodec.bytes(Conversion.stored(object, resource))
         }
         do {
+            try await recordAddresses(claim.taken, of: object)
             let record = try await store.create(key, ObjectCodec.encoding(Conversion.stored(object, resource)))
             claim.keep()
             wrote(resource)
             return record.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }

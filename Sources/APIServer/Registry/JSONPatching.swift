@@ -117,9 +117,4 @@ enum JSONPatching {
             }
         }
     }
-
-    /// Whether what is patched may get nulls where only values can be.
-    static func mayLeaveNulls(_ patch: Document) -> Bool {
-        patch.elements.contains { ["copy", "add", "replace"].contains($0.text("op")) && $0["value"]?.isNull ?? true }
-    }
 }

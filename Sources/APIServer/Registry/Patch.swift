@@ -76,7 +76,6 @@ extension Resources {
             for finding in findings { call.warnings.add(finding) }
         }
         registry.prune(&object, type: resource.type)
-        if kind == .json, JSONPatching.mayLeaveNulls(patch) { registry.dropNulls(&object, type: resource.type) }
     }
 
     static func readPatch(_ call: Call, _ kind: PatchKind) throws(APIStatus) -> Document {

@@ -51,7 +51,7 @@ struct Renderer: Sendable {
     static func encode(_ document: Document, _ format: MediaType.Format) throws(APIStatus) -> [UInt8] {
         switch format {
         case .json: document.json + [10]
-        case .yaml: document.yaml
+        case .yaml: document.inKeyOrder.yaml
         case .protobuf: try ProtobufEncoder.body(document)
         }
     }

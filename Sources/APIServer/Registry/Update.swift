@@ -13,13 +13,21 @@ extension Resources {
     ]
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
-        "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io", "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
         "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
         "validatingadmissionpolicies.admissionregistration.k8s.io",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -150,6 +158,12 @@ extension Resources {
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+            for text in rules.warnings(new, old) { call.warnings.add(text) }
+        case let part where rules.parts[part] != nil:
+            rules.parts[part]?.prepare(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.parts[part]?.validate(new, old) ?? []
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
@@ -217,14 +231,18 @@ extension Resources {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
                 _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
+                await forgetAddresses(of: old, call.resource)
                 wrote(call.resource)
                 return encode(record.revision)
             }
+            try await recordAddresses(claim.taken, of: new)
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()
+            await forgetAddresses(claim.dropped)
             wrote(call.resource)
             return written.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }

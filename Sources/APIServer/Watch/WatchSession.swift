@@ -266,7 +266,7 @@ struct LineWriter {
         let event: Document = ["type": Document(type), "object": object]
         switch session.call.media.format {
         case .json: return event.json + [10]
-        case .yaml: return Array("---\n".utf8) + event.yaml
+        case .yaml: return Array("---\n".utf8) + event.inKeyOrder.yaml
         case .protobuf:
             var message: [UInt8] = []
             ProtobufWire.text(1, type, to: &message)

@@ -12,7 +12,7 @@ public enum MetadataRules {
         // What is only asked, never stored, needs no name.
         guard resource.verbs.contains("get") else { return common(metadata, nameSyntax, plainFinalizers) }
         var errors: [FieldError] = []
-        if let generated = metadata.text("generateName"), !generated.isEmpty {
+        if let generated = metadata.text("generateName"), !generated.isEmpty, nameSyntax != .dnsSubdomainWhole {
             // What is generated gets a suffix, so a separator at the end is no mistake.
             let probe = generated.last == "-" ? String(generated.dropLast()) + "a" : generated
             errors += nameSyntax.check(probe).map { .invalid("metadata.generateName", Document(generated), $0) }
@@ -36,9 +36,27 @@ public enum MetadataRules {
         return errors + common(metadata, nameSyntax, plainFinalizers)
     }
 
+    /// Kinds that the generic part checks and their own rules do not check again. Of all others the server tells each
+    /// mistake in the metadata twice, or as often as it has looked at it.
+    private static let checkedOnce: Set = [
+        "LimitRange", "PersistentVolume", "EndpointSlice", "PriorityLevelConfiguration", "FlowSchema",
+        "PodDisruptionBudget", "CSINode", "VolumeAttachment", "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+    ]
+
+    /// What is wrong with the metadata after an update, with the repetitions that clients of Kubernetes get to see.
     static func validateUpdate(
         _ new: Document, old: Document, nameSyntax: NameSyntax, plainFinalizers: Bool = false
     ) -> [FieldError] {
+        let contents = common(new["metadata"] ?? .emptyObject, nameSyntax, plainFinalizers)
+        let change = changes(new, old: old)
+        if contents.isEmpty, change.isEmpty { return [] }
+        let once = contents + change + contents
+        return checkedOnce.contains(new.text("kind") ?? "") ? once : once + change + contents + contents
+    }
+
+    private static func changes(_ new: Document, old: Document) -> [FieldError] {
         let (metadata, before) = (new["metadata"] ?? .emptyObject, old["metadata"] ?? .emptyObject)
         var errors: [FieldError] = []
         for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"]
@@ -57,7 +75,7 @@ public enum MetadataRules {
                             + "[]string{\(names)}"))
             }
         }
-        return errors + common(metadata, nameSyntax, plainFinalizers)
+        return errors
     }
 
     private static func common(
@@ -114,6 +132,13 @@ public enum MetadataRules {
                         + names.joined(separator: " and ")))
         }
         return errors
+    }
+
+    /// Of some kinds, writers of the status may not change what the metadata says either.
+    static func keepForStatus(_ new: inout Document, old: Document) {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            new.set(old.at("metadata", field), at: "metadata", field)
+        }
     }
 
     private static let standardFinalizers: Set = ["kubernetes", "orphan", "foregroundDeletion"]
