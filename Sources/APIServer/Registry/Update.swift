@@ -59,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
