@@ -12,8 +12,8 @@ public struct APIServerConfiguration: Sendable {
     public var dnsAddress: IPAddress?
     /// The authority of the clients' certificates in PEM, published for servers that check them too.
     public var clientCA: [UInt8]
-    /// Signs service account tokens.
-    public var serviceAccountKeyPEM: [UInt8]
+    /// Gives the key in PEM that signs service account tokens; asked once, when the first token needs it.
+    public var serviceAccountKey: @Sendable () throws -> [UInt8]
     public var serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
     /// Requests without a credential come from `system:anonymous`, or are refused.
     public var anonymousAuth = true
@@ -28,12 +28,12 @@ public struct APIServerConfiguration: Sendable {
 
     public init(
         serviceCIDR: CIDR, advertiseAddress: IPAddress, advertisePort: UInt16 = 6443, clientCA: [UInt8],
-        serviceAccountKeyPEM: [UInt8]
+        serviceAccountKey: @escaping @Sendable () throws -> [UInt8]
     ) {
         self.serviceCIDR = serviceCIDR
         self.advertiseAddress = advertiseAddress
         self.advertisePort = advertisePort
         self.clientCA = clientCA
-        self.serviceAccountKeyPEM = serviceAccountKeyPEM
+        self.serviceAccountKey = serviceAccountKey
     }
 }

@@ -96,6 +96,8 @@ extension APIServer {
 
     /// Endpoints and EndpointSlice of the Service `kubernetes`: this server's own address.
     private func publishEndpoints() async throws {
+        // Behind a loopback address nothing could be reached from a pod, and Endpoints refuse it.
+        if configuration.advertiseAddress.isLoopback { return }
         let address = Document(configuration.advertiseAddress.description)
         let port: Document = ["name": "https", "port": Document(Int(configuration.advertisePort)), "protocol": "TCP"]
         try await apply([

@@ -19,6 +19,9 @@ public struct IPAddress: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let loopback = IPAddress(v4: 0x7F00_0001)
     public static let any = IPAddress(v4: 0)
 
+    /// 127.0.0.0/8 or ::1.
+    public var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : low >> 24 == 127 }
+
     /// The address's bytes in network order, 4 or 16 of them.
     public var bytes: [UInt8] {
         func split(_ word: UInt64, _ count: Int) -> [UInt8] {

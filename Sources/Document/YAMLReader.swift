@@ -17,6 +17,9 @@ struct YAMLReader: ~Copyable {
     private var aliasedValues = 0
     private var path: [PathStep] = []
     /// Filled where wanted: the place of every value, by its path.
+    /// Whether a key that is given again replaces the value before, and is noted, instead of being an error.
+    var toleratesRepeats = false
+    private(set) var repeated: [String] = []
     var positions: YAMLPositions?
 
     private struct Anchored {
@@ -164,7 +167,13 @@ struct YAMLReader: ~Copyable {
             let value = try node(depth: depth + 1)
             path.removeLast()
             size += value.size
-            guard members.add(key, value.value) else { throw error("key \"\(key)\" already set in map", at: mark) }
+            guard members.add(key, value.value) else {
+                let problem = "key \"\(key)\" already set in map"
+                guard toleratesRepeats else { throw error(problem, at: mark) }
+                repeated.append("line \(mark.line + 1): \(problem)")
+                members.replace(key, value.value)
+                continue
+            }
         }
         // Keys of the mapping itself win over merged ones, earlier sources over later ones.
         for source in merged {
@@ -251,6 +260,12 @@ struct YAMLReader: ~Copyable {
 struct MemberList {
     private(set) var members: [Document.Member] = []
     private var keys: Set<String> = []
+
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) {
+            members[index] = Document.Member(key: key, value: value)
+        }
+    }
 
     /// False where the key is there already; the first value stays.
     mutating func add(_ key: String, _ value: Document) -> Bool {

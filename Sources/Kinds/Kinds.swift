@@ -12,6 +12,7 @@ public enum Kinds {
     /// The groups in the order of discovery. A group's text is parsed when something of it is first asked for.
     public static let registry = Registry(groups: [
         .coreV1,
+        .apiregistrationV1,
         .appsV1,
         .eventsV1,
         .authenticationV1,
@@ -21,8 +22,17 @@ public enum Kinds {
         .rbacV1,
         .schedulingV1,
         .coordinationV1,
+        .admissionRegistrationV1,
+        .apiextensionsV1,
         .discoveryV1,
+        .certificatesV1,
+        .resourceV1,
+        .flowControlV1,
         .metaV1,
+        .metaV1Options,
+        .coreV1Options,
+        .admissionV1,
+        .apidiscoveryV2,
     ])
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
@@ -37,14 +47,16 @@ public enum Kinds {
     /// Everything that is wrong with a new object, after defaulting: metadata, then the schema, then the kind's rules.
     public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateCreate(
+            object, resource: resource, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(object, type: resource.type) + rules.validateCreate(object) + rules.validateNew(object)
     }
 
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validateUpdate(new, old: old, type: resource.type)
             + rules.validateCreate(new) + rules.validateUpdate(new, old)
     }
@@ -52,11 +64,13 @@ public enum Kinds {
     /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
     public static func validateStatusUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
     }
 
     public static func rules(for resource: ResourceInfo) -> KindRules {
+        if let custom = resource.custom { return .custom(resource, custom) }
         guard let rules = allRules[resource.apiVersion]?[resource.kind] else { return KindRules() }
         return rules
     }
@@ -83,7 +97,25 @@ public enum Kinds {
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
+        "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
+        "apiregistration.k8s.io/v1": ["APIService": .apiService],
         "events.k8s.io/v1": ["Event": .event],
+        "admissionregistration.k8s.io/v1": [
+            "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
+            "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
+            "MutatingAdmissionPolicy": .mutatingAdmissionPolicy,
+            "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
+            "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
+            "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
+        "certificates.k8s.io/v1": ["CertificateSigningRequest": .certificateSigningRequest],
+        "resource.k8s.io/v1": [
+            "DeviceClass": .deviceClass, "ResourceClaim": .resourceClaim,
+            "ResourceClaimTemplate": .resourceClaimTemplate, "ResourceSlice": .resourceSlice,
+        ],
+        "flowcontrol.apiserver.k8s.io/v1": [
+            "FlowSchema": .flowSchema, "PriorityLevelConfiguration": .priorityLevel,
+        ],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
             "ClusterRoleBinding": .clusterRoleBinding,
@@ -101,12 +133,14 @@ public struct RuleContext: Sendable {
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
+    /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
+    case dnsSubdomainWhole
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
     func check(_ name: String) -> [String] {
         switch self {
-        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        case .dnsSubdomain, .dnsSubdomainWhole: Formats.dnsSubdomain(name)
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
@@ -114,9 +148,19 @@ public enum NameSyntax: Sendable {
     }
 }
 
+/// A subresource besides status that changes a part of the object.
+public struct PartRules: Sendable {
+    /// Makes the new object from what the client sent, the old object and the time.
+    public var prepare: @Sendable (inout Document, Document, RuleContext) -> Void
+    /// What must hold between the new object and the old one.
+    public var validate: @Sendable (Document, Document) -> [FieldError]
+}
+
 /// What a kind demands that its declaration cannot say. Each part does nothing unless the kind gives it.
 public struct KindRules: Sendable {
     public var nameSyntax = NameSyntax.dnsSubdomain
+    /// Whether finalizers need no domain, as upstream has it for the kinds that its generic server validates.
+    public var plainFinalizers = false
     /// Defaults that depend on other fields; the schema's defaults are there already.
     public var applyDefaults: @Sendable (inout Document) -> Void = { _ in }
     /// Brings a new object into the form in which it is stored: what clients may not set is reset.
@@ -131,6 +175,8 @@ public struct KindRules: Sendable {
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// The subresources that change parts of the object in the kind's own way.
+    public var parts: [String: PartRules] = [:]
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.

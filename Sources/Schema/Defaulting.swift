@@ -47,7 +47,7 @@ enum Completion {
             if case .map = field.shape, value.count == 0, !field.keepsZero { return nil }
             return completed(value, shape: field.shape)
         case .array:
-            if value.count == 0, !field.keepsZero { return nil }
+            if value.count == 0, !field.keepsZero || field.fillsNull { return nil }
             return completed(value, shape: field.shape)
         case .bool:
             if value.bool == false, dropsZero(field) { return nil }

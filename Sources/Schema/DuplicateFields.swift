@@ -8,10 +8,21 @@ public enum DuplicateFields {
         return scanner.found
     }
 
+    /// The paths of all members in the order of the text, each where it first stands. For putting what was found in
+    /// different ways into one order.
+    public static func order(of json: [UInt8]) -> [String: Int] {
+        var scanner = Scanner(bytes: json)
+        scanner.order = [:]
+        scanner.value(path: "", depth: 0)
+        return scanner.order ?? [:]
+    }
+
     private struct Scanner {
         let bytes: [UInt8]
         var index = 0
         var found: [String] = []
+        /// Where each path was met, when that is asked for; a repetition stands where it repeats.
+        var order: [String: Int]?
 
         init(bytes: [UInt8]) { self.bytes = bytes }
 
@@ -46,6 +57,7 @@ public enum DuplicateFields {
                 let key = string()
                 let here = path.isEmpty ? key : path + "." + key
                 if !seen.insert(key).inserted { found.append(here) }
+                order?[here] = index
                 blanks()
                 guard byte == UInt8(ascii: ":") else { return index = bytes.count }
                 index += 1

@@ -82,13 +82,13 @@ public enum Formats {
             }
         default:
             return [
-                "a qualified name \(namePartText) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key \(namePartText) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ]
         }
         if name.isEmpty {
             errors.append("name part must be non-empty")
         } else if name.utf8.count > 63 {
-            errors.append("name part must be no more than 63 characters")
+            errors.append("name part must be no more than 63 bytes")
         }
         if !isNamePart(name.utf8) { errors.append("name part \(namePartText)") }
         return errors
@@ -100,7 +100,7 @@ public enum Formats {
         + "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 
     public static func labelValue(_ text: String) -> [String] {
-        var errors = longerThan(63, text)
+        var errors = text.utf8.count > 63 ? ["must be no more than 63 bytes"] : []
         if !text.isEmpty, !isNamePart(text.utf8) {
             errors.append(
                 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "

@@ -26,7 +26,7 @@ struct GroupParser {
     typealias Other = (_ key: String) -> ParsedGroup?
 
     mutating func parse(other: Other) -> ParsedGroup {
-        if text.key != "meta/v1" { meta = other("meta/v1") }
+        meta = other("meta/v1")
         for piece in text.texts { read(piece, other) }
         finish(other)
         return group

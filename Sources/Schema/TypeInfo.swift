@@ -58,6 +58,11 @@ public struct FieldInfo: Sendable {
         case structure(TypeInfo)
     }
 
+    /// An empty list is stored like an absent one, and shows as null where the field is always written.
+    var fillsNull: Bool {
+        if case .value(let value) = fill { value.isNull } else { false }
+    }
+
     /// Whether its zero stays in the object.
     var keepsZero: Bool { isRequired || isAlwaysWritten || isOptional }
 

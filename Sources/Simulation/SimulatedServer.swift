@@ -28,7 +28,7 @@ public enum SimulatedServer: Sendable, CaseIterable {
         case .real:
             var configuration = APIServerConfiguration(
                 serviceCIDR: CIDR(IPAddress(v4: 0x0A60_0000), prefix: 16), advertiseAddress: IPAddress(v4: 0x0A59_0002),
-                clientCA: [], serviceAccountKeyPEM: try PrivateKey.generateRSA().pem)
+                clientCA: [], serviceAccountKey: { try PrivateKey.generateRSA().pem })
             configuration.staticTokens = [Self.token: UserInfo(name: "simulation", groups: ["system:masters"])]
             let server = try APIServer(
                 configuration: configuration, store: MemoryStore(), world: world, log: log.named("apiserver"))

@@ -34,7 +34,7 @@ struct Harness: Sendable {
             throw APIStatus(code: 500, reason: "", message: "bad addresses")
         }
         var configuration = APIServerConfiguration(
-            serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKeyPEM: key)
+            serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKey: { key })
         configuration.dnsAddress = IPAddress("10.96.0.10")
         server = try APIServer(
             configuration: configuration, store: store,
@@ -46,7 +46,8 @@ struct Harness: Sendable {
         var status: Int
         var headers: Headers
         var body: Document
-        var text: String
+        var bytes: [UInt8]
+        var text: String { String(decoding: bytes, as: UTF8.self) }
     }
 
     /// Sends one request as the administrator, or as somebody else whom the administrator impersonates.
@@ -72,7 +73,7 @@ struct Harness: Sendable {
             }
         return Reply(
             status: response.status, headers: response.headers, body: (try? Document(json: answer)) ?? .null,
-            text: String(decoding: answer, as: UTF8.self))
+            bytes: answer)
     }
 
     /// Makes an object, which must succeed.

@@ -75,7 +75,7 @@ struct RBACEscalation: AdmissionPlugin {
         guard !missing.isEmpty else { return }
         if let reason { throw context.refuse(reason) }
         let groups = context.user.groups.map { "\"\($0)\"" }.joined(separator: " ")
-        let list = PolicyRule.compacted(missing).map(\.compact).joined(separator: "\n")
+        let list = PolicyRule.compacted(missing).map(\.compact).sorted().joined(separator: "\n")
         throw context.refuse(
             "user \"\(context.user.name)\" (groups=[\(groups)]) is attempting to grant RBAC permissions not currently "
                 + "held:\n\(list)")

@@ -52,17 +52,12 @@ public struct ServiceAccountTokens: Sendable {
     public let issuer: String
     /// The audience of tokens that ask for none: the API server itself.
     public var apiAudiences: [String] { [issuer] }
-    private let key: PrivateKey
-    private let publicKey: PublicKey
-    private let keyID: String
-    private let algorithm: String
+    private let signing: SigningKey
 
-    public init(keyPEM: [UInt8], issuer: String) throws {
+    /// `key` gives the private key in PEM; it is asked once, when a token is first issued or checked.
+    public init(issuer: String, key: @escaping @Sendable () throws -> [UInt8]) {
         self.issuer = issuer
-        key = try PrivateKey(pem: keyPEM)
-        publicKey = try key.publicKey()
-        keyID = Base64.encode(Digest.sha256(try publicKey.der()), url: true)
-        algorithm = key.isRSA ? "RS256" : "ES256"
+        signing = SigningKey(source: key)
     }
 
     public func issue(
@@ -80,9 +75,10 @@ public struct ServiceAccountTokens: Sendable {
             "jti": Document(id), "kubernetes.io": kubernetes, "nbf": Document(now.seconds),
             "sub": Document("system:serviceaccount:\(namespace):\(serviceAccount)"),
         ]
-        let header: Document = ["alg": Document(algorithm), "kid": Document(keyID)]
+        let signing = try signing.material()
+        let header: Document = ["alg": Document(signing.algorithm), "kid": Document(signing.id)]
         let signed = Base64.encode(header.json, url: true) + "." + Base64.encode(claims.json, url: true)
-        return signed + "." + Base64.encode(try key.sign(Array(signed.utf8)), url: true)
+        return signed + "." + Base64.encode(try signing.key.sign(Array(signed.utf8)), url: true)
     }
 
     /// Checks form, issuer, signature, times and audience. Whether the account and the bound objects
@@ -92,9 +88,9 @@ public struct ServiceAccountTokens: Sendable {
         guard parts.count == 3, let head = Self.decoded(parts[0]), let body = Self.decoded(parts[1]),
             body.text("iss") == issuer
         else { throw .foreign }
-        guard head.text("alg") == algorithm, head.text("kid") == keyID,
-            let signature = Base64.decode(parts[2], url: true),
-            publicKey.verify(Array("\(parts[0]).\(parts[1])".utf8), signature: signature)
+        guard let signing = try? signing.material(), head.text("alg") == signing.algorithm,
+            head.text("kid") == signing.id, let signature = Base64.decode(parts[2], url: true),
+            signing.publicKey.verify(Array("\(parts[0]).\(parts[1])".utf8), signature: signature)
         else { throw .invalid("the token's signature does not verify") }
         guard let expires = body.number("exp"), now.seconds < Int64(expires) else {
             throw .invalid("service account token has expired")
@@ -129,22 +125,24 @@ public struct ServiceAccountTokens: Sendable {
     // MARK: Published, so that others can check the tokens
 
     /// `GET /.well-known/openid-configuration`
-    public func discovery(jwksURI: String) -> Document {
+    public func discovery(jwksURI: String) throws -> Document {
         [
             "issuer": Document(issuer), "jwks_uri": Document(jwksURI), "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": [Document(algorithm)],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [Document(try signing.material().algorithm)],
         ]
     }
 
     /// `GET /openid/v1/jwks`
-    public var keySet: Document {
-        var entry: Document = ["use": "sig", "kid": Document(keyID), "alg": Document(algorithm)]
-        if let point = publicKey.coordinates() {
+    public func keySet() throws -> Document {
+        let signing = try signing.material()
+        var entry: Document = ["use": "sig", "kid": Document(signing.id), "alg": Document(signing.algorithm)]
+        if let point = signing.publicKey.coordinates() {
             entry["kty"] = "EC"
             entry["crv"] = "P-256"
             entry["x"] = Document(Base64.encode(point.x, url: true))
             entry["y"] = Document(Base64.encode(point.y, url: true))
-        } else if let number = publicKey.modulusAndExponent() {
+        } else if let number = signing.publicKey.modulusAndExponent() {
             entry["kty"] = "RSA"
             entry["n"] = Document(Base64.encode(number.n, url: true))
             entry["e"] = Document(Base64.encode(number.e, url: true))

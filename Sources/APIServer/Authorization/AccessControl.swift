@@ -14,6 +14,9 @@ final class AccessControl: Sendable {
     }
 
     private let state = Mutex(State())
+    private let nodes: NodeGraphFeed
+
+    init(nodes: NodeGraphFeed) { self.nodes = nodes }
 
     func invalidate() {
         state.withLock { state in
@@ -30,26 +33,26 @@ final class AccessControl: Sendable {
             roles: try await resources.objects("roles", group: group),
             clusterRoles: try await resources.objects("clusterroles", group: group),
             roleBindings: try await resources.objects("rolebindings", group: group),
-            clusterRoleBindings: try await resources.objects("clusterrolebindings", group: group) + [Self.nodes])
+            clusterRoleBindings: try await resources.objects("clusterrolebindings", group: group))
         state.withLock { state in
             if state.generation == generation { state.rbac = rbac }
         }
         return rbac
     }
 
-    /// What a node may do comes from the role system:node. Upstream narrows that down to the objects that the node's
-    /// own pods refer to; this server does not yet.
-    private static let nodes: Document = [
-        "metadata": ["name": "system:node"],
-        "roleRef": ["kind": "ClusterRole", "name": "system:node"],
-        "subjects": [["kind": "Group", "name": "system:nodes"]],
-    ]
-
+    /// The nodes' authorizer first, then the roles. Who is allowed by neither hears the reasons of both.
     func decide(_ attributes: AccessAttributes, _ resources: Resources) async throws -> RBAC.Decision {
         if attributes.user.groups.contains("system:masters") { return .init(allowed: true, reason: "") }
+        var reason = ""
+        if let node = NodeAuthorizer.node(attributes.user) {
+            let opinion = try await nodes.opinion(attributes, node: node, rules: NodeAuthorizer.standardRules)
+            if opinion.allowed { return .init(allowed: true, reason: "") }
+            reason = opinion.reason
+        }
         var decision = try await snapshot(resources).decide(attributes)
-        // No binding of the cluster's own stands behind a node's rights, so none is named.
-        if decision.reason.contains("of ClusterRole \"system:node\" to Group \"system:nodes\"") { decision.reason = "" }
+        if !decision.allowed, !reason.isEmpty {
+            decision.reason = decision.reason.isEmpty ? reason : "\(reason)\n\(decision.reason)"
+        }
         return decision
     }
 

@@ -1,4 +1,5 @@
 import Document
+import Kinds
 
 /// Who makes a request, as authentication found out.
 public struct UserInfo: Sendable, Equatable {
@@ -49,10 +50,17 @@ public struct AccessAttributes: Sendable, Equatable {
     public var name = ""
     /// Set for requests that are about no resource, such as `/healthz`.
     public var path: String?
+    /// What a list or watch is limited to; read only for those whose rights depend on it.
+    public var fields = FieldSelector()
 
     public init(user: UserInfo, verb: String) {
         self.user = user
         self.verb = verb
+    }
+
+    /// Whether the request is limited to objects with this value.
+    func pins(_ field: String, to value: String) -> Bool {
+        fields.terms.contains { $0.field == field && $0.value == value && !$0.isNegated }
     }
 
     /// The resource as rules name it, such as `pods/log`.

@@ -52,8 +52,8 @@ final class PathHandlers: Sendable {
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
-            return json(tokens.discovery(jwksURI: jwksURI), type: "application/json")
-        case "openid" where parts == ["v1", "jwks"]: return json(tokens.keySet, type: "application/jwk-set+json")
+            return json(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]: return json(try tokens.keySet(), type: "application/jwk-set+json")
         default: throw APIStatus.noSuchPath
         }
     }
@@ -85,7 +85,8 @@ final class PathHandlers: Sendable {
         let media = try MediaType.negotiate(request.headers["Accept"])
         guard media.format == .yaml else { return json(document, type: "application/json") }
         return Response(
-            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.yaml))
+            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.inKeyOrder.yaml)
+        )
     }
 
     static let version: Document = [

@@ -92,6 +92,8 @@ extension Resources {
         case marked(Document)
         /// It goes now; its last form.
         case now(Document)
+        /// It is marked, and goes at once: watchers of a kind that ends gracefully see both.
+        case markedAndNow(Document)
     }
 
     func delete(_ call: Call) async throws -> Answer {
@@ -121,7 +123,8 @@ extension Resources {
             context.name = name
             try await validate(old, context)
             do {
-                switch try decide(old, options, resource, name) {
+                let decision = try decide(old, options, resource, name)
+                switch decision {
                 case .pending: return (record.value, false)
                 case .marked(let object):
                     if options.dryRun { return (ObjectCodec.bytes(Conversion.stored(object, resource)), false) }
@@ -129,10 +132,14 @@ extension Resources {
                     let marked = try await store.update(record.key, expected: record.revision, encode)
                     wrote(resource)
                     return (marked.value, false)
-                case .now(let object):
+                case .now(let object), .markedAndNow(let object):
                     if options.dryRun { return (ObjectCodec.bytes(Conversion.stored(object, resource)), true) }
                     let encode = ObjectCodec.encoding(Conversion.stored(object, resource))
-                    let deleted = try await store.delete(record.key, expected: record.revision, encode)
+                    var revision = record.revision
+                    if case .markedAndNow = decision {
+                        revision = try await store.update(record.key, expected: revision, encode).revision
+                    }
+                    let deleted = try await store.delete(record.key, expected: revision, encode)
                     allocations.release(old, resource: resource)
                     wrote(resource)
                     return (deleted.value, true)
@@ -174,8 +181,9 @@ extension Resources {
         object.set(left, at: "metadata", "finalizers")
         if let deadline = old.text("metadata", "deletionTimestamp") {
             let current = old.number("metadata", "deletionGracePeriodSeconds") ?? 0
-            guard options.gracePeriodSeconds.map({ _ in grace < current }) ?? (current == 0 && finalizers.isEmpty)
-            else {
+            // Whoever marked it last did not come to delete it.
+            if current == 0, finalizers.isEmpty { return .now(object) }
+            guard options.gracePeriodSeconds != nil, grace < current else {
                 return object.sameObject(as: old) ? .pending : .marked(object)
             }
             // The end may come sooner than was said, never later.
@@ -184,7 +192,7 @@ extension Resources {
                 object.set(Document((start + .seconds(grace)).description), at: "metadata", "deletionTimestamp")
             }
             object.set(Document(grace), at: "metadata", "deletionGracePeriodSeconds")
-            return grace == 0 && finalizers.isEmpty ? .now(object) : .marked(object)
+            return grace == 0 && finalizers.isEmpty ? .markedAndNow(object) : .marked(object)
         }
         let isGraceful = resource.qualifiedName == "pods"
         guard isGraceful || !finalizers.isEmpty else { return .now(object) }
@@ -193,7 +201,7 @@ extension Resources {
         if let generation = old.number("metadata", "generation"), generation > 0 {
             object.set(Document(generation + 1), at: "metadata", "generation")
         }
-        return grace == 0 && finalizers.isEmpty ? .now(object) : .marked(object)
+        return grace == 0 && finalizers.isEmpty ? .markedAndNow(object) : .marked(object)
     }
 
     /// How long a pod gets to end: none where nothing runs.

@@ -14,7 +14,12 @@ extension Resources {
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
         "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io",
+        "apiservices.apiregistration.k8s.io", "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -90,13 +95,10 @@ extension Resources {
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                    // Upstream names the resource here, not the kind.
                     throw APIStatus.invalid(
-                        resource, call.name,
-                        [
-                            .invalid(
-                                "metadata.resourceVersion", Document(given.isEmpty ? "" : given),
-                                "must be specified for an update")
-                        ])
+                        kind: resource.plural, group: resource.group, name: call.name,
+                        [.invalid("metadata.resourceVersion", 0, "must be specified for an update")])
                 }
             } else {
                 guard let revision = Revision(given) else {
@@ -145,6 +147,11 @@ extension Resources {
             try await admit(&new, context)
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+        case let part where rules.parts[part] != nil:
+            rules.parts[part]?.prepare(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.parts[part]?.validate(new, old) ?? []
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.

@@ -1,3 +1,4 @@
+import Basics
 import Document
 import Kinds
 import Schema
@@ -25,47 +26,71 @@ struct BodyDecoder {
         throws(APIStatus) -> Document
     {
         let format = try Self.format(call.request.headers["Content-Type"])
+        let body = call.request.body
         var object: Document
+        var repeated: [String] = []
         do {
             switch format {
-            case .json: object = try Document(json: call.request.body)
-            case .yaml: object = try Document.yamlDocuments(call.request.body).first ?? .null
-            case .protobuf: object = try Self.protobuf(call.request.body, type: type)
+            case .json: object = try Document(json: body)
+            case .yaml: (object, repeated) = try Document.yamlTolerant(body)
+            case .protobuf: object = try Self.protobuf(body, type: type)
             }
         } catch {
-            throw Self.unreadable(call.request.body, kind: kind, error)
+            throw format == .yaml
+                ? Self.unrecognized(body, kind: kind, GoJSON.yamlMessage(for: error))
+                : Self.unreadable(body, kind: kind, GoJSON.message(for: error, in: body))
         }
         if object.isNull { object = .emptyObject }
-        guard object.isObject else {
-            throw Self.unreadable(call.request.body, kind: kind, "json: cannot unmarshal into a Go struct")
-        }
+        if let problem = Self.envelopeProblem(object) { throw Self.unreadable(body, kind: kind, problem) }
         try checkKind(of: object, kind: kind, group: group, version: version)
         object["apiVersion"] = Document(group.isEmpty ? version : "\(group)/\(version)")
         object["kind"] = Document(kind)
         guard let type else { return object }
         try strict(
             &object, type: type, validation: validation, kind: kind, version: version,
-            duplicates: format == .json ? DuplicateFields.find(in: call.request.body) : [])
+            duplicates: format == .json ? DuplicateFields.find(in: body) : [], repeated: repeated)
         return object
+    }
+
+    /// Why kind and version cannot be read from a body that is well-formed.
+    private static func envelopeProblem(_ object: Document) -> String? {
+        guard object.isObject else {
+            return "json: cannot unmarshal \(GoJSON.name(of: object)) into Go value of type struct { APIVersion string "
+                + "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"
+        }
+        for field in ["apiVersion", "kind"] {
+            guard let value = object[field], !value.isNull, value.string == nil else { continue }
+            return "json: cannot unmarshal \(GoJSON.name(of: value)) into Go struct field .\(field) of type string"
+        }
+        return nil
     }
 
     /// Drops what the type does not know, and tells of it as the client asked.
     func strict(
         _ object: inout Document, type: TypeID, validation: WriteOptions.FieldValidation, kind: String, version: String,
-        duplicates: [String] = []
+        duplicates: [String] = [], repeated: [String] = []
     ) throws(APIStatus) {
         let prefix = "\(kind) in version \"\(version)\" cannot be handled as a \(kind): "
         if let problem = registry.decodingError(in: object, type: type) { throw .badRequest(prefix + problem) }
         if validation != .ignore {
-            let findings =
-                duplicates.map { "duplicate field \"\($0)\"" }
-                + registry.unknownFields(in: object, type: type).map { "unknown field \"\($0)\"" }
-            if validation == .strict, !findings.isEmpty {
-                throw .badRequest(prefix + "strict decoding error: " + findings.joined(separator: ", "))
+            let findings = findings(in: object, type: type, duplicates)
+            if validation == .strict, !findings.isEmpty || !repeated.isEmpty {
+                let lines = repeated.map { "\n  " + $0 }.joined()
+                let all = (lines.isEmpty ? [] : ["yaml: unmarshal errors:" + lines]) + findings
+                throw .badRequest(prefix + "strict decoding error: " + all.joined(separator: ", "))
             }
-            for finding in findings { call.warnings.add(finding) }
+            for finding in repeated + findings { call.warnings.add(finding) }
         }
         registry.prune(&object, type: type)
+    }
+
+    /// Fields that are given twice or not known, in the order of the body.
+    private func findings(in object: Document, type: TypeID, _ duplicates: [String]) -> [String] {
+        let unknown = registry.unknownFields(in: object, type: type).map { (path: $0, text: "unknown field \"\($0)\"") }
+        let twice = duplicates.map { (path: $0, text: "duplicate field \"\($0)\"") }
+        guard !unknown.isEmpty, !twice.isEmpty else { return (twice + unknown).map(\.text) }
+        let order = DuplicateFields.order(of: call.request.body)
+        return (twice + unknown).sorted { (order[$0.path] ?? 0) < (order[$1.path] ?? 0) }.map(\.text)
     }
 
     /// A protobuf body as the document that its JSON form would be. A body of another kind keeps only its name,
@@ -81,21 +106,25 @@ struct BodyDecoder {
         return object
     }
 
-    private static func unreadable(_ body: [UInt8], kind: String, _ error: any Error) -> APIStatus {
-        unreadable(body, kind: kind, GoJSON.message(for: error, in: body))
+    private static func unreadable(_ body: [UInt8], kind: String, _ problem: String) -> APIStatus {
+        unrecognized(body, kind: kind, "couldn't get version/kind; json parse error: \(problem)")
     }
 
-    private static func unreadable(_ body: [UInt8], kind: String, _ problem: String) -> APIStatus {
-        var shown = body.isEmpty ? "<empty>" : String(decoding: body.prefix(30), as: UTF8.self)
+    private static func unrecognized(_ body: [UInt8], kind: String, _ problem: String) -> APIStatus {
+        // What does not look like JSON is shown in hexadecimal.
+        let start = body.prefix(30)
+        var shown = body.first == UInt8(ascii: "{") ? String(decoding: start, as: UTF8.self) : Hex.encode(Array(start))
+        if body.isEmpty { shown = "<empty>" }
         if body.count > 30 { shown += " ..." }
-        return .badRequest(
-            "the object provided is unrecognized (must be of type \(kind)): couldn't get version/kind; "
-                + "json parse error: \(problem) (\(shown))")
+        return .badRequest("the object provided is unrecognized (must be of type \(kind)): \(problem) (\(shown))")
     }
 
     private func checkKind(of object: Document, kind: String, group: String, version: String) throws(APIStatus) {
         let expected = group.isEmpty ? version : "\(group)/\(version)"
         let given = object.text("apiVersion") ?? ""
+        if given.split(separator: "/", omittingEmptySubsequences: false).count > 2 {
+            throw Self.unrecognized(call.request.body, kind: kind, "unexpected GroupVersion string: \(given)")
+        }
         let givenKind = object.text("kind") ?? ""
         let apiVersion = given.isEmpty ? expected : given
         let name = givenKind.isEmpty ? kind : givenKind

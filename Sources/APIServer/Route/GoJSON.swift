@@ -22,6 +22,26 @@ enum GoJSON {
         return "invalid character \(quoted(bytes[index])) \(place)"
     }
 
+    /// What is wrong with a YAML text.
+    static func yamlMessage(for error: any Error) -> String {
+        guard let error = error as? DocumentError else { return "yaml: \(error)" }
+        // The parser counts lines from zero where the scanner counts from one.
+        let line = error.message.hasPrefix("did not find expected") ? error.line - 1 : error.line
+        return line > 0 ? "yaml: line \(line): \(error.message)" : "yaml: \(error.message)"
+    }
+
+    /// What Go calls a JSON value.
+    static func name(of value: Document) -> String {
+        switch value.kind {
+        case .null: "null"
+        case .bool: "bool"
+        case .int, .double: "number"
+        case .string: "string"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+
     private static func offset(of error: DocumentError, in bytes: [UInt8]) -> Int? {
         var line = 1
         var start = 0

@@ -1,3 +1,4 @@
+import Kinds
 import Wire
 
 /// What a request is about, read from its method and path alone:
@@ -33,6 +34,9 @@ public struct RequestInfo: Sendable, Equatable {
         verb = method.lowercased()
         let parts = path.split(separator: "/").map { Query.decoded($0) }
         readResource(parts[...])
+        // What follows `…/proxy/` belongs to somebody else.
+        let own = rest.isEmpty ? path[...] : path.dropLast(rest.utf8.count)
+        hasEmptyPart = own.contains("//")
     }
 
     private mutating func readResource(_ all: ArraySlice<String>) {
@@ -96,15 +100,19 @@ public struct RequestInfo: Sendable, Equatable {
                 verb = watches || query.flag("watch") ? "watch" : "list"
             }
             // A list of the one object that the field selector names is that object, for rules with resourceNames.
-            if verb != "get", name.isEmpty, let selector = query["fieldSelector"],
-                selector.hasPrefix("metadata.name="), !selector.contains(",")
+            if verb != "get", name.isEmpty, let text = query["fieldSelector"],
+                let selector = try? FieldSelector(parsing: text),
+                let term = selector.terms.first(where: { $0.field == "metadata.name" && !$0.isNegated })
             {
-                selectedName = String(selector.dropFirst("metadata.name=".count))
+                selectedName = term.value
             }
         case "DELETE": verb = name.isEmpty ? "deletecollection" : "delete"
         default: break
         }
     }
+
+    /// Whether the path holds two slashes in a row, which no path of the API does.
+    public private(set) var hasEmptyPart = false
 
     /// The name that a field selector pins a list or watch to; only authorization asks.
     public private(set) var selectedName = ""
@@ -120,6 +128,11 @@ public struct RequestInfo: Sendable, Equatable {
         attributes.resource = resource
         attributes.subresource = subresource
         attributes.name = name.isEmpty ? selectedName : name
+        if NodeAuthorizer.node(user) != nil, let text = query["fieldSelector"],
+            ["list", "watch", "deletecollection"].contains(verb), let selector = try? FieldSelector(parsing: text)
+        {
+            attributes.fields = selector
+        }
         return attributes
     }
 }

@@ -12,7 +12,8 @@ extension Commands {
     /// What each command does, by name.
     static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
-        load.name: runLoad, images.name: runImages, conformance.name: runConformance, doctor.name: runDoctor,
+        load.name: runLoad, images.name: runImages, conformance.name: runConformance,
+        apiserver.name: runServer, doctor.name: runDoctor,
     ]
 
     static let runCreate: CommandBody = { arguments, environment in

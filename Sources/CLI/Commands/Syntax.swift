@@ -38,11 +38,21 @@ public enum Commands {
             .init("junit", .one, "FILE", "write the results as JUnit XML"),
             .init("fail-fast", .none, "", "stop at the first failure"),
         ])
+    public static let apiserver = CommandSyntax(
+        "apiserver", "Run an API server alone, without controllers and nodes, and write a kubeconfig for it.",
+        flags: [
+            .init("data", .one, "DIR", "keep objects and keys in DIR"),
+            .init("memory", .none, "", "keep them in memory, for as long as it runs"),
+            .init("port", .one, "N", "where to listen (default 6443; 0: a free port)"),
+            .init("address", .one, "IP", "address to listen on (default 127.0.0.1)"),
+            .init("kubeconfig", .one, "FILE", "where to write (default DIR/kubeconfig, or ./apiserver.kubeconfig)"),
+            .init("service-cluster-ip-range", .one, "CIDR", "addresses of Services (default 10.96.0.0/16)"),
+        ])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
-    public static let all = [create, delete, list, kubeconfig, load, images, conformance, doctor, version]
+    public static let all = [create, delete, list, kubeconfig, load, images, conformance, apiserver, doctor, version]
 
     public static var overview: String {
         let width = all.map(\.name.count).max() ?? 0

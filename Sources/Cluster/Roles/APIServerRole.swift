@@ -26,11 +26,12 @@ public struct APIServerRole: Sendable {
         let toKubelets = try TLSClientContext(
             caPEM: authority, certificatePEM: try file("apiserver-kubelet-client.crt"),
             keyPEM: try file("apiserver-kubelet-client.key"))
+        let key = try file("service-account.key")
         let world = self.world
 
         var configuration = APIServerConfiguration(
             serviceCIDR: Addresses.services, advertiseAddress: record.address, advertisePort: Addresses.apiPort,
-            clientCA: authority, serviceAccountKeyPEM: try file("service-account.key"))
+            clientCA: authority, serviceAccountKey: { key })
         configuration.dnsAddress = Addresses.dns
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))

@@ -11,10 +11,12 @@ enum NodeColumns {
             let text = info.text(name) ?? ""
             return text.isEmpty ? "<unknown>" : Document(text)
         }
+        let architecture = info.text("architecture") ?? ""
+        let kernel = (fact("kernelVersion").string ?? "") + (architecture.isEmpty ? "" : " (\(architecture))")
         return [
             Document(status(node)), Document(roles(node)), Cells.age(node, now: now),
             info["kubeletVersion"] ?? "", address("InternalIP"), address("ExternalIP"), fact("osImage"),
-            fact("kernelVersion"), fact("containerRuntimeVersion"),
+            Document(kernel), fact("containerRuntimeVersion"),
         ]
     }
 

@@ -56,7 +56,7 @@ extension GroupText {
             type RoleRef atomic  "The role that is granted."
               apiGroup string = rbac.authorization.k8s.io always  "API group of the object."
               kind     string required  "Kind of the object."
-              name     string required nonempty  "Its name."
+              name     string required  "Its name."
 
             type Subject atomic  "Who something is granted to."
               apiGroup  string  "API group of the object."

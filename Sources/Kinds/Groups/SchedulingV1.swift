@@ -4,7 +4,7 @@ extension GroupText {
     static let schedulingV1 = GroupText(
         group: "scheduling.k8s.io", version: "v1", package: "io.k8s.api.scheduling.v1",
         texts: """
-            kind PriorityClass priorityclasses priorityclass cluster generation short=pc
+            kind PriorityClass priorityclasses priorityclass cluster short=pc
               column Name string format=name "Name of the object."
               column Value integer "Priority as a number."
               column Global-Default boolean "Whether pods without a class get it."

@@ -60,6 +60,10 @@ extension KindRules {
 
     static let priorityClass: KindRules = {
         var rules = KindRules()
+        // It has a generation, but nothing that can change counts.
+        rules.prepareForCreate = { priority, _ in priority.set(1, at: "metadata", "generation") }
+        rules.validateNew = { PriorityClassRules.systemNames($0) }
+        rules.validateUpdate = { PriorityClassRules.unchanged($0, old: $1) }
         rules.cells = { priority, now in
             [
                 priority["value"] ?? 0, priority["globalDefault"] ?? false, Cells.age(priority, now: now),

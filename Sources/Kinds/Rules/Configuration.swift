@@ -19,7 +19,7 @@ extension KindRules {
                     size += field == "data" ? length : length / 4 * 3
                 }
             }
-            if size > Configuration.sizeLimit { errors.append(.tooLong("", limit: Configuration.sizeLimit)) }
+            if size > Configuration.sizeLimit { errors.append(.tooLong("[]", limit: Configuration.sizeLimit)) }
             return errors
         }
         rules.validateUpdate = { Configuration.immutability($0, old: $1, fields: ["data", "binaryData"]) }

@@ -15,8 +15,18 @@ extension KindRules {
             for (index, rule) in role.list("rules").enumerated() {
                 errors += RBACRules.rule(rule, "rules[\(index)]", namespaced: namespaced)
             }
-            for (index, selector) in role.list("aggregationRule", "clusterRoleSelectors").enumerated() {
-                errors += MetadataRules.labelSelector(selector, "aggregationRule.clusterRoleSelectors[\(index)]")
+            let selectors = role.list("aggregationRule", "clusterRoleSelectors")
+            if role["aggregationRule"]?.isObject == true, selectors.isEmpty {
+                errors.append(
+                    .required(
+                        "aggregationRule.clusterRoleSelectors",
+                        "at least one clusterRoleSelector required if aggregationRule is non-nil"))
+            }
+            for (index, selector) in selectors.enumerated() {
+                let here = "aggregationRule.clusterRoleSelectors[\(index)]"
+                let problems = MetadataRules.labelSelector(selector, here)
+                errors += problems
+                if !problems.isEmpty { errors.append(.invalid(here, .null, "invalid label selector.")) }
             }
             return errors
         }
@@ -98,6 +108,12 @@ enum RBACRules {
         if !roleKinds.contains(role.text("kind") ?? "") {
             errors.append(.notSupported("roleRef.kind", role["kind"] ?? "", roleKinds))
         }
+        let name = role.text("name") ?? ""
+        if name.isEmpty {
+            errors.append(.required("roleRef.name"))
+        } else {
+            errors += Formats.pathSegment(name).map { .invalid("roleRef.name", Document(name), $0) }
+        }
         for (index, subject) in binding.list("subjects").enumerated() {
             let here = "subjects[\(index)]"
             switch subject.text("kind") ?? "" {
@@ -109,7 +125,10 @@ enum RBACRules {
                 if !(subject.text("apiGroup") ?? "").isEmpty {
                     errors.append(.notSupported(here + ".apiGroup", subject["apiGroup"], [""]))
                 }
-                if (subject.text("namespace") ?? "").isEmpty { errors.append(.required(here + ".namespace")) }
+                // Within a namespace the accounts may be those of the binding's own.
+                if !roleKinds.contains("Role"), (subject.text("namespace") ?? "").isEmpty {
+                    errors.append(.required(here + ".namespace"))
+                }
             case "User", "Group":
                 if subject.text("apiGroup") != group {
                     errors.append(.notSupported(here + ".apiGroup", subject["apiGroup"] ?? "", [group]))

@@ -1,0 +1,158 @@
+import APIServer
+import Basics
+import Client
+import Linux
+import Store
+import Wire
+
+/// An API server by itself, without controllers and nodes: what tests of a client or an operator want.
+public struct StandaloneServer: Sendable {
+    public enum Storage: Sendable, Equatable {
+        case memory
+        /// A directory that keeps the objects and the keys.
+        case directory(String)
+    }
+
+    public struct Options: Sendable, Equatable {
+        public var storage: Storage
+        public var address = IPAddress.loopback
+        /// 0 takes a free one.
+        public var port: UInt16 = 6443
+        public var kubeconfig: String
+        public var services = Addresses.services
+
+        public init(storage: Storage, kubeconfig: String) {
+            self.storage = storage
+            self.kubeconfig = kubeconfig
+        }
+    }
+
+    let options: Options
+    let world: World
+    let log: Log
+
+    public init(options: Options, world: World, log: Log) {
+        self.options = options
+        self.world = world
+        self.log = log
+    }
+
+    /// Serves until cancelled. `ready` hears the server's address once requests are answered.
+    public func run(ready: @Sendable (Endpoint) -> Void) async throws {
+        let listener = try await listen()
+        let keys = try authority()
+        let identities = try Identities(authority: keys, options: options, now: world.clock.now)
+        let server = try APIServer(
+            configuration: try configuration(listener.local, identities, authority: keys), store: try store(),
+            world: world, log: log)
+        try await server.bootstrap()
+        let tls = try TLSServerContext(
+            certificatePEM: identities.server.certificatePEM, keyPEM: identities.server.keyPEM,
+            clientCAPEM: keys.certificatePEM)
+        let http = HTTPServer(
+            listener: listener, tls: tls, clock: world.clock, log: log.named("http"), handler: server.handler)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await server.run() }
+            group.addTask { try await http.run() }
+            defer { group.cancelAll() }
+            // Written last: whoever waits for the file finds a server that answers.
+            let kubeconfig = Kubeconfig(
+                name: "lab-apiserver", server: "https://\(listener.local)", authority: keys.certificatePEM,
+                certificate: identities.admin.certificatePEM, key: identities.admin.keyPEM)
+            try Files.write(kubeconfig.yaml, to: options.kubeconfig, mode: 0o600)
+            ready(listener.local)
+            try await group.next()
+        }
+    }
+
+    private func listen() async throws -> any Listener {
+        do { return try await world.network.listen(on: .ip(options.address, port: options.port)) } catch {
+            throw Failure(
+                "cannot listen on \(Endpoint.ip(options.address, port: options.port)): \(error)",
+                remedy: "name another port with --port, or --port 0 for a free one")
+        }
+    }
+
+    private func store() throws -> any Store {
+        switch options.storage {
+        case .memory: return MemoryStore()
+        case .directory(let path): return try SQLiteStore(path: "\(path)/lab.db")
+        }
+    }
+
+    private func configuration(
+        _ local: Endpoint, _ identities: Identities, authority: CertificateAuthority
+    ) throws -> APIServerConfiguration {
+        guard case .ip(let address, let port) = local else { throw Failure("\(local) is no address of the network") }
+        let storage = options.storage
+        var configuration = APIServerConfiguration(
+            serviceCIDR: options.services, advertiseAddress: address, advertisePort: port,
+            clientCA: authority.certificatePEM,
+            serviceAccountKey: {
+                switch storage {
+                case .memory: try PrivateKey.generateRSA().pem
+                case .directory(let path):
+                    try Self.kept("\(path)/service-account.key") { try PrivateKey.generateRSA().pem }
+                }
+            })
+        let network = world.network
+        let clock = world.clock
+        let toKubelets = try TLSClientContext(
+            caPEM: authority.certificatePEM, certificatePEM: identities.kubeletClient.certificatePEM,
+            keyPEM: identities.kubeletClient.keyPEM)
+        configuration.nodeTransport = { _, addresses, port in
+            let address = addresses.first ?? .loopback
+            return HTTPTransport(
+                .ip(address, port: port), host: "\(address):\(port)", tls: toKubelets, network: network, clock: clock)
+        }
+        return configuration
+    }
+
+    /// The authority outlives the process where the objects do, so that kubeconfigs stay good.
+    private func authority() throws -> CertificateAuthority {
+        let now = world.clock.now
+        func made() throws -> CertificateAuthority {
+            try .create(commonName: "lab-apiserver", now: now, validity: ClusterAuthority.authorityValidity)
+        }
+        guard case .directory(let path) = options.storage else { return try made() }
+        try Files.makeDirectories(path, mode: 0o700)
+        // One file for both halves: a crash leaves a pair or nothing.
+        let file = try Self.kept("\(path)/ca.pem") {
+            let authority = try made()
+            return authority.keyPEM + authority.certificatePEM
+        }
+        return try CertificateAuthority(certificatePEM: file, keyPEM: file)
+    }
+
+    private static func kept(_ path: String, _ make: () throws -> [UInt8]) throws -> [UInt8] {
+        if Files.exists(path) { return try Files.read(path) }
+        let bytes = try make()
+        try Files.write(bytes, to: path, mode: 0o600, durable: true)
+        return bytes
+    }
+}
+
+/// The certificates of one run of a server.
+private struct Identities {
+    let server: IssuedCertificate
+    let admin: IssuedCertificate
+    let kubeletClient: IssuedCertificate
+
+    init(authority: CertificateAuthority, options: StandaloneServer.Options, now: Timestamp) throws {
+        let validity = ClusterAuthority.leafValidity
+        server = try authority.issue(
+            commonName: "kube-apiserver", organizations: [],
+            dnsNames: [
+                "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                "kubernetes.default.svc.\(Addresses.clusterDomain)",
+            ],
+            ipAddresses: [options.address, .loopback] + [options.services.address(at: 1)].compactMap(\.self),
+            usage: [.server], now: now, validity: validity)
+        admin = try authority.issue(
+            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], now: now,
+            validity: validity)
+        kubeletClient = try authority.issue(
+            commonName: "kube-apiserver-kubelet-client", organizations: ["system:masters"], usage: [.client], now: now,
+            validity: validity)
+    }
+}
