@@ -8,7 +8,7 @@ BINARY := .build/release/lab
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What the binary links, statically; libxml2 and ICU only because Debian's libarchive refers to them.
-PACKAGES := libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
+PACKAGES := libdeflate-dev libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
     libacl1-dev libattr1-dev libzstd-dev liblz4-dev liblzma-dev libbz2-dev zlib1g-dev libxml2-dev nettle-dev libgmp-dev
 # What only the tests use: real programs to compare with and to run in containers.
 TEST_PACKAGES := busybox-static nftables iproute2 curl

@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         module("Basics", []),
 
@@ -38,11 +39,11 @@ let package = Package(
         module("Linux", ["Basics", "CLinux"]),
 
         // Layer 2
-        module("Wire", ["Basics", "Linux", "COpenSSL"]),
+        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate"]),
         module("Schema", ["Basics", "Document"]),
 
         // Layer 3
-        module("Kinds", ["Basics", "Document", "Schema"]),
+        module("Kinds", ["Basics", "Document", "Schema", "Wire"]),
         module("Store", ["Basics", "Linux", "CSQLite"]),
         module("Images", ["Basics", "Document", "Linux", "COpenSSL", "CArchive"]),
         module("Runtime", ["Basics", "Document", "Linux", "CLinux", "CSeccomp"]),

@@ -64,12 +64,12 @@ public final class APIServer: Sendable {
             let info = RequestInfo(request)
             let (response, warnings) = await serve(request, info)
             metrics.count(info, status: response.status, duration: world.clock.uptime - start)
-            return finished(response, warnings)
+            return finished(response, warnings, request)
         }
     }
 
-    private func finished(_ response: Response, _ warnings: [(String, String)]) -> Response {
-        var response = response
+    private func finished(_ response: Response, _ warnings: [(String, String)], _ request: Request) -> Response {
+        var response = Compression.applied(to: response, request)
         if response.status != 101 {
             response.headers["Audit-Id"] = Identifier.uuid(from: world.random)
             if response.headers["Cache-Control"] == nil { response.headers["Cache-Control"] = "no-cache, private" }
@@ -87,18 +87,20 @@ public final class APIServer: Sendable {
         } catch {
             let status = APIStatus.from(error)
             if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
-            let isYAML = (try? MediaType.negotiate(request.headers["Accept"]))?.format == .yaml
-            return (Self.response(status, asYAML: isYAML), warnings.headers)
+            let media = try? MediaType.negotiate(request.headers["Accept"])
+            return (Self.response(status, as: media ?? MediaType()), warnings.headers)
         }
     }
 
-    static func response(_ status: APIStatus, asYAML: Bool = false) -> Response {
+    static func response(_ status: APIStatus, as media: MediaType = MediaType()) -> Response {
         if status.isPlainNotFound { return PathHandlers.notFoundText }
-        var headers = Headers([("Content-Type", asYAML ? "application/yaml" : "application/json")])
+        // An error about an error would help nobody: what has no protobuf form goes out as JSON.
+        let encoded = try? Renderer.encode(status.wireDocument, media.format)
+        var headers = Headers([("Content-Type", encoded == nil ? MediaType().contentType : media.contentType)])
         if let seconds = status.retryAfterSeconds { headers["Retry-After"] = String(seconds) }
         return Response(
             status: status.code, headers: headers,
-            body: .bytes(asYAML ? status.wireDocument.inKeyOrder.yaml : status.wireDocument.json + [10]))
+            body: .bytes(encoded ?? status.wireDocument.json + [10]))
     }
 
     /// Who asks, and whether they may.
@@ -135,7 +137,11 @@ public final class APIServer: Sendable {
         }
         if !info.subresource.isEmpty { try checkSubresource(info, resource) }
         let isProxied = ["proxy", "log", "exec", "attach", "portforward"].contains(info.subresource)
-        let media = try isProxied ? MediaType() : MediaType.negotiate(request.headers["Accept"])
+        let media =
+            try isProxied
+            ? MediaType()
+            : MediaType.negotiate(
+                request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
         if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
@@ -194,7 +200,7 @@ public final class APIServer: Sendable {
     private func sub(_ call: Call) async throws -> Answer {
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
-        case (_, "status"), ("namespaces", "finalize"):
+        case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):
             switch call.info.method {
             case "GET": return try await resources.get(call)
             case "PUT": return try await resources.update(call)

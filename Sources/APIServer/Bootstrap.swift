@@ -13,10 +13,33 @@ extension APIServer {
         for object in Kinds.bootstrapNamespaceObjects() { try await ensure(object) }
         for object in Kinds.bootstrapRBAC() { try await ensure(object) }
         for object in Kinds.bootstrapPriorityClasses() { try await ensure(object) }
+        try await ensureServiceRange()
         try await ensure(kubernetesService)
         if let address = configuration.dnsAddress { try await ensure(Self.dnsService(address)) }
         if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
+        try await resources.repairAddresses()
         try await publishEndpoints()
+    }
+
+    /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.
+    private func ensureServiceRange() async throws {
+        let object: Document = [
+            "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": ["name": "kubernetes"],
+            "spec": ["cidrs": [Document(configuration.serviceCIDR.description)]],
+        ]
+        try await ensure(object)
+        let main = try call("PUT", object)
+        let status = main.about(main.resource, name: main.name, subresource: "status")
+        _ = try await resources.change(status, dryRun: false) { old in
+            var new = old.withoutRevision
+            guard new.list("status", "conditions").isEmpty else { return new }
+            let ready: Document = [
+                "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready",
+                "lastTransitionTime": Document(world.clock.now.description),
+            ]
+            new.set([ready], at: "status", "conditions")
+            return new
+        }
     }
 
     /// Where other servers of the cluster find the authority that signs the clients' certificates.
@@ -139,7 +162,10 @@ extension APIServer {
             past.removeFirst(max(0, old.count - 1))
             do {
                 if let newest = old.last { try await store.compact(before: newest.revision) }
-                if round % 5 == 0 { try await expireEvents() }
+                if round % 5 == 0 {
+                    try await expireEvents()
+                    try await resources.repairAddresses()
+                }
                 try await publishEndpoints()
             } catch let error as CancellationError {
                 throw error

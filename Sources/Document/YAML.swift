@@ -62,7 +62,6 @@ extension Document {
         }
     }
 
-    /// All documents of a YAML stream, in order; empty ones (between two `---`) are left out.
     /// The first document of a stream, in which the last value of a repeated key counts, and what is to be said about
     /// such keys: `line 4: key "a" already set in map`.
     public static func yamlTolerant(
@@ -79,6 +78,7 @@ extension Document {
         }
     }
 
+    /// All documents of a YAML stream, in order; empty ones (between two `---`) are left out.
     public static func yamlDocuments(_ bytes: some Sequence<UInt8>) throws -> [Document] {
         let bytes = Array(bytes)
         do {
@@ -93,6 +93,7 @@ extension Document {
             return [document]
         }
     }
+
 
     /// libyaml refuses some JSON, such as surrogate pairs written as escapes; our own parser takes all of it.
     private static func jsonInstead(_ bytes: [UInt8]) -> Document? {

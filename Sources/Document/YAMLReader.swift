@@ -16,10 +16,10 @@ struct YAMLReader: ~Copyable {
     private var anchors: [String: Anchored] = [:]
     private var aliasedValues = 0
     private var path: [PathStep] = []
-    /// Filled where wanted: the place of every value, by its path.
     /// Whether a key that is given again replaces the value before, and is noted, instead of being an error.
     var toleratesRepeats = false
     private(set) var repeated: [String] = []
+    /// Filled where wanted: the place of every value, by its path.
     var positions: YAMLPositions?
 
     private struct Anchored {
@@ -261,12 +261,6 @@ struct MemberList {
     private(set) var members: [Document.Member] = []
     private var keys: Set<String> = []
 
-    mutating func replace(_ key: String, _ value: Document) {
-        if let index = members.firstIndex(where: { $0.key == key }) {
-            members[index] = Document.Member(key: key, value: value)
-        }
-    }
-
     /// False where the key is there already; the first value stays.
     mutating func add(_ key: String, _ value: Document) -> Bool {
         if members.count < 16 {
@@ -277,5 +271,9 @@ struct MemberList {
         }
         members.append(Document.Member(key: key, value: value))
         return true
+    }
+
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
     }
 }

@@ -17,12 +17,23 @@ public enum Kinds {
         .authenticationV1,
         .authorizationV1,
         .autoscalingV1,
+        .networkingV1,
         .policyV1,
         .rbacV1,
+        .storageV1,
         .schedulingV1,
         .coordinationV1,
+        .admissionRegistrationV1,
+        .nodeV1,
         .discoveryV1,
+        .certificatesV1,
+        .resourceV1,
+        .flowControlV1,
         .metaV1,
+        .metaV1Options,
+        .coreV1Options,
+        .admissionV1,
+        .apidiscoveryV2,
     ])
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
@@ -37,14 +48,16 @@ public enum Kinds {
     /// Everything that is wrong with a new object, after defaulting: metadata, then the schema, then the kind's rules.
     public static func validateCreate(_ object: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateCreate(object, resource: resource, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateCreate(
+            object, resource: resource, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(object, type: resource.type) + rules.validateCreate(object) + rules.validateNew(object)
     }
 
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validateUpdate(new, old: old, type: resource.type)
             + rules.validateCreate(new) + rules.validateUpdate(new, old)
     }
@@ -52,7 +65,8 @@ public enum Kinds {
     /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
     public static func validateStatusUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(new, old: old, nameSyntax: rules.nameSyntax)
+        return MetadataRules.validateUpdate(
+            new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
             + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
     }
 
@@ -80,10 +94,36 @@ public enum Kinds {
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
+        "networking.k8s.io/v1": [
+            "Ingress": .ingress, "IngressClass": .ingressClass, "NetworkPolicy": .networkPolicy,
+            "IPAddress": .ipAddress, "ServiceCIDR": .serviceCIDR,
+        ],
+        "storage.k8s.io/v1": [
+            "StorageClass": .storageClass, "VolumeAttachment": .volumeAttachment, "CSIDriver": .csiDriver,
+            "CSINode": .csiNode, "CSIStorageCapacity": .csiStorageCapacity,
+            "VolumeAttributesClass": .volumeAttributesClass,
+        ],
+        "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
         "events.k8s.io/v1": ["Event": .event],
+        "admissionregistration.k8s.io/v1": [
+            "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
+            "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
+            "MutatingAdmissionPolicy": .mutatingAdmissionPolicy,
+            "MutatingAdmissionPolicyBinding": .mutatingAdmissionPolicyBinding,
+            "ValidatingAdmissionPolicy": .validatingAdmissionPolicy,
+            "ValidatingAdmissionPolicyBinding": .validatingAdmissionPolicyBinding,
+        ],
+        "certificates.k8s.io/v1": ["CertificateSigningRequest": .certificateSigningRequest],
+        "resource.k8s.io/v1": [
+            "DeviceClass": .deviceClass, "ResourceClaim": .resourceClaim,
+            "ResourceClaimTemplate": .resourceClaimTemplate, "ResourceSlice": .resourceSlice,
+        ],
+        "flowcontrol.apiserver.k8s.io/v1": [
+            "FlowSchema": .flowSchema, "PriorityLevelConfiguration": .priorityLevel,
+        ],
         "rbac.authorization.k8s.io/v1": [
             "Role": .role, "ClusterRole": .clusterRole, "RoleBinding": .roleBinding,
             "ClusterRoleBinding": .clusterRoleBinding,
@@ -101,22 +141,36 @@ public struct RuleContext: Sendable {
 /// How a kind's objects may be named.
 public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
+    /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
+    case dnsSubdomainWhole
+    case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
     func check(_ name: String) -> [String] {
         switch self {
-        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        case .dnsSubdomain, .dnsSubdomainWhole: Formats.dnsSubdomain(name)
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
+        case .ip: Formats.ip(name)
         }
     }
+}
+
+/// A subresource besides status that changes a part of the object.
+public struct PartRules: Sendable {
+    /// Makes the new object from what the client sent, the old object and the time.
+    public var prepare: @Sendable (inout Document, Document, RuleContext) -> Void
+    /// What must hold between the new object and the old one.
+    public var validate: @Sendable (Document, Document) -> [FieldError]
 }
 
 /// What a kind demands that its declaration cannot say. Each part does nothing unless the kind gives it.
 public struct KindRules: Sendable {
     public var nameSyntax = NameSyntax.dnsSubdomain
+    /// Whether finalizers need no domain, as upstream has it for the kinds that its generic server validates.
+    public var plainFinalizers = false
     /// Defaults that depend on other fields; the schema's defaults are there already.
     public var applyDefaults: @Sendable (inout Document) -> Void = { _ in }
     /// Brings a new object into the form in which it is stored: what clients may not set is reset.
@@ -131,8 +185,14 @@ public struct KindRules: Sendable {
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// The subresources that change parts of the object in the kind's own way.
+    public var parts: [String: PartRules] = [:]
+    /// What the writer should know although the object is accepted; the old object is nil for a new one.
+    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// The first cell of a table row, where it shows more than the name.
+    public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.
     public var cells: (@Sendable (Document, Timestamp) -> [Document])?
 }

@@ -41,7 +41,7 @@
 /// | attribute | meaning |
 /// |---|---|
 /// | `required` | always written; OpenAPI lists it as required |
-/// | `always` | always written, although OpenAPI does not list it as required |
+/// | `always` | always written, although OpenAPI does not list it as required; with `T?` as null when absent |
 /// | `nonempty` | absent, zero or empty is an error |
 /// | `immutable` | cannot change once the object exists |
 /// | `unique` | no element of the list, or no key of an element, may occur twice |
@@ -61,13 +61,16 @@ public struct GroupText: Sendable {
     public let version: String
     /// Prefix of the types' names in OpenAPI, such as `io.k8s.api.apps.v1`.
     public let package: String
+    /// Whether clients find it among the server's groups. Others hold types that only travel: options, events.
+    public let isServed: Bool
     /// The text, in as many pieces as is good to read.
     public let texts: [StaticString]
 
-    public init(group: String, version: String, package: String, texts: StaticString...) {
+    public init(group: String, version: String, package: String, isServed: Bool = true, texts: StaticString...) {
         self.group = group
         self.version = version
         self.package = package
+        self.isServed = isServed
         self.texts = texts
     }
 

@@ -16,9 +16,9 @@ public final class Registry: Sendable {
         state = Mutex(State(groups: groups.map { _ in nil }))
     }
 
-    /// The group versions in the order of discovery; `meta/v1`, which has types only, is left out.
+    /// The group versions in the order of discovery; those that have types only are left out.
     public var groupVersions: [(group: String, version: String)] {
-        texts.filter { $0.group != "meta" }.map { ($0.group, $0.version) }
+        texts.filter(\.isServed).map { ($0.group, $0.version) }
     }
 
     public func resource(group: String, version: String, plural: String) -> ResourceInfo? {
@@ -39,7 +39,10 @@ public final class Registry: Sendable {
 
     /// A declared type; `group` is `meta` for the types that all groups share.
     public func type(group: String, version: String, name: String) -> TypeID? {
-        parsed(group, version)?.types[name].map(TypeID.init)
+        for (index, text) in texts.enumerated() where text.group == group && text.version == version {
+            if let type = parsed(at: index).types[name] { return TypeID(type) }
+        }
+        return nil
     }
 
     /// The types of one group version in the order of the text, generated list types last.
@@ -57,7 +60,15 @@ public final class Registry: Sendable {
         if let group = state.groups[index] { return group }
         var parser = GroupParser(text: texts[index])
         let group = parser.parse { key in
-            texts.firstIndex { $0.key == key }.flatMap { $0 == index ? nil : parse($0, texts, &state) }
+            // Several texts may make up one group version; the later ones build on the earlier.
+            let isOwn = texts[index].key == key
+            let sources = texts.indices.filter { texts[$0].key == key && (!isOwn || $0 < index) }
+            guard let first = sources.first else { return nil }
+            var found = parse(first, texts, &state)
+            for source in sources.dropFirst() {
+                found.types.merge(parse(source, texts, &state).types) { first, _ in first }
+            }
+            return found
         }
         state.groups[index] = group
         return group

@@ -46,7 +46,8 @@ struct Harness: Sendable {
         var status: Int
         var headers: Headers
         var body: Document
-        var text: String
+        var bytes: [UInt8]
+        var text: String { String(decoding: bytes, as: UTF8.self) }
     }
 
     /// Sends one request as the administrator, or as somebody else whom the administrator impersonates.
@@ -72,7 +73,7 @@ struct Harness: Sendable {
             }
         return Reply(
             status: response.status, headers: response.headers, body: (try? Document(json: answer)) ?? .null,
-            text: String(decoding: answer, as: UTF8.self))
+            bytes: answer)
     }
 
     /// Makes an object, which must succeed.

@@ -39,7 +39,8 @@ enum Admission {
     static var standard: [any AdmissionPlugin] {
         [
             NamespaceLifecycle(), ServiceAccountAdmission(), NodeRestriction(), NewNodeTaint(), PriorityAdmission(),
-            DefaultTolerations(), RBACEscalation(),
+            DefaultTolerations(), RBACEscalation(), CertificateRequester(), CertificateSigners(),
+            CertificateSubjectRestriction(), DeviceAdminAccess(),
         ]
     }
 }

@@ -92,11 +92,10 @@ final class PathHandlers: Sendable {
     }
 
     private func document(_ document: Document, _ request: Request) throws -> Response {
-        let media = try MediaType.negotiate(request.headers["Accept"])
-        guard media.format == .yaml else { return json(document, type: "application/json") }
+        let media = try MediaType.negotiate(request.headers["Accept"], protobuf: document["kind"] != nil)
         return Response(
-            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.inKeyOrder.yaml)
-        )
+            status: 200, headers: Headers([("Content-Type", media.contentType)]),
+            body: .bytes(try Renderer.encode(document, media.format)))
     }
 
     static let version: Document = [

@@ -7,7 +7,7 @@ import Synchronization
 ///         and further fields of the same message
 ///
 /// `>MESSAGE` marks a message whose fields belong to the object around it in JSON. The texts are read when the first
-/// protobuf body arrives.
+/// protobuf body comes or goes.
 enum FieldNumbers {
     struct Field: Sendable {
         var name: String
@@ -31,7 +31,7 @@ enum FieldNumbers {
 
     private static func read() -> [String: Message] {
         var result: [String: Message] = [:]
-        for text in [core, meta, workloads, access] {
+        for text in [core, meta, workloads, access, infrastructure, extensions] {
             var package = ""
             var name = ""
             for line in text.description.split(separator: "\n") {

@@ -141,9 +141,8 @@ extension FieldNumbers {
             images=8 volumesInUse=9 volumesAttached=10 config=11 runtimeHandlers=12 features=13
             declaredFeatures=14
           NodeSwapStatus capacity=1
-          NodeSystemInfo machineID=1 systemUUID=2 bootID=3 kernelVersion=4 osImage=5
-            containerRuntimeVersion=6 kubeletVersion=7 kubeProxyVersion=8 operatingSystem=9 architecture=10
-            swap=11
+          NodeSystemInfo machineID=1 systemUUID=2 bootID=3 kernelVersion=4 osImage=5 containerRuntimeVersion=6
+            kubeletVersion=7 kubeProxyVersion=8 operatingSystem=9 architecture=10 swap=11
           ObjectFieldSelector apiVersion=1 fieldPath=2
           ObjectReference kind=1 namespace=2 name=3 uid=4 apiVersion=5 resourceVersion=6 fieldPath=7
           PersistentVolume metadata=1 spec=2 status=3
@@ -158,10 +157,9 @@ extension FieldNumbers {
           PersistentVolumeClaimTemplate metadata=1 spec=2
           PersistentVolumeClaimVolumeSource claimName=1 readOnly=2
           PersistentVolumeList metadata=1 items=2
-          PersistentVolumeSource gcePersistentDisk=1 awsElasticBlockStore=2 hostPath=3 glusterfs=4 nfs=5
-            rbd=6 iscsi=7 cinder=8 cephfs=9 fc=10 flocker=11 flexVolume=12 azureFile=13 vsphereVolume=14
-            quobyte=15 azureDisk=16 photonPersistentDisk=17 portworxVolume=18 scaleIO=19 local=20
-            storageos=21 csi=22
+          PersistentVolumeSource gcePersistentDisk=1 awsElasticBlockStore=2 hostPath=3 glusterfs=4 nfs=5 rbd=6
+            iscsi=7 cinder=8 cephfs=9 fc=10 flocker=11 flexVolume=12 azureFile=13 vsphereVolume=14 quobyte=15
+            azureDisk=16 photonPersistentDisk=17 portworxVolume=18 scaleIO=19 local=20 storageos=21 csi=22
           PersistentVolumeSpec capacity=1 persistentVolumeSource=2>PersistentVolumeSource accessModes=3
             claimRef=4 persistentVolumeReclaimPolicy=5 storageClassName=6 mountOptions=7 volumeMode=8
             nodeAffinity=9 volumeAttributesClassName=10
@@ -196,23 +194,22 @@ extension FieldNumbers {
           PodSchedulingGate name=1
           PodSchedulingGroup podGroupName=1
           PodSecurityContext seLinuxOptions=1 runAsUser=2 runAsNonRoot=3 supplementalGroups=4 fsGroup=5
-            runAsGroup=6 sysctls=7 windowsOptions=8 fsGroupChangePolicy=9 seccompProfile=10
-            appArmorProfile=11 supplementalGroupsPolicy=12 seLinuxChangePolicy=13
+            runAsGroup=6 sysctls=7 windowsOptions=8 fsGroupChangePolicy=9 seccompProfile=10 appArmorProfile=11
+            supplementalGroupsPolicy=12 seLinuxChangePolicy=13
           PodSignature podController=1
           PodSpec volumes=1 containers=2 restartPolicy=3 terminationGracePeriodSeconds=4
             activeDeadlineSeconds=5 dnsPolicy=6 nodeSelector=7 serviceAccountName=8 serviceAccount=9
             nodeName=10 hostNetwork=11 hostPID=12 hostIPC=13 securityContext=14 imagePullSecrets=15
             hostname=16 subdomain=17 affinity=18 schedulerName=19 initContainers=20
             automountServiceAccountToken=21 tolerations=22 hostAliases=23 priorityClassName=24 priority=25
-            dnsConfig=26 shareProcessNamespace=27 readinessGates=28 runtimeClassName=29
-            enableServiceLinks=30 preemptionPolicy=31 overhead=32 topologySpreadConstraints=33
-            ephemeralContainers=34 setHostnameAsFQDN=35 os=36 hostUsers=37 schedulingGates=38
-            resourceClaims=39 resources=40 hostnameOverride=41 schedulingGroup=43
+            dnsConfig=26 shareProcessNamespace=27 readinessGates=28 runtimeClassName=29 enableServiceLinks=30
+            preemptionPolicy=31 overhead=32 topologySpreadConstraints=33 ephemeralContainers=34
+            setHostnameAsFQDN=35 os=36 hostUsers=37 schedulingGates=38 resourceClaims=39 resources=40
+            hostnameOverride=41 schedulingGroup=43
           PodStatus phase=1 conditions=2 message=3 reason=4 hostIP=5 podIP=6 startTime=7 containerStatuses=8
             qosClass=9 initContainerStatuses=10 nominatedNodeName=11 podIPs=12 ephemeralContainerStatuses=13
-            resize=14 resourceClaimStatuses=15 hostIPs=16 observedGeneration=17
-            extendedResourceClaimStatus=18 allocatedResources=19 resources=20
-            nodeAllocatableResourceClaimStatuses=21
+            resize=14 resourceClaimStatuses=15 hostIPs=16 observedGeneration=17 extendedResourceClaimStatus=18
+            allocatedResources=19 resources=20 nodeAllocatableResourceClaimStatuses=21
           PodStatusResult metadata=1 status=2
           PodTemplate metadata=1 template=2
           PodTemplateList metadata=1 items=2
@@ -227,8 +224,7 @@ extension FieldNumbers {
           ProbeHandler exec=1 httpGet=2 tcpSocket=3 grpc=4
           ProjectedVolumeSource sources=1 defaultMode=2
           QuobyteVolumeSource registry=1 volume=2 readOnly=3 user=4 group=5 tenant=6
-          RBDPersistentVolumeSource monitors=1 image=2 fsType=3 pool=4 user=5 keyring=6 secretRef=7
-            readOnly=8
+          RBDPersistentVolumeSource monitors=1 image=2 fsType=3 pool=4 user=5 keyring=6 secretRef=7 readOnly=8
           RBDVolumeSource monitors=1 image=2 fsType=3 pool=4 user=5 keyring=6 secretRef=7 readOnly=8
           RangeAllocation metadata=1 range=2 data=3
           ReplicationController metadata=1 spec=2 status=3
@@ -274,8 +270,8 @@ extension FieldNumbers {
           ServiceProxyOptions path=1
           ServiceSpec ports=1 selector=2 clusterIP=3 type=4 externalIPs=5 sessionAffinity=7 loadBalancerIP=8
             loadBalancerSourceRanges=9 externalName=10 externalTrafficPolicy=11 healthCheckNodePort=12
-            publishNotReadyAddresses=13 sessionAffinityConfig=14 ipFamilyPolicy=17 clusterIPs=18
-            ipFamilies=19 allocateLoadBalancerNodePorts=20 loadBalancerClass=21 internalTrafficPolicy=22
+            publishNotReadyAddresses=13 sessionAffinityConfig=14 ipFamilyPolicy=17 clusterIPs=18 ipFamilies=19
+            allocateLoadBalancerNodePorts=20 loadBalancerClass=21 internalTrafficPolicy=22
             trafficDistribution=23
           ServiceStatus loadBalancer=1 conditions=2
           SessionAffinityConfig clientIP=1
@@ -303,9 +299,9 @@ extension FieldNumbers {
           VolumeResourceRequirements limits=1 requests=2
           VolumeSource hostPath=1 emptyDir=2 gcePersistentDisk=3 awsElasticBlockStore=4 gitRepo=5 secret=6
             nfs=7 iscsi=8 glusterfs=9 persistentVolumeClaim=10 rbd=11 flexVolume=12 cinder=13 cephfs=14
-            flocker=15 downwardAPI=16 fc=17 azureFile=18 configMap=19 vsphereVolume=20 quobyte=21
-            azureDisk=22 photonPersistentDisk=23 portworxVolume=24 scaleIO=25 projected=26 storageos=27
-            csi=28 ephemeral=29 image=30
+            flocker=15 downwardAPI=16 fc=17 azureFile=18 configMap=19 vsphereVolume=20 quobyte=21 azureDisk=22
+            photonPersistentDisk=23 portworxVolume=24 scaleIO=25 projected=26 storageos=27 csi=28 ephemeral=29
+            image=30
           VolumeStatus image=1
           VsphereVirtualDiskVolumeSource volumePath=1 fsType=2 storagePolicyName=3 storagePolicyID=4
           WeightedPodAffinityTerm weight=1 podAffinityTerm=2

@@ -8,15 +8,15 @@ extension FieldNumbers {
           DaemonSetCondition type=1 status=2 lastTransitionTime=3 reason=4 message=5
           DaemonSetList metadata=1 items=2
           DaemonSetSpec selector=1 template=2 updateStrategy=3 minReadySeconds=4 revisionHistoryLimit=6
-          DaemonSetStatus currentNumberScheduled=1 numberMisscheduled=2 desiredNumberScheduled=3
-            numberReady=4 observedGeneration=5 updatedNumberScheduled=6 numberAvailable=7
-            numberUnavailable=8 collisionCount=9 conditions=10
+          DaemonSetStatus currentNumberScheduled=1 numberMisscheduled=2 desiredNumberScheduled=3 numberReady=4
+            observedGeneration=5 updatedNumberScheduled=6 numberAvailable=7 numberUnavailable=8
+            collisionCount=9 conditions=10
           DaemonSetUpdateStrategy type=1 rollingUpdate=2
           Deployment metadata=1 spec=2 status=3
           DeploymentCondition type=1 status=2 reason=4 message=5 lastUpdateTime=6 lastTransitionTime=7
           DeploymentList metadata=1 items=2
-          DeploymentSpec replicas=1 selector=2 template=3 strategy=4 minReadySeconds=5
-            revisionHistoryLimit=6 paused=7 progressDeadlineSeconds=9
+          DeploymentSpec replicas=1 selector=2 template=3 strategy=4 minReadySeconds=5 revisionHistoryLimit=6
+            paused=7 progressDeadlineSeconds=9
           DeploymentStatus observedGeneration=1 replicas=2 updatedReplicas=3 availableReplicas=4
             unavailableReplicas=5 conditions=6 readyReplicas=7 collisionCount=8 terminatingReplicas=9
           DeploymentStrategy type=1 rollingUpdate=2
@@ -52,10 +52,9 @@ extension FieldNumbers {
           JobList metadata=1 items=2
           JobSpec parallelism=1 completions=2 activeDeadlineSeconds=3 selector=4 manualSelector=5 template=6
             backoffLimit=7 ttlSecondsAfterFinished=8 completionMode=9 suspend=10 podFailurePolicy=11
-            backoffLimitPerIndex=12 maxFailedIndexes=13 podReplacementPolicy=14 managedBy=15
-            successPolicy=16
-          JobStatus conditions=1 startTime=2 completionTime=3 active=4 succeeded=5 failed=6
-            completedIndexes=7 uncountedTerminatedPods=8 ready=9 failedIndexes=10 terminating=11
+            backoffLimitPerIndex=12 maxFailedIndexes=13 podReplacementPolicy=14 managedBy=15 successPolicy=16
+          JobStatus conditions=1 startTime=2 completionTime=3 active=4 succeeded=5 failed=6 completedIndexes=7
+            uncountedTerminatedPods=8 ready=9 failedIndexes=10 terminating=11
           JobTemplateSpec metadata=1 spec=2
           PodFailurePolicy rules=1
           PodFailurePolicyOnExitCodesRequirement containerName=1 operator=2 values=3
@@ -119,98 +118,7 @@ extension FieldNumbers {
           PodDisruptionBudget metadata=1 spec=2 status=3
           PodDisruptionBudgetList metadata=1 items=2
           PodDisruptionBudgetSpec minAvailable=1 selector=2 maxUnavailable=3 unhealthyPodEvictionPolicy=4
-          PodDisruptionBudgetStatus observedGeneration=1 disruptedPods=2 disruptionsAllowed=3
-            currentHealthy=4 desiredHealthy=5 expectedPods=6 conditions=7
-        package k8s.io.api.scheduling.v1
-          PriorityClass metadata=1 value=2 globalDefault=3 description=4 preemptionPolicy=5
-          PriorityClassList metadata=1 items=2
-        package k8s.io.api.coordination.v1
-          Lease metadata=1 spec=2
-          LeaseList metadata=1 items=2
-          LeaseSpec holderIdentity=1 leaseDurationSeconds=2 acquireTime=3 renewTime=4 leaseTransitions=5
-            strategy=6 preferredHolder=7
-        package k8s.io.api.discovery.v1
-          Endpoint addresses=1 conditions=2 hostname=3 targetRef=4 deprecatedTopology=5 nodeName=6 zone=7
-            hints=8
-          EndpointConditions ready=1 serving=2 terminating=3
-          EndpointHints forZones=1 forNodes=2
-          EndpointPort name=1 protocol=2 port=3 appProtocol=4
-          EndpointSlice metadata=1 endpoints=2 ports=3 addressType=4
-          EndpointSliceList metadata=1 items=2
-          ForNode name=1
-          ForZone name=1
-        package k8s.io.api.events.v1
-          Event metadata=1 eventTime=2 series=3 reportingController=4 reportingInstance=5 action=6 reason=7
-            regarding=8 related=9 note=10 type=11 deprecatedSource=12 deprecatedFirstTimestamp=13
-            deprecatedLastTimestamp=14 deprecatedCount=15
-          EventList metadata=1 items=2
-          EventSeries count=1 lastObservedTime=2
-        package k8s.io.api.networking.v1
-          HTTPIngressPath path=1 backend=2 pathType=3
-          HTTPIngressRuleValue paths=1
-          IPAddress metadata=1 spec=2
-          IPAddressList metadata=1 items=2
-          IPAddressSpec parentRef=1
-          IPBlock cidr=1 except=2
-          Ingress metadata=1 spec=2 status=3
-          IngressBackend resource=3 service=4
-          IngressClass metadata=1 spec=2
-          IngressClassList metadata=1 items=2
-          IngressClassParametersReference apiGroup=1 kind=2 name=3 scope=4 namespace=5
-          IngressClassSpec controller=1 parameters=2
-          IngressList metadata=1 items=2
-          IngressLoadBalancerIngress ip=1 hostname=2 ports=4
-          IngressLoadBalancerStatus ingress=1
-          IngressPortStatus port=1 protocol=2 error=3
-          IngressRule host=1 ingressRuleValue=2>IngressRuleValue
-          IngressRuleValue http=1
-          IngressServiceBackend name=1 port=2
-          IngressSpec defaultBackend=1 tls=2 rules=3 ingressClassName=4
-          IngressStatus loadBalancer=1
-          IngressTLS hosts=1 secretName=2
-          NetworkPolicy metadata=1 spec=2
-          NetworkPolicyEgressRule ports=1 to=2
-          NetworkPolicyIngressRule ports=1 from=2
-          NetworkPolicyList metadata=1 items=2
-          NetworkPolicyPeer podSelector=1 namespaceSelector=2 ipBlock=3
-          NetworkPolicyPort protocol=1 port=2 endPort=3
-          NetworkPolicySpec podSelector=1 ingress=2 egress=3 policyTypes=4
-          ParentReference group=1 resource=2 namespace=3 name=4
-          ServiceBackendPort name=1 number=2
-          ServiceCIDR metadata=1 spec=2 status=3
-          ServiceCIDRList metadata=1 items=2
-          ServiceCIDRSpec cidrs=1
-          ServiceCIDRStatus conditions=1
-        package k8s.io.api.node.v1
-          Overhead podFixed=1
-          RuntimeClass metadata=1 handler=2 overhead=3 scheduling=4
-          RuntimeClassList metadata=1 items=2
-          Scheduling nodeSelector=1 tolerations=2
-        package k8s.io.api.storage.v1
-          CSIDriver metadata=1 spec=2
-          CSIDriverList metadata=1 items=2
-          CSIDriverSpec attachRequired=1 podInfoOnMount=2 volumeLifecycleModes=3 storageCapacity=4
-            fsGroupPolicy=5 tokenRequests=6 requiresRepublish=7 seLinuxMount=8
-            nodeAllocatableUpdatePeriodSeconds=9 serviceAccountTokenInSecrets=10
-            preventPodSchedulingIfMissing=11
-          CSINode metadata=1 spec=2
-          CSINodeDriver name=1 nodeID=2 topologyKeys=3 allocatable=4
-          CSINodeList metadata=1 items=2
-          CSINodeSpec drivers=1
-          CSIStorageCapacity metadata=1 nodeTopology=2 storageClassName=3 capacity=4 maximumVolumeSize=5
-          CSIStorageCapacityList metadata=1 items=2
-          StorageClass metadata=1 provisioner=2 parameters=3 reclaimPolicy=4 mountOptions=5
-            allowVolumeExpansion=6 volumeBindingMode=7 allowedTopologies=8
-          StorageClassList metadata=1 items=2
-          TokenRequest audience=1 expirationSeconds=2
-          VolumeAttachment metadata=1 spec=2 status=3
-          VolumeAttachmentList metadata=1 items=2
-          VolumeAttachmentSource persistentVolumeName=1 inlineVolumeSpec=2
-          VolumeAttachmentSpec attacher=1 source=2 nodeName=3
-          VolumeAttachmentStatus attached=1 attachmentMetadata=2 attachError=3 detachError=4
-          VolumeAttributesClass metadata=1 driverName=2 parameters=3
-          VolumeAttributesClassList metadata=1 items=2
-          VolumeError time=1 message=2 errorCode=3
-          VolumeNodeResources count=1
+          PodDisruptionBudgetStatus observedGeneration=1 disruptedPods=2 disruptionsAllowed=3 currentHealthy=4
+            desiredHealthy=5 expectedPods=6 conditions=7
         """
 }

@@ -6,20 +6,20 @@ import Schema
 ///
 ///     "k8s\0"  Unknown { 1: TypeMeta { 1: apiVersion, 2: kind }, 2: the object's message }
 ///
-/// A message says only numbers and wire types; names and forms come from the schema. Answers are never protobuf.
+/// A message says only numbers and wire types; names and forms come from the schema.
 enum ProtobufDecoder {
     struct Failure: Error, CustomStringConvertible {
         let description: String
         init(_ description: String) { self.description = description }
     }
 
-    private static let magic: [UInt8] = [0x6B, 0x38, 0x73, 0]
-
     /// The kind and version that the envelope names, and the message in it.
     static func envelope(_ bytes: [UInt8]) throws -> (apiVersion: String, kind: String, message: ArraySlice<UInt8>) {
-        guard bytes.starts(with: magic) else { throw Failure("provided data does not appear to be a protobuf message") }
+        guard bytes.starts(with: ProtobufWire.magic) else {
+            throw Failure("provided data does not appear to be a protobuf message")
+        }
         var result = (apiVersion: "", kind: "", message: ArraySlice<UInt8>())
-        try fields(bytes.dropFirst(magic.count)) { number, value in
+        try fields(bytes.dropFirst(ProtobufWire.magic.count)) { number, value in
             switch (number, value) {
             case (1, .bytes(let meta)):
                 try fields(meta) { number, value in
@@ -35,9 +35,7 @@ enum ProtobufDecoder {
 
     static func object(_ message: ArraySlice<UInt8>, type: TypeInfo) throws -> Document {
         var members = Members()
-        // Names differ in how they write the package: io.k8s.api.core.v1 and k8s.io.api.core.v1.
-        let name = "k8s.io." + type.fullName.dropFirst("io.k8s.".count)
-        try read(message, name, type, depth: 0, into: &members)
+        try read(message, plan(type), depth: 0, into: &members)
         return members.document
     }
 
@@ -127,17 +125,21 @@ enum ProtobufDecoder {
         var document: Document { Document(members: names.map { ($0, values[$0] ?? .null) }) }
     }
 
+    private static func plan(_ type: TypeInfo) throws -> MessagePlan {
+        guard let plan = MessagePlan.of(type) else { throw Failure("\(type.name) has no protobuf form") }
+        return plan
+    }
+
     private static func read(
-        _ bytes: ArraySlice<UInt8>, _ name: String, _ type: TypeInfo, depth: Int, into members: inout Members
+        _ bytes: ArraySlice<UInt8>, _ plan: MessagePlan, depth: Int, into members: inout Members
     ) throws {
         guard depth < 100 else { throw Failure("nested too deeply") }
-        guard let numbers = FieldNumbers.message(name) else { throw Failure("no message \(name) is known") }
         try fields(bytes) { number, value in
-            guard let field = numbers[number] else { return }
-            if let inline = field.inline {
-                return try read(value.message(), inline, type, depth: depth + 1, into: &members)
+            if let inline = plan.inline(number) {
+                return try read(value.message(), inline, depth: depth + 1, into: &members)
             }
-            guard let shape = type.field(field.name)?.shape else { return }
+            guard let field = plan.field(number) else { return }
+            let shape = field.shape
             switch shape {
             case .list(let element): members.append(field.name, try single(value, element, depth))
             case .map(let element):
@@ -179,8 +181,7 @@ enum ProtobufDecoder {
         case .raw, .any, .fieldSet, .patch: return try embedded(value)
         case .object(let type):
             var members = Members()
-            let name = "k8s.io." + type.fullName.dropFirst("io.k8s.".count)
-            try read(value.message(), name, type, depth: depth + 1, into: &members)
+            try read(value.message(), plan(type), depth: depth + 1, into: &members)
             return members.document
         case .list(let element):
             // A list as a map's value is a message of its own with the elements in field 1.

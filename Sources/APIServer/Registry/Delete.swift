@@ -141,6 +141,7 @@ extension Resources {
                     }
                     let deleted = try await store.delete(record.key, expected: revision, encode)
                     allocations.release(old, resource: resource)
+                    await forgetAddresses(of: old, resource)
                     wrote(resource)
                     return (deleted.value, true)
                 }

@@ -4,7 +4,7 @@ import Schema
 
 extension Resources {
     enum PatchKind: Sendable {
-        case json, merge, strategic
+        case json, merge, strategic, apply
 
         init(_ contentType: String?) throws(APIStatus) {
             let name = (contentType ?? "").split(separator: ";").first.map(String.init) ?? ""
@@ -12,11 +12,7 @@ extension Resources {
             case "application/json-patch+json": self = .json
             case "application/merge-patch+json": self = .merge
             case "application/strategic-merge-patch+json": self = .strategic
-            case "application/apply-patch+yaml", "application/apply-patch+cbor":
-                throw .failure(
-                    415, "UnsupportedMediaType",
-                    "server-side apply is not served by this server; use a merge patch, or kubectl apply without "
-                        + "--server-side")
+            case "application/apply-patch+yaml": self = .apply
             default: throw .failure(415, "UnsupportedMediaType", "415: Unsupported Media Type")
             }
         }
@@ -24,6 +20,7 @@ extension Resources {
 
     func patch(_ call: Call) async throws -> Answer {
         let kind = try PatchKind(call.request.headers["Content-Type"])
+        if kind == .apply { return try await applyPatch(call) }
         let options = try call.writeOptions(kind: "PatchOptions")
         let patch = try Self.readPatch(call, kind)
         let decoder = BodyDecoder(registry: registry, call: call)
@@ -55,7 +52,7 @@ extension Resources {
                     "error decoding patch: json: cannot unmarshal \(name(of: patch)) into Go value of type "
                         + "[]handlers.jsonPatchOp")
             }
-        case .merge, .strategic:
+        case .merge, .strategic, .apply:
             guard patch.isObject else {
                 throw .badRequest(
                     "error decoding patch: json: cannot unmarshal \(name(of: patch)) into Go value of type "
@@ -65,7 +62,7 @@ extension Resources {
         return patch
     }
 
-    private static func name(of value: Document) -> String {
+    static func name(of value: Document) -> String {
         switch value.kind {
         case .null: "null"
         case .bool: "bool"
@@ -78,7 +75,7 @@ extension Resources {
 
     func apply(_ patch: Document, _ kind: PatchKind, to old: Document, _ call: Call) throws -> Document {
         switch kind {
-        case .merge: return old.applyingMergePatch(patch)
+        case .merge, .apply: return old.applyingMergePatch(patch)
         case .strategic:
             do {
                 return try registry.strategicMerge(patch, into: old, type: call.resource.type)

@@ -17,19 +17,19 @@ struct Renderer: Sendable {
     func body(_ answer: Answer) throws(APIStatus) -> Body {
         switch answer.content {
         case .response(let response): return response.body
-        case .document(let document): return .bytes(encode(document))
+        case .document(let document): return .bytes(try encode(document))
         case .object(let stored):
             switch media.shape {
             case .whole where media.format == .json: return .bytes(ObjectCodec.whole(stored, resource) + [10])
-            case .whole: return .bytes(encode(try ObjectCodec.document(stored, resource)))
-            case .partial: return .bytes(encode(partial(try ObjectCodec.document(stored, resource))))
+            case .whole: return .bytes(try encode(try ObjectCodec.document(stored, resource)))
+            case .partial: return .bytes(try encode(partial(try ObjectCodec.document(stored, resource))))
             case .partialList: throw Self.shape("PartialObjectMetadataList", "is not a list", resource, list: false)
             case .table:
                 let object = try ObjectCodec.document(stored, resource)
                 let metadata = Document(
                     members: object.text("metadata", "resourceVersion").map { [("resourceVersion", Document($0))] }
                         ?? [])
-                return .bytes(encode(table([object], metadata: metadata, columns: true)))
+                return .bytes(try encode(table([object], metadata: metadata, columns: true)))
             }
         case .list(let items, let metadata): return try list(items, metadata)
         }
@@ -44,8 +44,16 @@ struct Renderer: Sendable {
         )
     }
 
-    private func encode(_ document: Document) -> [UInt8] {
-        media.format == .json ? document.json + [10] : document.inKeyOrder.yaml
+    private func encode(_ document: Document) throws(APIStatus) -> [UInt8] {
+        try Self.encode(document, media.format)
+    }
+
+    static func encode(_ document: Document, _ format: MediaType.Format) throws(APIStatus) -> [UInt8] {
+        switch format {
+        case .json: document.json + [10]
+        case .yaml: document.inKeyOrder.yaml
+        case .protobuf: try ProtobufEncoder.body(document)
+        }
     }
 
     private func list(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> Body {
@@ -65,16 +73,17 @@ struct Renderer: Sendable {
             }
             pieces.append(Array("]}\n".utf8))
             return .pieces(pieces)
+        case .whole where media.format == .protobuf: return .bytes(try protobufList(items, metadata))
         default: break
         }
         var objects: [Document] = []
         objects.reserveCapacity(items.count)
         for item in items { objects.append(try ObjectCodec.document(item, resource)) }
         switch media.shape {
-        case .table: return .bytes(encode(table(objects, metadata: metadata, columns: true)))
+        case .table: return .bytes(try encode(table(objects, metadata: metadata, columns: true)))
         case .partialList:
             return .bytes(
-                encode([
+                try encode([
                     "kind": "PartialObjectMetadataList", "apiVersion": metaVersion, "metadata": metadata,
                     "items": Document(objects.map(partial)),
                 ]))
@@ -86,10 +95,28 @@ struct Renderer: Sendable {
                 return object
             }
             return .bytes(
-                encode([
+                try encode([
                     "kind": Document(resource.listKind), "apiVersion": Document(resource.apiVersion),
                     "metadata": metadata, "items": Document(bare),
                 ]))
+        }
+    }
+
+    /// Item by item, so that a long list is never a tree as a whole.
+    private func protobufList(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> [UInt8] {
+        guard let listMeta = Kinds.registry.type(group: "meta", version: "v1", name: "ListMeta") else {
+            throw .internalError("ListMeta is not declared")
+        }
+        do {
+            var out: [UInt8] = []
+            ProtobufWire.bytes(1, try ProtobufEncoder.message(metadata, type: listMeta.info), to: &out)
+            for item in items {
+                let object = try Document(json: ObjectCodec.item(item, resource))
+                ProtobufWire.bytes(2, try ProtobufEncoder.message(object, type: resource.type.info), to: &out)
+            }
+            return ProtobufWire.envelope(apiVersion: resource.apiVersion, kind: resource.listKind, message: out)
+        } catch {
+            throw .internalError("a list of \(resource.qualifiedName) cannot be written as protobuf: \(error)")
         }
     }
 

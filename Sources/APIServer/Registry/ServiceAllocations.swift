@@ -28,15 +28,17 @@ final class ServiceAllocations: Sendable {
     /// What one write has taken and given up; `keep` or `release` decides which of it counts.
     struct Claim: Sendable {
         fileprivate var owner: ServiceAllocations?
-        fileprivate var taken: Set<IPAddress> = []
+        fileprivate(set) var taken: Set<IPAddress> = []
+        /// Taken by an IPAddress object, which needs no further one.
+        fileprivate var reserved: Set<IPAddress> = []
         fileprivate var takenPorts: Set<Int> = []
-        fileprivate var dropped: Set<IPAddress> = []
+        fileprivate(set) var dropped: Set<IPAddress> = []
         fileprivate var droppedPorts: Set<Int> = []
 
         /// The write took effect.
         func keep() { owner?.settle(freed: dropped, ports: droppedPorts) }
         /// The write did not take effect.
-        func release() { owner?.settle(freed: taken, ports: takenPorts) }
+        func release() { owner?.settle(freed: taken.union(reserved), ports: takenPorts) }
         /// The write was a deletion.
         func releaseAll(of service: Document) {
             owner?.settle(freed: taken, ports: takenPorts)
@@ -51,15 +53,34 @@ final class ServiceAllocations: Sendable {
         }
     }
 
-    func release(_ service: Document, resource: ResourceInfo) {
-        if resource.qualifiedName == "services" { free(service) }
+    /// Frees what a deleted object had.
+    func release(_ object: Document, resource: ResourceInfo) {
+        switch resource.qualifiedName {
+        case "services": free(object)
+        case "ipaddresses.networking.k8s.io":
+            guard let address = Self.reserved(by: object) else { return }
+            settle(freed: [address], ports: [])
+        default: break
+        }
+    }
+
+    /// The address that an IPAddress object keeps from being given out; those of Services count with the Service.
+    private static func reserved(by object: Document) -> IPAddress? {
+        let parent = object.at("spec", "parentRef")
+        if parent?.text("resource") == "services", (parent?.text("group") ?? "").isEmpty { return nil }
+        return object.text("metadata", "name").flatMap { IPAddress($0) }
+    }
+
+    /// Those of `addresses` that are not given out.
+    func unknown(_ addresses: Set<IPAddress>) -> Set<IPAddress> {
+        state.withLock { addresses.subtracting($0.addresses) }
     }
 
     private func free(_ service: Document) {
         settle(freed: Self.addresses(of: service), ports: Self.ports(of: service))
     }
 
-    private static func addresses(of service: Document) -> Set<IPAddress> {
+    static func addresses(of service: Document) -> Set<IPAddress> {
         Set(service.list("spec", "clusterIPs").compactMap { $0.string.flatMap { IPAddress($0) } })
             .union(service.text("spec", "clusterIP").flatMap { IPAddress($0) }.map { [$0] } ?? [])
     }
@@ -73,8 +94,10 @@ final class ServiceAllocations: Sendable {
     private func load(_ resources: Resources) async throws {
         if state.withLock({ $0.isLoaded }) { return }
         let services = try await resources.objects("services")
+        let reserved = try await resources.objects("ipaddresses", group: "networking.k8s.io").compactMap(Self.reserved)
         state.withLock { state in
             guard !state.isLoaded else { return }
+            state.addresses.formUnion(reserved)
             for service in services {
                 state.addresses.formUnion(Self.addresses(of: service))
                 state.ports.formUnion(Self.ports(of: service))
@@ -87,7 +110,9 @@ final class ServiceAllocations: Sendable {
     func claim(
         for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources
     ) async throws -> Claim {
-        guard resource.qualifiedName == "services" else { return Claim() }
+        guard resource.qualifiedName == "services" else {
+            return try await reserve(object, resource, resources, isNew: old == nil)
+        }
         try await load(resources)
         var claim = Claim()
         claim.owner = self
@@ -103,6 +128,20 @@ final class ServiceAllocations: Sendable {
             }
         }
         object = try result.get()
+        return claim
+    }
+
+    /// An IPAddress object takes its address out of what Services can get.
+    private func reserve(
+        _ object: Document, _ resource: ResourceInfo, _ resources: Resources, isNew: Bool
+    ) async throws -> Claim {
+        var claim = Claim()
+        guard isNew, resource.qualifiedName == "ipaddresses.networking.k8s.io",
+            let address = Self.reserved(by: object)
+        else { return claim }
+        try await load(resources)
+        claim.owner = self
+        if state.withLock({ $0.addresses.insert(address).inserted }) { claim.reserved = [address] }
         return claim
     }
 

@@ -13,8 +13,21 @@ extension Resources {
     ]
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
-        "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
         "apiservices.apiregistration.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -78,7 +91,7 @@ extension Resources {
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
     /// wrote in between, unless the new object insists on the revision that it was made from.
     func change(
-        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+        _ call: Call, dryRun: Bool, fields: FieldAccount = .update, _ make: (Document) async throws -> Document
     ) async throws -> [UInt8] {
         let resource = call.resource
         for _ in 0..<Self.conflictRetries {
@@ -90,12 +103,10 @@ extension Resources {
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                    // Upstream names the resource here, not the kind.
                     throw APIStatus.invalid(
-                        resource, call.name,
-                        [
-                            .invalid(
-                                "metadata.resourceVersion", 0, "must be specified for an update")
-                        ])
+                        kind: resource.plural, group: resource.group, name: call.name,
+                        [.invalid("metadata.resourceVersion", 0, "must be specified for an update")])
                 }
             } else {
                 guard let revision = Revision(given) else {
@@ -106,8 +117,8 @@ extension Resources {
             if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
                 throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
             }
-            try await prepare(&new, old: old, call, dryRun: dryRun)
-            if new.sameObject(as: old) { return record.value }
+            try await prepare(&new, old: old, call, dryRun: dryRun, fields)
+            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -118,11 +129,15 @@ extension Resources {
     }
 
     /// Brings an update into the form in which it is stored, and checks it.
-    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+    private func prepare(
+        _ new: inout Document, old: Document, _ call: Call, dryRun: Bool, _ fields: FieldAccount
+    ) async throws {
         let resource = call.resource
+        let claimed = new.at("metadata", "managedFields")
         keepServerFields(&new, old: old)
         dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
+        let managed = account(fields, claimed, from: old, to: new, call)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
         let context = context(call, .update, old: old, dryRun: dryRun)
@@ -145,10 +160,17 @@ extension Resources {
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+            for text in rules.warnings(new, old) { call.warnings.add(text) }
+        case let part where rules.parts[part] != nil:
+            rules.parts[part]?.prepare(&new, old, ruleContext)
+            try await admit(&new, context)
+            let errors = rules.parts[part]?.validate(new, old) ?? []
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
         }
+        new.set(managed, at: "metadata", "managedFields")
         try await validate(new, context)
     }
 
@@ -163,7 +185,7 @@ extension Resources {
             metadata[field] = old.at("metadata", field)
         }
         metadata["selfLink"] = nil
-        metadata["managedFields"] = old.at("metadata", "managedFields")
+        metadata["managedFields"] = nil
         new["metadata"] = metadata
     }
 
@@ -211,14 +233,18 @@ extension Resources {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
                 _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
+                await forgetAddresses(of: old, call.resource)
                 wrote(call.resource)
                 return encode(record.revision)
             }
+            try await recordAddresses(claim.taken, of: new)
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()
+            await forgetAddresses(claim.dropped)
             wrote(call.resource)
             return written.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }

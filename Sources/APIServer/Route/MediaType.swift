@@ -2,7 +2,7 @@ import Kinds
 
 /// In which form a client wants its answer.
 struct MediaType: Sendable, Equatable {
-    enum Format: Sendable { case json, yaml }
+    enum Format: Sendable { case json, yaml, protobuf }
     enum Shape: Sendable { case whole, table, partial, partialList }
 
     static let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
@@ -12,11 +12,17 @@ struct MediaType: Sendable, Equatable {
     /// `meta.k8s.io/v1` or the older `v1beta1`, which clients may still ask for.
     var metaVersion = "v1"
 
-    var contentType: String { format == .json ? "application/json" : "application/yaml" }
+    var contentType: String {
+        switch format {
+        case .json: "application/json"
+        case .yaml: "application/yaml"
+        case .protobuf: "application/vnd.kubernetes.protobuf"
+        }
+    }
 
-    /// The first clause of an Accept header that can be served; protobuf is not, so clients that name
-    /// JSON as their second choice get that.
-    static func negotiate(_ accept: String?) throws(APIStatus) -> MediaType {
+    /// The first clause of an Accept header that can be served. Custom resources have no protobuf form, nor have
+    /// tables: clients that name JSON as their second choice get that.
+    static func negotiate(_ accept: String?, protobuf: Bool = true) throws(APIStatus) -> MediaType {
         guard let accept, accept.contains(where: { $0 != " " }) else { return MediaType() }
         var knewOne = false
         for clause in accept.split(separator: ",") {
@@ -26,6 +32,7 @@ struct MediaType: Sendable, Equatable {
             switch name.lowercased() {
             case "application/json", "*/*": type.format = .json
             case "application/yaml": type.format = .yaml
+            case "application/vnd.kubernetes.protobuf": type.format = .protobuf
             default: continue
             }
             knewOne = true
@@ -44,6 +51,13 @@ struct MediaType: Sendable, Equatable {
                 case "PartialObjectMetadata": type.shape = .partial
                 case "PartialObjectMetadataList": type.shape = .partialList
                 default: continue
+                }
+            }
+            if type.format == .protobuf {
+                switch type.shape {
+                case .table: continue
+                case .whole: if !protobuf { continue }
+                case .partial, .partialList: break
                 }
             }
             return type

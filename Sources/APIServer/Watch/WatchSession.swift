@@ -105,7 +105,10 @@ struct WatchSession: Sendable {
     var response: Response {
         Response(
             status: 200,
-            headers: Headers([("Content-Type", call.media.contentType), ("Cache-Control", "no-cache, private")]),
+            headers: Headers([
+                ("Content-Type", call.media.contentType + (call.media.format == .protobuf ? ";stream=watch" : "")),
+                ("Cache-Control", "no-cache, private"),
+            ]),
             body: .stream { writer in try await run(writer) })
     }
 
@@ -146,13 +149,13 @@ struct WatchSession: Sendable {
                 try await writer.write(try lines.line("ADDED", record.value))
             }
             if request.marksInitialEnd {
-                try await writer.write(lines.bookmark(initial.revision, endsInitial: true))
+                try await writer.write(try lines.bookmark(initial.revision, endsInitial: true))
             }
         }
         while true {
             let batch: (events: [StoreEvent], revision: Revision)
             do { batch = try await watch.next() } catch let error as StoreError {
-                return try await writer.write(lines.error(APIStatus.from(error, call.resource)))
+                return try await writer.write(try lines.error(APIStatus.from(error, call.resource)))
             }
             var out: [UInt8] = []
             for event in batch.events {
@@ -166,7 +169,7 @@ struct WatchSession: Sendable {
             }
             if !out.isEmpty { try await writer.write(out) }
             if batch.events.isEmpty, request.bookmarks {
-                try await writer.write(lines.bookmark(batch.revision, endsInitial: false))
+                try await writer.write(try lines.bookmark(batch.revision, endsInitial: false))
             }
         }
     }
@@ -183,12 +186,20 @@ struct LineWriter {
     init(session: WatchSession) { self.session = session }
 
     private var isPlain: Bool { session.call.media.shape == .whole && session.call.media.format == .json }
+    /// Whether the line is the same for everybody who asked for this format.
+    private var isShared: Bool { session.call.media.shape == .whole && session.call.media.format != .yaml }
 
     /// What an event is to this watcher; nil where it does not concern it.
     mutating func line(_ event: StoreEvent) throws -> [UInt8]? {
         guard let (type, value) = try meaning(of: event) else { return nil }
-        guard isPlain, value == event.record.value else { return try line(type, value) }
+        guard isShared, value == event.record.value else { return try line(type, value) }
         let resource = resource
+        guard isPlain else {
+            let line = self
+            return try event.derived.value("\(resource.apiVersion) \(type) protobuf") {
+                Result { try line.whole(type, value) }
+            }.get()
+        }
         return event.derived.value("\(resource.apiVersion) \(type)") { Self.plain(type, value, resource) }
     }
 
@@ -230,17 +241,17 @@ struct LineWriter {
 
     mutating func line(_ type: String, _ value: [UInt8]) throws -> [UInt8] {
         if isPlain { return Self.plain(type, value, resource) }
+        guard session.call.media.shape == .table else { return try whole(type, value) }
         let object = try ObjectCodec.document(value, resource)
-        let shown: Document
-        switch session.call.media.shape {
-        case .table:
-            let metadata: Document = ["resourceVersion": object.at("metadata", "resourceVersion") ?? ""]
-            shown = session.renderer.table([object], metadata: metadata, columns: !toldColumns)
-            toldColumns = true
-        case .partial, .partialList: shown = session.renderer.partial(object)
-        case .whole: shown = object
-        }
-        return document(["type": Document(type), "object": shown])
+        let metadata: Document = ["resourceVersion": object.at("metadata", "resourceVersion") ?? ""]
+        defer { toldColumns = true }
+        return try framed(type, session.renderer.table([object], metadata: metadata, columns: !toldColumns))
+    }
+
+    /// A line that does not depend on those before it.
+    private func whole(_ type: String, _ value: [UInt8]) throws -> [UInt8] {
+        let object = try ObjectCodec.document(value, resource)
+        return try framed(type, session.call.media.shape == .whole ? object : session.renderer.partial(object))
     }
 
     private static func plain(_ type: String, _ value: [UInt8], _ resource: ResourceInfo) -> [UInt8] {
@@ -250,11 +261,22 @@ struct LineWriter {
         return bytes
     }
 
-    private func document(_ document: Document) -> [UInt8] {
-        session.call.media.format == .json ? document.json + [10] : Array("---\n".utf8) + document.inKeyOrder.yaml
+    /// One event as it goes over the wire: a line of JSON, a YAML document, or a protobuf message after its length.
+    private func framed(_ type: String, _ object: Document) throws -> [UInt8] {
+        let event: Document = ["type": Document(type), "object": object]
+        switch session.call.media.format {
+        case .json: return event.json + [10]
+        case .yaml: return Array("---\n".utf8) + event.inKeyOrder.yaml
+        case .protobuf:
+            var message: [UInt8] = []
+            ProtobufWire.text(1, type, to: &message)
+            let body = try ProtobufEncoder.body(object)
+            ProtobufWire.message(2, to: &message) { ProtobufWire.bytes(1, body, to: &$0) }
+            return withUnsafeBytes(of: UInt32(message.count).bigEndian) { Array($0) } + message
+        }
     }
 
-    mutating func bookmark(_ revision: Revision, endsInitial: Bool) -> [UInt8] {
+    mutating func bookmark(_ revision: Revision, endsInitial: Bool) throws -> [UInt8] {
         var metadata: Document = ["resourceVersion": Document(String(revision))]
         if endsInitial { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
         var object: Document = [
@@ -268,10 +290,8 @@ struct LineWriter {
         case .partial, .partialList: object = session.renderer.partial(object)
         case .whole: break
         }
-        return document(["type": "BOOKMARK", "object": object])
+        return try framed("BOOKMARK", object)
     }
 
-    func error(_ status: APIStatus) -> [UInt8] {
-        document(["type": "ERROR", "object": status.wireDocument])
-    }
+    func error(_ status: APIStatus) throws -> [UInt8] { try framed("ERROR", status.wireDocument) }
 }

@@ -2,7 +2,7 @@ import Schema
 
 extension GroupText {
     static let metaV1 = GroupText(
-        group: "meta", version: "v1", package: "io.k8s.apimachinery.pkg.apis.meta.v1",
+        group: "meta", version: "v1", package: "io.k8s.apimachinery.pkg.apis.meta.v1", isServed: false,
         texts: """
             type APIGroup  "An API group."
               apiVersion                 string  "Group and version of the object."

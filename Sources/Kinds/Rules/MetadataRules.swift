@@ -5,12 +5,14 @@ import Schema
 public enum MetadataRules {
     static let annotationLimit = 256 * 1024
 
-    static func validateCreate(_ object: Document, resource: ResourceInfo, nameSyntax: NameSyntax) -> [FieldError] {
+    static func validateCreate(
+        _ object: Document, resource: ResourceInfo, nameSyntax: NameSyntax, plainFinalizers: Bool = false
+    ) -> [FieldError] {
         let metadata = object["metadata"] ?? .emptyObject
         // What is only asked, never stored, needs no name.
-        guard resource.verbs.contains("get") else { return common(metadata, nameSyntax) }
+        guard resource.verbs.contains("get") else { return common(metadata, nameSyntax, plainFinalizers) }
         var errors: [FieldError] = []
-        if let generated = metadata.text("generateName"), !generated.isEmpty {
+        if let generated = metadata.text("generateName"), !generated.isEmpty, nameSyntax != .dnsSubdomainWhole {
             // What is generated gets a suffix, so a separator at the end is no mistake.
             let probe = generated.last == "-" ? String(generated.dropLast()) + "a" : generated
             errors += nameSyntax.check(probe).map { .invalid("metadata.generateName", Document(generated), $0) }
@@ -31,7 +33,7 @@ public enum MetadataRules {
         } else if let namespace = metadata.text("namespace"), !namespace.isEmpty {
             errors.append(.forbidden("metadata.namespace", "not allowed on this type"))
         }
-        return errors + common(metadata, nameSyntax)
+        return errors + common(metadata, nameSyntax, plainFinalizers)
     }
 
     /// Kinds that the generic part checks and their own rules do not check again. Of all others the server tells each
@@ -44,8 +46,10 @@ public enum MetadataRules {
     ]
 
     /// What is wrong with the metadata after an update, with the repetitions that clients of Kubernetes get to see.
-    static func validateUpdate(_ new: Document, old: Document, nameSyntax: NameSyntax) -> [FieldError] {
-        let contents = common(new["metadata"] ?? .emptyObject, nameSyntax)
+    static func validateUpdate(
+        _ new: Document, old: Document, nameSyntax: NameSyntax, plainFinalizers: Bool = false
+    ) -> [FieldError] {
+        let contents = common(new["metadata"] ?? .emptyObject, nameSyntax, plainFinalizers)
         let change = changes(new, old: old)
         if contents.isEmpty, change.isEmpty { return [] }
         let once = contents + change + contents
@@ -74,10 +78,12 @@ public enum MetadataRules {
         return errors
     }
 
-    private static func common(_ metadata: Document, _ nameSyntax: NameSyntax) -> [FieldError] {
+    private static func common(
+        _ metadata: Document, _ nameSyntax: NameSyntax, _ plainFinalizers: Bool
+    ) -> [FieldError] {
         labels(metadata["labels"], "metadata.labels") + annotations(metadata["annotations"], "metadata.annotations")
             + owners(metadata.list("ownerReferences"))
-            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers")))
+            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers"), plain: plainFinalizers))
     }
 
     /// Keys and values of labels.
@@ -128,16 +134,23 @@ public enum MetadataRules {
         return errors
     }
 
+    /// Of some kinds, writers of the status may not change what the metadata says either.
+    static func keepForStatus(_ new: inout Document, old: Document) {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            new.set(old.at("metadata", field), at: "metadata", field)
+        }
+    }
+
     private static let standardFinalizers: Set = ["kubernetes", "orphan", "foregroundDeletion"]
 
-    private static func finalizers(_ finalizers: [Document]) -> [FieldError] {
+    private static func finalizers(_ finalizers: [Document], plain: Bool) -> [FieldError] {
         var errors: [FieldError] = []
         for (index, finalizer) in finalizers.enumerated() {
             let path = "metadata.finalizers[\(index)]"
             let name = finalizer.string ?? ""
             let syntax = Formats.qualifiedName(name)
             errors += syntax.map { .invalid(path, finalizer, $0) }
-            if syntax.isEmpty, !name.contains("/"), !standardFinalizers.contains(name) {
+            if !plain, syntax.isEmpty, !name.contains("/"), !standardFinalizers.contains(name) {
                 errors.append(
                     .invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
             }

@@ -1,0 +1,64 @@
+/// The bytes of protobuf messages: what is common to all of them.
+enum ProtobufWire {
+    /// What every body begins with.
+    static let magic: [UInt8] = [0x6B, 0x38, 0x73, 0]
+
+    static func varint(_ value: UInt64, to out: inout [UInt8]) {
+        var rest = value
+        while rest >= 0x80 {
+            out.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        out.append(UInt8(rest))
+    }
+
+    static func integer(_ number: UInt64, _ value: Int64, to out: inout [UInt8]) {
+        varint(number << 3, to: &out)
+        varint(UInt64(bitPattern: value), to: &out)
+    }
+
+    static func bytes(_ number: UInt64, _ value: some Collection<UInt8>, to out: inout [UInt8]) {
+        varint(number << 3 | 2, to: &out)
+        varint(UInt64(value.count), to: &out)
+        out += value
+    }
+
+    static func text(_ number: UInt64, _ value: String, to out: inout [UInt8]) {
+        varint(number << 3 | 2, to: &out)
+        varint(UInt64(value.utf8.count), to: &out)
+        out += value.utf8
+    }
+
+    /// A message of its own: its length stands before it, and is known only once it is written.
+    static func message<E: Error>(
+        _ number: UInt64, to out: inout [UInt8], _ body: (inout [UInt8]) throws(E) -> Void
+    ) throws(E) {
+        varint(number << 3 | 2, to: &out)
+        let start = out.count
+        out.append(0)
+        try body(&out)
+        let length = out.count - start - 1
+        guard length >= 0x80 else {
+            out[start] = UInt8(length)
+            return
+        }
+        var digits: [UInt8] = []
+        varint(UInt64(length), to: &digits)
+        out.replaceSubrange(start...start, with: digits)
+    }
+
+    /// `k8s\0` and the envelope that says what the message in it is.
+    static func envelope(apiVersion: String, kind: String, message: [UInt8]) -> [UInt8] {
+        var out = magic
+        out.reserveCapacity(message.count + 64)
+        Self.message(1, to: &out) { out in
+            text(1, apiVersion, to: &out)
+            text(2, kind, to: &out)
+        }
+        bytes(2, message, to: &out)
+        // Content encoding and type: empty, and written nevertheless.
+        text(3, "", to: &out)
+        text(4, "", to: &out)
+        return out
+    }
+}
