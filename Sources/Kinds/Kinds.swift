@@ -113,7 +113,6 @@ public enum Kinds {
         "events.k8s.io/v1": ["Event": .strictEvent],
         "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
         "apiregistration.k8s.io/v1": ["APIService": .apiService],
-        "events.k8s.io/v1": ["Event": .event],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,

@@ -182,8 +182,10 @@ public struct FieldUpdater: Sendable {
                 let rest = versioned(pruned, from: current, version)
             else { continue }
             let form = FieldForm.structure(merged.type.info)
-            let all = TypedFields.withStructures(TypedFields.set(of: merged.object, merged.type.info), form)
-            let left = TypedFields.withStructures(TypedFields.set(of: rest.object, merged.type.info), form)
+            let all = TypedFields.withStructures(
+                TypedFields.set(of: merged.object, merged.type.info, isWhole: true), form)
+            let left = TypedFields.withStructures(
+                TypedFields.set(of: rest.object, merged.type.info, isWhole: true), form)
             let keep = left.union(TypedFields.withStructures(fields, form))
             pruned = TypedFields.removing(all.subtracting(keep), from: merged.object, form)
             whole = merged
@@ -191,8 +193,8 @@ public struct FieldUpdater: Sendable {
         }
         guard let final = versioned(pruned, from: current, last.apiVersion) else { return merged }
         // Only what the applier owned may go.
-        let all = TypedFields.withStructures(TypedFields.set(of: start.object, start.type.info), form)
-        let left = TypedFields.withStructures(TypedFields.set(of: final.object, start.type.info), form)
+        let all = TypedFields.withStructures(TypedFields.set(of: start.object, start.type.info, isWhole: true), form)
+        let left = TypedFields.withStructures(TypedFields.set(of: final.object, start.type.info, isWhole: true), form)
         let gone = all.subtracting(left).intersection(TypedFields.withStructures(lastFields, form))
         let result = TypedFields.removing(gone, from: start.object, form)
         return versioned(result, from: last.apiVersion, apiVersion)?.object ?? merged
