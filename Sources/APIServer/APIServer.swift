@@ -30,7 +30,7 @@ public final class APIServer: Sendable {
         started = world.clock.now
         let registry = Kinds.registry
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.standard,
+            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
@@ -39,15 +39,9 @@ public final class APIServer: Sendable {
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
             tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
-            clock: world.clock,
-            lookup: { kind, namespace, name, uid in
-                let plurals = [
-                    "ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes",
-                ]
-                guard let plural = plurals[kind],
-                    let object = try? await resources.object(plural, namespace: namespace, name: name)
-                else { return false }
-                return object.text("metadata", "uid") == uid
+            bootstrapTokensAllowed: configuration.bootstrapTokenAuth, clock: world.clock,
+            lookup: { plural, namespace, name in
+                try await resources.object(plural, namespace: namespace, name: name)
             })
         metrics = ServerMetrics()
         paths = PathHandlers(
@@ -61,6 +55,9 @@ public final class APIServer: Sendable {
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
         )
     }
+
+    /// What an object's text may take.
+    private static let bodyLimit = 3 << 20
 
     /// The server's whole behaviour, for an HTTPS server or a call in the same process.
     public var handler: Handler {
@@ -141,7 +138,7 @@ public final class APIServer: Sendable {
             let resource = resources.registry.resource(
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
-        guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
+        guard info.method != "HEAD" || info.subresource == "proxy" else { throw APIStatus.methodNotAllowed }
         if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
         // nor an object of a namespace without one.
@@ -156,6 +153,10 @@ public final class APIServer: Sendable {
             ? MediaType()
             : MediaType.negotiate(
                 request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
+        if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
+        if media.shape == .table, info.subresource == "status", Kinds.rules(for: resource).statusHasNoTable {
+            throw APIStatus.notAcceptable
+        }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
         if resource.qualifiedName == "endpoints" {
@@ -229,7 +230,9 @@ public final class APIServer: Sendable {
             return try await call.info.method == "GET" ? resources.get(call) : resources.writePodPart(call)
         case ("pods", "log"): return try await proxy.log(call)
         case ("pods", "exec"), ("pods", "attach"), ("pods", "portforward"): return try await proxy.connect(call)
-        case ("nodes", "proxy"): return try await proxy.node(call)
+        case ("pods", "proxy"): return try await ProxyForwarder(.pod(call, resources), call).forward(call)
+        case ("services", "proxy"): return try await ProxyForwarder(.service(call, resources), call).forward(call)
+        case ("nodes", "proxy"): return try await ProxyForwarder(.node(call, proxy), call).forward(call)
         case ("serviceaccounts", "token"):
             return try await TokenRequests(resources: resources, tokens: tokens).create(call)
         default:

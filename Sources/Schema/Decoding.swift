@@ -7,12 +7,14 @@ import Document
 extension Registry {
     /// Why `object` cannot be read as `type`, in the words of Go's decoder; nil when it can.
     public func decodingError(in object: Document, type: TypeID) -> String? {
-        DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
+        if let custom = type.info.custom { return custom.decodingError(in: object) }
+        return DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
     }
 
     /// The paths of the members that `type` does not declare, such as `spec.containers[0].imagee`: fields of nested
     /// structures before the members that follow them, as they stand in the object.
     public func unknownFields(in object: Document, type: TypeID) -> [String] {
+        if let custom = type.info.custom { return custom.unknownFields(in: object) }
         var found: [String] = []
         Strictness.unknown(object, .object(type.info), path: "", into: &found)
         return found
@@ -20,7 +22,7 @@ extension Registry {
 
     /// Drops the members that `type` does not declare.
     public func prune(_ object: inout Document, type: TypeID) {
-        object = Strictness.pruned(object, .object(type.info))
+        object = type.info.custom.map { $0.pruned(object) } ?? Strictness.pruned(object, .object(type.info))
     }
 }
 

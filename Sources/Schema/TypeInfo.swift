@@ -93,6 +93,10 @@ public final class TypeInfo: @unchecked Sendable {
     /// A generated `…List` type.
     public internal(set) var isList = false
     public internal(set) var union: UnionInfo?
+    /// Members that are not declared stay, and are owned as they are.
+    public internal(set) var preservesUnknownFields = false
+    /// The schema behind the type of a custom resource.
+    public internal(set) var custom: CustomType?
     var index: [String: Int] = [:]
     /// The fields that may have to be filled in, so that completing an object looks at no others.
     var filled: [Int] = []

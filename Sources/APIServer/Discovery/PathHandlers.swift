@@ -57,8 +57,11 @@ final class PathHandlers: Sendable {
             return text(dump)
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
-            return json(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
-        case "openid" where parts == ["v1", "jwks"]: return json(try tokens.keySet(), type: "application/jwk-set+json")
+            return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]:
+            let type = "application/jwk-set+json"
+            guard MediaType.accepts(type, request.headers["Accept"]) else { throw APIStatus.notAcceptable([type]) }
+            return published(try tokens.keySet(), type: type)
         default: throw APIStatus.noSuchPath
         }
     }
@@ -85,6 +88,13 @@ final class PathHandlers: Sendable {
     private func json(_ document: Document, type: String, status: Int = 200) -> Response {
         Response(
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
+    }
+
+    /// What checkers of tokens may keep for a while.
+    private func published(_ document: Document, type: String) -> Response {
+        var response = json(document, type: type)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
     }
 
     private func text(

@@ -16,6 +16,8 @@ struct Resources: Sendable {
     let allocations: ServiceAllocations
     let access: AccessControl
     let fairness: Fairness
+    /// What admission looks at again and again.
+    let snapshots = ObjectSnapshots()
 
     /// A write that loses the race for the newest revision is tried again this often before the client hears of it.
     static let conflictRetries = 16
@@ -64,6 +66,7 @@ struct Resources: Sendable {
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
         if resource.group == Fairness.group { fairness.invalidate() }
+        snapshots.invalidate(resource)
     }
 
     /// One reference for each owner; clients that send more are told.
@@ -92,7 +95,8 @@ struct Resources: Sendable {
     {
         AdmissionContext(
             operation: operation, resource: call.resource, subresource: call.subresource, namespace: call.namespace,
-            name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings)
+            name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings,
+            kind: .init(group: call.resource.group, version: call.resource.version, kind: call.resource.kind))
     }
 }
 

@@ -88,16 +88,20 @@ extension APIStatus {
     static var methodNotAllowed: APIStatus {
         failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
-    static var notAcceptable: APIStatus {
+    static var notAcceptable: APIStatus { notAcceptable(MediaType.known) }
+    static func notAcceptable(_ types: [String]) -> APIStatus {
         failure(
             406, "NotAcceptable",
-            "406: Not Acceptable\n\nAvailable representations: " + MediaType.known.joined(separator: ", "))
+            "406: Not Acceptable\n\nAvailable representations: " + types.joined(separator: ", "))
     }
     static func unknownBody() -> APIStatus {
         failure(
             415, "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: "
                 + MediaType.known.joined(separator: ", "))
+    }
+    static func tooLarge(limit: Int) -> APIStatus {
+        failure(413, "RequestEntityTooLarge", "Request entity too large: limit is \(limit)")
     }
     static func expired(_ message: String) -> APIStatus { failure(410, "Expired", message) }
 

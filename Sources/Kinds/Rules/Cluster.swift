@@ -51,6 +51,7 @@ extension KindRules {
         rules.prepareForUpdate = { node, old, _ in node["status"] = old["status"] }
         rules.validateCreate = { NodeRules.validate($0) }
         rules.validateUpdate = { NodeRules.validateUpdate($0, old: $1) }
+        rules.validateStatusUpdate = { new, _ in NodeRules.addresses(new) }
         rules.selectableFields = { node in
             [("spec.unschedulable", node.flag("spec", "unschedulable") == true ? "true" : "false")]
         }
@@ -89,6 +90,18 @@ extension KindRules {
 }
 
 enum NodeRules {
+    static func addresses(_ node: Document) -> [FieldError] {
+        var seen: Set<[String]> = []
+        var errors: [FieldError] = []
+        for (index, address) in node.list("status", "addresses").enumerated() {
+            let (type, value) = (address.text("type") ?? "", address.text("address") ?? "")
+            if seen.insert([type, value]).inserted { continue }
+            errors.append(
+                .duplicate("status.addresses[\(index)]", ["Type": Document(type), "Address": Document(value)]))
+        }
+        return errors
+    }
+
     static func validate(_ node: Document) -> [FieldError] {
         var errors: [FieldError] = []
         var taints: Set<String> = []
