@@ -129,7 +129,9 @@ public struct FieldUpdater: Sendable {
         var fields = TypedFields.set(of: applied, type)
         if !ignored.isEmpty { fields = fields.subtractingRecursively(ignored) }
         account[applier] = ManagedEntry(applier, apiVersion: apiVersion, time: last?.time, fields: fields)
-        let new = last.map { pruned(merged, account, last: $0, fields) } ?? merged
+        // Whoever applies names the object, and so keeps what holds its name.
+        let named = TypedFields.set(of: applied, type, isWhole: true)
+        let new = last.map { pruned(merged, account, last: $0, named) } ?? merged
         let changes = changes(from: live, to: new, type)
         if !force { try refuseConflicts(changes, account, live: live, new: new, applier) }
         _ = release(changes, from: &account, old: live, new: new, except: applier)
@@ -174,7 +176,8 @@ public struct FieldUpdater: Sendable {
         // Adding back starts with the version that was pruned, so that converting misses nothing it needs.
         var owned: [String: FieldSet] = [:]
         for entry in managed.entries {
-            owned[entry.apiVersion] = (owned[entry.apiVersion] ?? FieldSet()).union(entry.fields)
+            let held = entry.identity == last.identity ? fields : entry.fields
+            owned[entry.apiVersion] = (owned[entry.apiVersion] ?? FieldSet()).union(held)
         }
         var current = last.apiVersion
         for version in [last.apiVersion] + owned.keys.filter({ $0 != last.apiVersion }).sorted() {
