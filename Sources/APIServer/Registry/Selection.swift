@@ -24,7 +24,7 @@ struct Selection: Sendable {
             let common = resource.namespaced ? 2 : 1
             throw .badRequest(
                 known.count > common
-                    ? "field label not supported: \(term.field)"
+                    ? Kinds.rules(for: resource).unknownField(term.field)
                     : "\"\(term.field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         }
     }
