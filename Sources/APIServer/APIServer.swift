@@ -192,6 +192,10 @@ public final class APIServer: Sendable {
             guard call.info.verb == "create", isCollection else { throw APIStatus.methodNotAllowed }
             return try await resources.bind(call)
         }
+        if resource.kind == "ComponentStatus" {
+            call.warnings.add("v1 ComponentStatus is deprecated in v1.19+")
+            return try await resources.componentStatuses(call)
+        }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
         let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection
         let isPatch = call.info.method == "PATCH"

@@ -84,6 +84,18 @@ extension Resources {
         "resourceclaimtemplates.resource.k8s.io", "resourceslices.resource.k8s.io",
     ]
 
+    /// Kinds from before dependents went with their owners.
+    private static let orphansByDefault: Set = ["replicationcontrollers", "jobs.batch"]
+
+    private func warnOfOrphans(_ call: Call, _ options: DeleteOptions) {
+        guard call.resource.qualifiedName == "jobs.batch", options.propagationPolicy == nil,
+            options.orphanDependents == nil
+        else { return }
+        call.warnings.add(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+                + "or set propagationPolicy=Orphan to suppress this warning")
+    }
+
     /// What deleting an object comes to.
     private enum Deletion {
         /// Nothing to write: it is being deleted already.
@@ -98,6 +110,7 @@ extension Resources {
 
     func delete(_ call: Call) async throws -> Answer {
         let options = try DeleteOptions(call)
+        warnOfOrphans(call, options)
         let (bytes, gone) = try await delete(call, name: call.name, options)
         if !gone || Self.answersObject.contains(call.resource.qualifiedName) { return .object(bytes) }
         let object = try ObjectCodec.document(bytes, call.resource)
@@ -231,7 +244,7 @@ extension Resources {
         } else if current.contains("foregroundDeletion") {
             policy = "Foreground"
         } else {
-            policy = resource.qualifiedName == "replicationcontrollers" ? "Orphan" : "Background"
+            policy = Self.orphansByDefault.contains(resource.qualifiedName) ? "Orphan" : "Background"
         }
         if policy == "Orphan" { kept.append("orphan") }
         if policy == "Foreground" { kept.append("foregroundDeletion") }
@@ -264,6 +277,7 @@ extension Resources {
     func deleteCollection(_ call: Call) async throws -> Answer {
         let options = try DeleteOptions(call)
         let selection = try Selection(call.info.query, resource: call.resource)
+        warnOfOrphans(call, options)
         let limit = try Self.integer(call.info.query["limit"]).flatMap { $0 > 0 ? $0 : nil }
         let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
         let page = try await store.list(prefix: prefix, after: nil, limit: nil, at: nil)

@@ -145,7 +145,7 @@ extension Resources {
             takeStatus(&new, old: old, resource)
             rules.prepareForStatusUpdate(&new, old, ruleContext)
             try await admit(&new, context)
-            let errors = rules.validateStatusUpdate(new, old)
+            let errors = Kinds.validateStatusUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         case "finalize":
             var kept = old
