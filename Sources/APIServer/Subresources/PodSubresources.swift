@@ -70,6 +70,7 @@ extension Resources {
         let options = try call.writeOptions(kind: call.info.method == "PUT" ? "UpdateOptions" : "PatchOptions")
         let decoder = BodyDecoder(registry: registry, call: call)
         let make: (Document) throws -> Document
+        var fields = FieldAccount.update
         if call.info.method == "PUT" {
             let given = try decoder.object(
                 kind: "Pod", group: "", version: "v1", type: call.resource.type, validation: options.fieldValidation)
@@ -77,12 +78,19 @@ extension Resources {
             make = { _ in given }
         } else {
             let kind = try PatchKind(call.request.headers["Content-Type"])
-            let patch = try Self.readPatch(call, kind)
-            make = { old in try apply(patch, kind, to: old, call) }
+            if kind == .apply {
+                let applied = try Self.readConfiguration(call, options.fieldValidation)
+                let settled = Settlement()
+                fields = .applied(settled)
+                make = { old in try appliedObject(applied, old, call, force: options.force, settled) }
+            } else {
+                let patch = try Self.readPatch(call, kind)
+                make = { old in try apply(patch, kind, to: old, call) }
+            }
         }
         let isResize = call.subresource == "resize"
         return .object(
-            try await change(call, dryRun: options.dryRun) { old in
+            try await change(call, dryRun: options.dryRun, fields: fields) { old in
                 let given = try make(old)
                 var pod = old.withoutRevision
                 if let revision = given.text("metadata", "resourceVersion"), call.info.method == "PUT" {
