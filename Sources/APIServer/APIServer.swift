@@ -20,6 +20,7 @@ public final class APIServer: Sendable {
     let tokens: ServiceAccountTokens
     let metrics: ServerMetrics
     let paths: PathHandlers
+    let custom: CustomResources
     private let started: Timestamp
 
     public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
@@ -28,12 +29,15 @@ public final class APIServer: Sendable {
         self.world = world
         self.log = log
         started = world.clock.now
-        let registry = Kinds.registry
+        // One registry for all that is served: what is declared, and what definitions add while the server runs.
+        let registry = Schema.Registry(extending: Kinds.registry)
         let resources = Resources(
             registry: registry, store: store, world: world, admission: Admission.standard,
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
         self.resources = resources
+        let connector = ServiceConnector(resources: resources)
+        custom = CustomResources(registry: registry, store: store, world: world, log: log, connector: connector)
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
@@ -50,10 +54,8 @@ public final class APIServer: Sendable {
             })
         metrics = ServerMetrics()
         paths = PathHandlers(
-            discovery: Discovery(
-                groupVersions: registry.groupVersions, resources: registry.resources,
-                serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
-                    .description),
+            serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
+                .description,
             registry: registry, tokens: tokens, metrics: metrics, store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
@@ -130,6 +132,7 @@ public final class APIServer: Sendable {
             let resource = resources.registry.resource(
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
+        if resource.custom != nil { return try await customDispatch(request, info, user, resource, warnings) }
         guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
         if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
@@ -150,8 +153,12 @@ public final class APIServer: Sendable {
         if resource.qualifiedName == "endpoints" {
             warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
         }
-        let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
+        return try rendered(try await info.subresource.isEmpty ? main(call) : sub(call), call)
+    }
+
+    func rendered(_ answer: Answer, _ call: Call) throws -> Response {
         if case .response(let response) = answer.content { return response }
+        let (media, resource, info) = (call.media, call.resource, call.info)
         let renderer = Renderer(
             media: media, resource: resource, now: world.clock.now,
             includeObject: info.query["includeObject"] ?? "Metadata")

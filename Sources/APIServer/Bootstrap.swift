@@ -17,6 +17,7 @@ extension APIServer {
         if let address = configuration.dnsAddress { try await ensure(Self.dnsService(address)) }
         if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
         try await publishEndpoints()
+        try await custom.load()
     }
 
     /// Where other servers of the cluster find the authority that signs the clients' certificates.
@@ -29,7 +30,7 @@ extension APIServer {
     }
 
     /// Acts as the server's own user, through the same registry as everybody.
-    private func call(_ method: String, _ object: Document) throws -> Call {
+    func call(_ method: String, _ object: Document) throws -> Call {
         let parts = (object.text("apiVersion") ?? "").split(separator: "/").map(String.init)
         let (group, version) = parts.count == 2 ? (parts[0], parts[1]) : ("", parts.first ?? "")
         let kind = object.text("kind") ?? ""
@@ -130,6 +131,14 @@ extension APIServer {
     /// What has to be done again and again: forgetting the past, dropping old events, and keeping the server's own
     /// endpoints. Runs until cancelled.
     public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.keepHouse() }
+            group.addTask { try await self.custom.run(cleaning: self.removeObjects) }
+            try await group.waitForAll()
+        }
+    }
+
+    private func keepHouse() async throws {
         var past: [(time: Duration, revision: Revision)] = []
         var round = 0
         while true {
