@@ -13,11 +13,35 @@ extension APIServer {
         for object in Kinds.bootstrapNamespaceObjects() { try await ensure(object) }
         for object in Kinds.bootstrapRBAC() { try await ensure(object) }
         for object in Kinds.bootstrapPriorityClasses() { try await ensure(object) }
+        try await FairnessKeeper(server: self).ensureObjects()
+        try await ensureServiceRange()
         try await ensure(kubernetesService)
         if let address = configuration.dnsAddress { try await ensure(Self.dnsService(address)) }
         if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
+        try await resources.repairAddresses()
         try await publishEndpoints()
         try await custom.load()
+    }
+
+    /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.
+    private func ensureServiceRange() async throws {
+        let object: Document = [
+            "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": ["name": "kubernetes"],
+            "spec": ["cidrs": [Document(configuration.serviceCIDR.description)]],
+        ]
+        try await ensure(object)
+        let main = try call("PUT", object)
+        let status = main.about(main.resource, name: main.name, subresource: "status")
+        _ = try await resources.change(status, dryRun: false) { old in
+            var new = old.withoutRevision
+            guard new.list("status", "conditions").isEmpty else { return new }
+            let ready: Document = [
+                "type": "Ready", "status": "True", "reason": "", "message": "Kubernetes default Service CIDR is ready",
+                "lastTransitionTime": Document(world.clock.now.description),
+            ]
+            new.set([ready], at: "status", "conditions")
+            return new
+        }
     }
 
     /// Where other servers of the cluster find the authority that signs the clients' certificates.
@@ -48,7 +72,7 @@ extension APIServer {
             resource: resource, media: MediaType())
     }
 
-    private func ensure(_ object: Document) async throws {
+    func ensure(_ object: Document) async throws {
         do {
             _ = try await resources.create(object, try call("POST", object), dryRun: false)
         } catch let status as APIStatus where status.isAlreadyExists {
@@ -128,17 +152,20 @@ extension APIServer {
         }
     }
 
-    /// What has to be done again and again: forgetting the past, dropping old events, and keeping the server's own
-    /// endpoints. Runs until cancelled.
+    /// What the server does by itself until cancelled.
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.keepHouse() }
+            group.addTask { try await self.upkeep() }
             group.addTask { try await self.custom.run(cleaning: self.removeObjects) }
-            try await group.waitForAll()
+            group.addTask { try await FairnessKeeper(server: self).run() }
+            try await group.next()
+            group.cancelAll()
         }
     }
 
-    private func keepHouse() async throws {
+    /// What has to be done again and again: forgetting the past, dropping old events, and keeping the server's own
+    /// endpoints.
+    private func upkeep() async throws {
         var past: [(time: Duration, revision: Revision)] = []
         var round = 0
         while true {
@@ -148,7 +175,10 @@ extension APIServer {
             past.removeFirst(max(0, old.count - 1))
             do {
                 if let newest = old.last { try await store.compact(before: newest.revision) }
-                if round % 5 == 0 { try await expireEvents() }
+                if round % 5 == 0 {
+                    try await expireEvents()
+                    try await resources.repairAddresses()
+                }
                 try await publishEndpoints()
             } catch let error as CancellationError {
                 throw error

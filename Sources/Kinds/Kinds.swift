@@ -18,11 +18,14 @@ public enum Kinds {
         .authenticationV1,
         .authorizationV1,
         .autoscalingV1,
+        .networkingV1,
         .policyV1,
         .rbacV1,
+        .storageV1,
         .schedulingV1,
         .coordinationV1,
         .admissionRegistrationV1,
+        .nodeV1,
         .apiextensionsV1,
         .discoveryV1,
         .certificatesV1,
@@ -94,9 +97,20 @@ public enum Kinds {
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
+        "networking.k8s.io/v1": [
+            "Ingress": .ingress, "IngressClass": .ingressClass, "NetworkPolicy": .networkPolicy,
+            "IPAddress": .ipAddress, "ServiceCIDR": .serviceCIDR,
+        ],
+        "storage.k8s.io/v1": [
+            "StorageClass": .storageClass, "VolumeAttachment": .volumeAttachment, "CSIDriver": .csiDriver,
+            "CSINode": .csiNode, "CSIStorageCapacity": .csiStorageCapacity,
+            "VolumeAttributesClass": .volumeAttributesClass,
+        ],
+        "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
+        "events.k8s.io/v1": ["Event": .strictEvent],
         "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
         "apiregistration.k8s.io/v1": ["APIService": .apiService],
         "events.k8s.io/v1": ["Event": .event],
@@ -135,6 +149,8 @@ public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
     /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
     case dnsSubdomainWhole
+    /// An address in its shortest form.
+    case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
 
@@ -144,6 +160,7 @@ public enum NameSyntax: Sendable {
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
+        case .ip: AddressSyntax.address(name, canonical: true).map { [$0] } ?? []
         }
     }
 }
@@ -177,8 +194,12 @@ public struct KindRules: Sendable {
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     /// The subresources that change parts of the object in the kind's own way.
     public var parts: [String: PartRules] = [:]
+    /// What the writer should know although the object is accepted; the old object is nil for a new one.
+    public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// The first cell of a table row, where it shows more than the name.
+    public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.
     public var cells: (@Sendable (Document, Timestamp) -> [Document])?
 }

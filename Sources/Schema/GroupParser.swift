@@ -226,7 +226,7 @@ struct GroupParser {
     /// See the language: what is not optional is always there.
     private static func fill(for field: FieldInfo) -> FieldInfo.Fill {
         if let value = field.defaultValue { return .value(value) }
-        if field.isOptional { return .nothing }
+        if field.isOptional { return field.isAlwaysWritten ? .value(.null) : .nothing }
         switch field.shape {
         case .object(let type): return .structure(type)
         case .time, .microTime: return .value(.null)

@@ -41,7 +41,7 @@
 /// | attribute | meaning |
 /// |---|---|
 /// | `required` | always written; OpenAPI lists it as required |
-/// | `always` | always written, although OpenAPI does not list it as required |
+/// | `always` | always written, although OpenAPI does not list it as required; with `T?` as null when absent |
 /// | `nonempty` | absent, zero or empty is an error |
 /// | `immutable` | cannot change once the object exists |
 /// | `unique` | no element of the list, or no key of an element, may occur twice |

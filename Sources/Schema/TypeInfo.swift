@@ -21,6 +21,8 @@ public enum ListKind: Sendable, Equatable {
 /// A declared field of a type.
 public struct FieldInfo: Sendable {
     public let name: String
+    /// The field in a set of fields: `f:name`.
+    let pathElement: String
     public internal(set) var shape: Shape
     /// Can be absent, and then differs from its zero.
     public var isOptional = false
@@ -68,6 +70,7 @@ public struct FieldInfo: Sendable {
 
     init(name: String, shape: Shape) {
         self.name = name
+        pathElement = "f:" + name
         self.shape = shape
     }
 }

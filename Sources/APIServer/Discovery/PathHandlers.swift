@@ -13,6 +13,7 @@ final class PathHandlers: Sendable {
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
+    private let fairness: Fairness
     private let store: any Store
     private let jwksURI: String
     /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
@@ -27,12 +28,13 @@ final class PathHandlers: Sendable {
 
     init(
         serverAddress: String, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
-        store: any Store, jwksURI: String
+        fairness: Fairness, store: any Store, jwksURI: String
     ) {
         self.serverAddress = serverAddress
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
+        self.fairness = fairness
         self.store = store
         self.jwksURI = jwksURI
     }
@@ -56,12 +58,18 @@ final class PathHandlers: Sendable {
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
-                await metrics.exposition(revision: store.revision),
+                await metrics.exposition(revision: store.revision) + fairness.exposition(),
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+        case "debug" where parts.first == "api_priority_and_fairness" && parts.count == 2:
+            guard let dump = fairness.dump(parts[1], info.query) else { throw APIStatus.noSuchPath }
+            return text(dump)
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
-            return json(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
-        case "openid" where parts == ["v1", "jwks"]: return json(try tokens.keySet(), type: "application/jwk-set+json")
+            return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]:
+            let type = "application/jwk-set+json"
+            guard MediaType.accepts(type, request.headers["Accept"]) else { throw APIStatus.notAcceptable([type]) }
+            return published(try tokens.keySet(), type: type)
         default: throw APIStatus.noSuchPath
         }
     }
@@ -78,6 +86,16 @@ final class PathHandlers: Sendable {
         return discovery
     }
 
+    /// The server has too much to do; the client shall come back later.
+    static func tooMany(retryAfter seconds: Int) -> Response {
+        Response(
+            status: 429,
+            headers: Headers([
+                ("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"),
+                ("Retry-After", String(seconds)),
+            ]), body: .bytes(Array("Too many requests, please try again later.\n".utf8)))
+    }
+
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
         let paths =
@@ -90,6 +108,13 @@ final class PathHandlers: Sendable {
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
     }
 
+    /// What checkers of tokens may keep for a while.
+    private func published(_ document: Document, type: String) -> Response {
+        var response = json(document, type: type)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+    }
+
     private func text(
         _ text: String, status: Int = 200, type: String = "text/plain; charset=utf-8"
     ) -> Response {
@@ -100,11 +125,10 @@ final class PathHandlers: Sendable {
     }
 
     private func document(_ document: Document, _ request: Request) throws -> Response {
-        let media = try MediaType.negotiate(request.headers["Accept"])
-        guard media.format == .yaml else { return json(document, type: "application/json") }
+        let media = try MediaType.negotiate(request.headers["Accept"], protobuf: document["kind"] != nil)
         return Response(
-            status: 200, headers: Headers([("Content-Type", media.contentType)]), body: .bytes(document.inKeyOrder.yaml)
-        )
+            status: 200, headers: Headers([("Content-Type", media.contentType)]),
+            body: .bytes(try Renderer.encode(document, media.format)))
     }
 
     static let version: Document = [

@@ -14,12 +14,16 @@ extension Resources {
     }
 
     /// Creates `object` and returns its stored form.
-    func create(_ given: Document, _ call: Call, dryRun: Bool) async throws -> [UInt8] {
+    ///
+    /// Who owns which field is settled before admission completes the object: what nobody asked for nobody owns.
+    func create(_ given: Document, _ call: Call, dryRun: Bool, fields: FieldAccount = .update) async throws -> [UInt8] {
         let resource = call.resource
         var object = given
         try prepareMetadata(&object, call)
         dedupeOwners(&object, call.warnings)
         Kinds.applyDefaults(to: &object, resource: resource)
+        let managed = accountForNew(fields, given, object, call)
+        object.set(managed, at: "metadata", "managedFields")
         var context = context(call, .create, dryRun: dryRun)
         context.name = object.text("metadata", "name") ?? ""
         try await admit(&object, context)
@@ -30,6 +34,7 @@ extension Resources {
             let name = candidate.text("metadata", "name") ?? ""
             let errors = Kinds.validateCreate(candidate, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, name, errors) }
+            for text in Kinds.rules(for: resource).warnings(candidate, .none) { call.warnings.add(text) }
             context.name = name
             try await validate(candidate, context)
             do {
@@ -54,17 +59,20 @@ extension Resources {
             }
             throw StoreError.exists(key: key)
         }
-        let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &object, old: nil, resource: resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.bytes(Conversion.stored(object, resource))
         }
         do {
+            try await recordAddresses(claim.taken, of: object)
             let record = try await store.create(key, ObjectCodec.encoding(Conversion.stored(object, resource)))
             claim.keep()
             wrote(resource)
             return record.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }

@@ -7,19 +7,28 @@ import Store
 extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
-        "endpoints", "events", "limitranges", "resourcequotas", "services", "roles.rbac.authorization.k8s.io",
+        "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
     /// Kinds whose updates must say which revision they are based on.
     private static let conditionalOnly: Set = [
-        "leases.coordination.k8s.io", "poddisruptionbudgets.policy", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io", "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "apiservices.apiregistration.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
         "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
         "validatingadmissionpolicies.admissionregistration.k8s.io",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
     ]
 
     func update(_ call: Call) async throws -> Answer {
@@ -50,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
@@ -83,7 +90,7 @@ extension Resources {
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
     /// wrote in between, unless the new object insists on the revision that it was made from.
     func change(
-        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+        _ call: Call, dryRun: Bool, fields: FieldAccount = .update, _ make: (Document) async throws -> Document
     ) async throws -> [UInt8] {
         let resource = call.resource
         for _ in 0..<Self.conflictRetries {
@@ -92,6 +99,9 @@ extension Resources {
             }
             let old = try ObjectCodec.document(record.value, resource)
             var new = try await make(old)
+            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
+            }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT",
@@ -108,12 +118,9 @@ extension Resources {
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
-            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
-                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
-            }
-            try await prepare(&new, old: old, call, dryRun: dryRun)
+            try await prepare(&new, old: old, call, dryRun: dryRun, fields)
             let isOutdated = (store as? CustomResourceStore)?.isOutdated(record.key) ?? false
-            if new.sameObject(as: old), !isOutdated { return record.value }
+            if new.sameObject(as: old), hasSameOwners(new, old), !isOutdated { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -124,11 +131,15 @@ extension Resources {
     }
 
     /// Brings an update into the form in which it is stored, and checks it.
-    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+    private func prepare(
+        _ new: inout Document, old: Document, _ call: Call, dryRun: Bool, _ fields: FieldAccount
+    ) async throws {
         let resource = call.resource
+        let claimed = new.at("metadata", "managedFields")
         keepServerFields(&new, old: old)
         dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
+        let managed = account(fields, claimed, from: old, to: new, call)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
         let context = context(call, .update, old: old, dryRun: dryRun)
@@ -151,6 +162,7 @@ extension Resources {
             countGeneration(&new, old: old, resource)
             let errors = Kinds.validateUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
+            for text in rules.warnings(new, old) { call.warnings.add(text) }
         case let part where rules.parts[part] != nil:
             rules.parts[part]?.prepare(&new, old, ruleContext)
             try await admit(&new, context)
@@ -160,6 +172,7 @@ extension Resources {
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
         }
+        new.set(managed, at: "metadata", "managedFields")
         try await validate(new, context)
     }
 
@@ -174,7 +187,7 @@ extension Resources {
             metadata[field] = old.at("metadata", field)
         }
         metadata["selfLink"] = nil
-        metadata["managedFields"] = old.at("metadata", "managedFields")
+        metadata["managedFields"] = nil
         new["metadata"] = metadata
     }
 
@@ -199,11 +212,14 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
+        let labelled =
+            resource.qualifiedName == "endpointslices.discovery.k8s.io"
+            && new.map("metadata", "labels") != old.map("metadata", "labels")
         // A deployment's annotations count too: its controller copies them to what it makes.
         let annotated =
             resource.qualifiedName == "deployments.apps"
             && new.map("metadata", "annotations") != old.map("metadata", "annotations")
-        if annotated || !a.means(b) {
+        if annotated || labelled || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }
@@ -212,7 +228,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)
@@ -223,14 +240,18 @@ extension Resources {
                 // The last finalizer is gone: this write is the deletion. Its answer is the object as it was.
                 _ = try await store.delete(record.key, expected: record.revision, encode)
                 claim.releaseAll(of: old)
+                await forgetAddresses(of: old, call.resource)
                 wrote(call.resource)
                 return encode(record.revision)
             }
+            try await recordAddresses(claim.taken, of: new)
             let written = try await store.update(record.key, expected: record.revision, encode)
             claim.keep()
+            await forgetAddresses(claim.dropped)
             wrote(call.resource)
             return written.value
         } catch {
+            await forgetAddresses(claim.taken)
             claim.release()
             throw error
         }

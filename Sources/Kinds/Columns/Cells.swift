@@ -5,8 +5,9 @@ import Schema
 extension Kinds {
     /// The cells of an object's row in a table, in the order of the resource's columns.
     public static func tableCells(_ object: Document, resource: ResourceInfo, now: Timestamp) -> [Document] {
-        let name = object.at("metadata", "name") ?? ""
-        guard let cells = rules(for: resource).cells else {
+        let rules = rules(for: resource)
+        let name = rules.nameCell?(object) ?? object.at("metadata", "name") ?? ""
+        guard let cells = rules.cells else {
             return resource.columns.isEmpty ? [name, object.at("metadata", "creationTimestamp") ?? .null] : [name]
         }
         let rest = cells(object, now)

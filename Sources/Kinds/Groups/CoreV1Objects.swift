@@ -78,12 +78,12 @@ extension StaticString {
           secrets                  [ObjectReference] map(name) merge(name)  "Secrets that its pods may use."
 
         type TypedLocalObjectReference atomic  "An object of the same namespace, of any kind."
-          apiGroup string?  "API group of the object."
+          apiGroup string? always  "API group of the object."
           kind     string required  "Kind of the object."
           name     string required  "Its name."
 
         type TypedObjectReference  "An object of any kind."
-          apiGroup  string?  "API group of the object."
+          apiGroup  string? always  "API group of the object."
           kind      string required  "Kind of the object."
           name      string required  "Its name."
           namespace string?  "Its namespace."

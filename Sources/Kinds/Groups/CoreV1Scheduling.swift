@@ -63,6 +63,13 @@ extension StaticString {
           tolerationSeconds int64?  "Seconds that NoExecute is accepted for."
           value         string  "Value."
 
+        type TopologySelectorLabelRequirement  "A condition on a label of nodes."
+          key    string required  "Key of the label."
+          values [string] required atomic  "Values, one of which it must have."
+
+        type TopologySelectorTerm atomic  "A choice of nodes; all conditions must hold."
+          matchLabelExpressions [TopologySelectorLabelRequirement] atomic  "Conditions on labels."
+
         type TopologySpreadConstraint  "How pods spread over domains."
           labelSelector      LabelSelector?  "Selects objects by their labels."
           matchLabelKeys     [string] atomic  "Labels of the incoming pod to add to the selector."

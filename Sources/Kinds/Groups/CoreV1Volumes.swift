@@ -282,7 +282,7 @@ extension StaticString {
           mountOptions              [string] atomic  "Options of the mount."
           nfs                   NFSVolumeSource?  "An NFS share."
           nodeAffinity              VolumeNodeAffinity?  "Nodes that can reach it."
-          persistentVolumeReclaimPolicy string = Retain enum(Delete,Recycle,Retain)  "What becomes of it after its claim."
+          persistentVolumeReclaimPolicy string  "What becomes of it after its claim."
           photonPersistentDisk          PhotonPersistentDiskVolumeSource?  "A Photon disk."
           portworxVolume            PortworxVolumeSource?  "A Portworx volume."
           quobyte                   QuobyteVolumeSource?  "A Quobyte volume."
@@ -291,7 +291,7 @@ extension StaticString {
           storageClassName          string  "Storage class."
           storageos                 StorageOSPersistentVolumeSource?  "A StorageOS volume."
           volumeAttributesClassName     string?  "Class of the volume's changeable attributes."
-          volumeMode                string? = Filesystem enum(Block,Filesystem)  "Filesystem or Block."
+          volumeMode                string?  "Filesystem or Block."
           vsphereVolume             VsphereVirtualDiskVolumeSource?  "A vSphere disk."
 
         type PersistentVolumeStatus  "State of a volume."

@@ -134,6 +134,13 @@ public enum MetadataRules {
         return errors
     }
 
+    /// Of some kinds, writers of the status may not change what the metadata says either.
+    static func keepForStatus(_ new: inout Document, old: Document) {
+        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            new.set(old.at("metadata", field), at: "metadata", field)
+        }
+    }
+
     private static let standardFinalizers: Set = ["kubernetes", "orphan", "foregroundDeletion"]
 
     private static func finalizers(_ finalizers: [Document], plain: Bool) -> [FieldError] {

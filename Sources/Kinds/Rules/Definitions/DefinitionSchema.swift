@@ -38,7 +38,7 @@ enum DefinitionSchema {
 
     /// With a status subresource the schema of the status must be whole by itself.
     private static func atRoot(_ root: Document, _ path: String) -> [FieldError] {
-        for field in InternalForm.givenFields(root) {
+        for field in DefinitionForm.givenFields(root) {
             if field == "Type" {
                 let type = root.text("type") ?? ""
                 if type != "object" {
@@ -53,7 +53,7 @@ enum DefinitionSchema {
                 let names = allowedAtRoot.joined(separator: " ")
                 return [
                     .invalid(
-                        path, InternalForm.schema(root),
+                        path, DefinitionForm.schema(root),
                         "only [\(names)] fields are allowed at the root of the schema if the status subresource is enabled"
                     )
                 ]
@@ -229,7 +229,7 @@ struct SchemaTextRules {
         guard items.isObject else {
             errors.append(
                 .invalid(
-                    path + ".items", InternalForm.schema(["items": items])["Items"],
+                    path + ".items", DefinitionForm.schema(["items": items])["Items"],
                     "must only have a single schema if x-kubernetes-list-type is map"))
             return
         }

@@ -141,12 +141,12 @@ struct DefinitionSpecRules {
         }
         if !isUnique {
             errors.append(
-                .invalid("spec.versions", InternalForm.versions(spec), "must contain unique version names"))
+                .invalid("spec.versions", DefinitionForm.versions(spec), "must contain unique version names"))
         }
         if spec.versions.count(where: \.storage) != 1 {
             errors.append(
                 .invalid(
-                    "spec.versions", InternalForm.versions(spec),
+                    "spec.versions", DefinitionForm.versions(spec),
                     "must have exactly one version marked as storage version"))
         }
         if let first = spec.versions.first?.name, !first.isEmpty {

@@ -2,7 +2,7 @@ import Document
 import Schema
 
 /// The names that the parts of a definition have inside a Kubernetes server, whose error messages show them.
-enum InternalForm {
+enum DefinitionForm {
     static func versions(_ spec: DefinitionSpec) -> Document {
         Document(
             spec.versions.map { version -> Document in
