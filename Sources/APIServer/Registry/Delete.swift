@@ -169,6 +169,9 @@ extension Resources {
     private func checkPreconditions(
         _ options: DeleteOptions, _ old: Document, _ resource: ResourceInfo, _ name: String
     ) throws(APIStatus) {
+        if resource.qualifiedName == Self.definitions, old.text("metadata", "deletionTimestamp") == nil {
+            return try checkDefinitionPreconditions(options, old, resource, name)
+        }
         let uid = old.text("metadata", "uid") ?? ""
         if let wanted = options.uid, wanted != uid {
             throw .precondition(
@@ -189,6 +192,7 @@ extension Resources {
         _ old: Document, _ options: DeleteOptions, _ resource: ResourceInfo, _ name: String
     ) throws(APIStatus) -> Deletion {
         if resource.qualifiedName == "namespaces" { return try namespaceDeletion(old, options, name) }
+        if resource.qualifiedName == Self.definitions, let marked = definitionDeletion(old) { return .marked(marked) }
         let finalizers = Self.finalizers(old, options, resource)
         let grace = resource.qualifiedName == "pods" ? Self.podGrace(old, options) : 0
         let now = world.clock.now

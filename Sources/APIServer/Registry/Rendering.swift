@@ -60,6 +60,7 @@ struct Renderer: Sendable {
         switch media.shape {
         case .partial: throw Self.shape("PartialObjectMetadata", "is a list", resource, list: true)
         case .whole where media.format == .json:
+            let metadata = listMetadata(metadata)
             var pieces: [[UInt8]] = []
             pieces.reserveCapacity(items.count * 2 + 1)
             pieces.append(
@@ -89,6 +90,7 @@ struct Renderer: Sendable {
                 ]))
         default:
             let bare = objects.map { object in
+                if resource.custom != nil { return object }
                 var object = object
                 object["kind"] = nil
                 object["apiVersion"] = nil
@@ -97,9 +99,17 @@ struct Renderer: Sendable {
             return .bytes(
                 try encode([
                     "kind": Document(resource.listKind), "apiVersion": Document(resource.apiVersion),
-                    "metadata": metadata, "items": Document(bare),
+                    "metadata": listMetadata(metadata), "items": Document(bare),
                 ]))
         }
+    }
+
+    /// Lists of custom resources always say where they go on.
+    private func listMetadata(_ given: Document) -> Document {
+        guard resource.custom != nil, given["continue"] == nil else { return given }
+        var metadata = given
+        metadata["continue"] = ""
+        return metadata
     }
 
     /// Item by item, so that a long list is never a tree as a whole.
