@@ -113,7 +113,6 @@ public enum Kinds {
         "events.k8s.io/v1": ["Event": .strictEvent],
         "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
         "apiregistration.k8s.io/v1": ["APIService": .apiService],
-        "events.k8s.io/v1": ["Event": .event],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
@@ -140,8 +139,13 @@ public enum Kinds {
 /// What the rules may know besides the object.
 public struct RuleContext: Sendable {
     public var now: Timestamp
+    /// Tells the client something besides the answer.
+    public var warn: @Sendable (String) -> Void
 
-    public init(now: Timestamp) { self.now = now }
+    public init(now: Timestamp, warn: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.now = now
+        self.warn = warn
+    }
 }
 
 /// How a kind's objects may be named.
