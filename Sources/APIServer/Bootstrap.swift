@@ -20,6 +20,7 @@ extension APIServer {
         if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
         try await resources.repairAddresses()
         try await publishEndpoints()
+        paths.noteBootstrapped()
     }
 
     /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.

@@ -65,27 +65,6 @@ extension Resources {
         }
     }
 
-    /// `POST pods/NAME/eviction`. Disruption budgets are not consulted: their kind is not served yet.
-    func evict(_ call: Call) async throws -> Answer {
-        let options = try call.writeOptions(kind: "CreateOptions")
-        let subresource = call.resource.subresource("eviction")
-        let eviction = try BodyDecoder(registry: registry, call: call).object(
-            kind: "Eviction", group: "policy", version: "v1", type: subresource?.type,
-            validation: options.fieldValidation)
-        let name = eviction.text("metadata", "name") ?? ""
-        guard name.isEmpty || name == call.name else {
-            throw APIStatus.badRequest("name in URL does not match name in Eviction object")
-        }
-        var deletion = DeleteOptions()
-        deletion.gracePeriodSeconds = eviction.number("deleteOptions", "gracePeriodSeconds")
-        deletion.propagationPolicy = eviction.text("deleteOptions", "propagationPolicy")
-        deletion.uid = eviction.text("deleteOptions", "preconditions", "uid")
-        deletion.resourceVersion = eviction.text("deleteOptions", "preconditions", "resourceVersion")
-        deletion.dryRun = options.dryRun || !eviction.list("deleteOptions", "dryRun").isEmpty
-        _ = try await delete(call, name: call.name, deletion)
-        return .document(Self.created, status: 201)
-    }
-
     /// Writes of `pods/NAME/ephemeralcontainers` and `…/resize`: only the part that the subresource is about counts.
     func writePodPart(_ call: Call) async throws -> Answer {
         let options = try call.writeOptions(kind: call.info.method == "PUT" ? "UpdateOptions" : "PatchOptions")

@@ -342,9 +342,9 @@ extension StaticString {
 
         type RBDVolumeSource  "A Ceph block device."
           fsType    string  "File system of the volume."
-          image     string required nonempty  "Name of the image."
+          image     string required  "Name of the image."
           keyring   string default=/etc/ceph/keyring  "Path of the key ring."
-          monitors  [string] required nonempty atomic  "Addresses of the Ceph monitors."
+          monitors  [string] required atomic  "Addresses of the Ceph monitors."
           pool      string default=rbd  "Name of the pool."
           readOnly  bool  "Forbids writing."
           secretRef LocalObjectReference?  "Secret with the credentials."

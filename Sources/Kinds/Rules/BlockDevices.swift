@@ -86,7 +86,8 @@ enum ResourceReference {
             return errors
         }
         let resource = reference.text("resource") ?? ""
-        if resource.isEmpty { return [.required(path + ".resource")] }
+        // That there is none at all was said already.
+        if resource.isEmpty { return [] }
         let isKnown =
             names.contains(resource) || resource.hasPrefix("limits.hugepages-")
             || resource.hasPrefix("requests.hugepages-")

@@ -38,9 +38,7 @@ enum PodSecurity {
     private static func escalation(_ context: Document, _ spec: Document, _ path: String) -> [FieldError] {
         var errors: [FieldError] = []
         if let mount = context["procMount"] {
-            if !["Default", "Unmasked"].contains(mount.string ?? "") {
-                errors.append(.notSupported(path + ".procMount", mount, ["Default", "Unmasked"]))
-            } else if mount == "Unmasked", spec.flag("hostUsers") != false {
+            if mount == "Unmasked", spec.flag("hostUsers") != false {
                 errors.append(
                     .invalid(path + ".procMount", mount, "`hostUsers` must be false to use `Unmasked`"))
             }

@@ -147,6 +147,9 @@ enum PodValidation {
             if let place = source.text("path"), hasBackstep(place) {
                 errors.append(.invalid(path + ".path", Document(place), "must not contain '..'"))
             }
+        case "rbd":
+            if source.list("monitors").isEmpty { errors.append(.required(path + ".monitors")) }
+            if (source.text("image") ?? "").isEmpty { errors.append(.required(path + ".image")) }
         case "iscsi": errors += iscsi(source, path)
         case "fc":
             let (targets, names) = (source.list("targetWWNs"), source.list("wwids"))
