@@ -54,8 +54,8 @@ public final class APIServer: Sendable {
             registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
             store: store,
             jwksURI:
-                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
-        )
+                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
+            process: configuration.processStatistics)
     }
 
     /// What an object's text may take.
@@ -66,9 +66,10 @@ public final class APIServer: Sendable {
         { [self] request in
             let start = world.clock.uptime
             let info = RequestInfo(request)
+            metrics.begin(request)
             let (response, warnings) = await serve(request, info)
-            metrics.count(info, status: response.status, duration: world.clock.uptime - start)
-            return finished(response, warnings, request)
+            let counted = metrics.end(request, info, response, duration: world.clock.uptime - start)
+            return finished(counted, warnings, request)
         }
     }
 

@@ -21,6 +21,7 @@ extension APIServer {
         try await resources.repairAddresses()
         try await publishEndpoints()
         try await custom.load()
+        paths.noteBootstrapped()
     }
 
     /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.
