@@ -24,10 +24,13 @@ struct CertificateRequester: AdmissionPlugin {
 
 /// Who approves a request needs the verb `approve` on its signer, and who issues or judges it the verb `sign`.
 struct CertificateSigners: AdmissionPlugin {
+    /// The subresources that it looks at.
+    let judges: Set<String>
+
     func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
-        guard context.resource.qualifiedName == requests, context.operation == .update, let old = context.old else {
-            return
-        }
+        guard context.resource.qualifiedName == requests, context.operation == .update,
+            judges.contains(context.subresource), let old = context.old
+        else { return }
         let signer = old.text("spec", "signerName") ?? ""
         switch context.subresource {
         case "approval":

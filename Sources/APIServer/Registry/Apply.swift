@@ -32,6 +32,10 @@ extension Resources {
                 call.resource, call.name,
                 "uid mismatch: the provided object specified uid \(uid), and no existing object was found")
         }
+        if (object.text("metadata", "name") ?? "").isEmpty {
+            throw APIStatus.badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
+        }
         try checkIdentity(object, call)
         // Whoever may change what exists may not thereby make what does not.
         var attributes = call.info.attributes(for: call.user)
@@ -129,7 +133,7 @@ extension Resources {
         do {
             (object, repeated) = try Document.yamlTolerant(call.request.body)
         } catch let error as DocumentError {
-            throw .badRequest(prefix + "line \(error.line): \(error.message)")
+            throw .badRequest(prefix + error.message)
         } catch {
             throw .badRequest(prefix + "\(error)")
         }

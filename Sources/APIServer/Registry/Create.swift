@@ -59,7 +59,8 @@ extension Resources {
             }
             throw StoreError.exists(key: key)
         }
-        let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &object, old: nil, resource: resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.bytes(Conversion.stored(object, resource))

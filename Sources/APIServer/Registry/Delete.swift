@@ -121,6 +121,9 @@ extension Resources {
             try checkPreconditions(options, old, resource, name)
             var context = context(call, .delete, old: old, dryRun: options.dryRun)
             context.name = name
+            // Nothing can be changed about what goes; whoever changes objects may still refuse.
+            var last = old
+            try await admit(&last, context)
             try await validate(old, context)
             do {
                 let decision = try decide(old, options, resource, name)

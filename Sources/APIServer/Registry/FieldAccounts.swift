@@ -125,11 +125,15 @@ extension Schema.Registry {
 enum ResetFields {
     static func of(_ resource: ResourceInfo, subresource: String) -> FieldSet {
         switch subresource {
-        case "": return resource.hasStatus ? status : FieldSet()
+        case "":
+            // Who asks for a certificate says what for once, and never again.
+            if resource.qualifiedName == "certificatesigningrequests.certificates.k8s.io" { return spec.union(status) }
+            return resource.hasStatus ? status : FieldSet()
         case "status":
             switch resource.qualifiedName {
             case "pods": return podStatus
             case "deployments.apps": return deploymentStatus
+            case "certificatesigningrequests.certificates.k8s.io": return spec.union(status)
             default: return spec
             }
         default: return FieldSet()

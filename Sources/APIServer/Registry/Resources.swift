@@ -15,6 +15,9 @@ struct Resources: Sendable {
     let admission: [any AdmissionPlugin]
     let allocations: ServiceAllocations
     let access: AccessControl
+    /// What admission looks at again and again.
+    let snapshots = ObjectSnapshots()
+    let fairness: Fairness
 
     /// A write that loses the race for the newest revision is tried again this often before the client hears of it.
     static let conflictRetries = 16
@@ -62,6 +65,8 @@ struct Resources: Sendable {
     /// Tells the parts that keep something derived from objects.
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
+        snapshots.invalidate(resource)
+        if resource.group == Fairness.group { fairness.invalidate() }
     }
 
     /// One reference for each owner; clients that send more are told.
@@ -90,7 +95,8 @@ struct Resources: Sendable {
     {
         AdmissionContext(
             operation: operation, resource: call.resource, subresource: call.subresource, namespace: call.namespace,
-            name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings)
+            name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings,
+            kind: .init(group: call.resource.group, version: call.resource.version, kind: call.resource.kind))
     }
 }
 

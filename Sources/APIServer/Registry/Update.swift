@@ -7,7 +7,8 @@ import Store
 extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
-        "endpoints", "events", "limitranges", "resourcequotas", "services", "roles.rbac.authorization.k8s.io",
+        "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
@@ -58,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
@@ -100,6 +99,9 @@ extension Resources {
             }
             let old = try ObjectCodec.document(record.value, resource)
             var new = try await make(old)
+            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
+            }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
@@ -113,9 +115,6 @@ extension Resources {
                     throw APIStatus.failure(500, "", "strconv.ParseUint: parsing \"\(given)\": invalid syntax")
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
-            }
-            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
-                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
             }
             try await prepare(&new, old: old, call, dryRun: dryRun, fields)
             if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
@@ -209,11 +208,14 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
+        let labelled =
+            resource.qualifiedName == "endpointslices.discovery.k8s.io"
+            && new.map("metadata", "labels") != old.map("metadata", "labels")
         // A deployment's annotations count too: its controller copies them to what it makes.
         let annotated =
             resource.qualifiedName == "deployments.apps"
             && new.map("metadata", "annotations") != old.map("metadata", "annotations")
-        if annotated || !a.means(b) {
+        if annotated || labelled || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }
@@ -222,7 +224,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)

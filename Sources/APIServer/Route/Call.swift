@@ -38,6 +38,27 @@ struct Call: Sendable {
         return Call(request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
     }
 
+    /// The query as it came.
+    var rawQuery: String {
+        request.target.split(separator: "?", maxSplits: 1).dropFirst().first.map(String.init) ?? ""
+    }
+
+    /// What follows `…/proxy`, as it came and with its slash; empty where the path ends there.
+    var rawRest: String {
+        // /api/v1/nodes/NAME/proxy, or with namespaces/NAMESPACE before that, or in the old form with watch.
+        var left = info.subresource == "proxy" ? (resource.namespaced ? 7 : 5) : 0
+        guard left > 0 else { return "" }
+        var index = info.path.startIndex
+        while index < info.path.endIndex {
+            if info.path[index] == "/" {
+                if left == 0 { return String(info.path[index...]) }
+                left -= 1
+            }
+            info.path.formIndex(after: &index)
+        }
+        return ""
+    }
+
     var name: String { info.name }
     /// Empty for cluster-wide resources, where the path's namespace may be the object itself.
     var namespace: String { resource.namespaced ? info.namespace : "" }

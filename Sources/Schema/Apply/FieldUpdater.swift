@@ -160,7 +160,7 @@ public struct FieldUpdater: Sendable {
         if !conflicts.isEmpty { throw ApplyConflict(conflicts: conflicts) }
     }
 
-    /// Takes away what the applier named last time, does not name now, and no other applier names.
+    /// Takes away what the applier named last time, does not name now, and nobody else owns.
     private func pruned(_ merged: Document, _ managed: ManagedFields, last: ManagedEntry, _ fields: FieldSet)
         -> Document
     {
@@ -173,7 +173,7 @@ public struct FieldUpdater: Sendable {
             TypedFields.withStructures(lastFields, form), from: start.object, form)
         // Adding back starts with the version that was pruned, so that converting misses nothing it needs.
         var owned: [String: FieldSet] = [:]
-        for entry in managed.entries where entry.identity.isApply {
+        for entry in managed.entries {
             owned[entry.apiVersion] = (owned[entry.apiVersion] ?? FieldSet()).union(entry.fields)
         }
         var current = last.apiVersion

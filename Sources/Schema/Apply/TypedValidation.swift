@@ -113,6 +113,29 @@ public enum GoText {
         }
     }
 
+    /// As `%q` prints it: control characters as `\\x01`, not as JSON has them.
+    public static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22: result += "\\\""
+            case 0x5C: result += "\\\\"
+            case 7: result += "\\a"
+            case 8: result += "\\b"
+            case 9: result += "\\t"
+            case 10: result += "\\n"
+            case 11: result += "\\v"
+            case 12: result += "\\f"
+            case 13: result += "\\r"
+            case ..<32, 127:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\x" + (digits.count < 2 ? "0" : "") + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
     static func type(_ value: Document) -> String {
         switch value.kind {
         case .null: "<nil>"

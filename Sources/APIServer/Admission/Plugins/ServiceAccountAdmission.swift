@@ -20,7 +20,9 @@ struct ServiceAccountAdmission: AdmissionPlugin {
         if name.isEmpty { name = "default" }
         object.set(Document(name), at: "spec", "serviceAccountName")
         object.set(Document(name), at: "spec", "serviceAccount")
-        guard let account = try await resources.object("serviceaccounts", namespace: context.namespace, name: name)
+        guard
+            let account = try await resources.snapshots.single(
+                "serviceaccounts", namespace: context.namespace, name: name, resources)
         else {
             throw context.refuse(
                 "error looking up service account \(context.namespace)/\(name): serviceaccount \"\(name)\" not found")
@@ -32,14 +34,71 @@ struct ServiceAccountAdmission: AdmissionPlugin {
             let secrets = account.list("imagePullSecrets")
             if !secrets.isEmpty { object.set(Document(secrets), at: "spec", "imagePullSecrets") }
         }
+        try limitSecrets(object, account, context)
+    }
+
+    func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        guard context.resource.qualifiedName == "pods", context.subresource == "ephemeralcontainers",
+            context.operation == .update,
+            let account = try await resources.snapshots.single(
+                "serviceaccounts", namespace: context.namespace, name: object.text("spec", "serviceAccountName") ?? "",
+                resources)
+        else { return }
+        try limitSecrets(object, account, context)
+    }
+
+    /// An account may say that its pods use no other secrets than those that it lists.
+    private func limitSecrets(_ pod: Document, _ account: Document, _ context: AdmissionContext) throws {
+        let wish = account.text("metadata", "annotations", "kubernetes.io/enforce-mountable-secrets") ?? ""
+        guard ["1", "t", "T", "TRUE", "true", "True"].contains(wish) else { return }
+        let name = account.text("metadata", "name") ?? ""
+        let allowed = Set(account.list("secrets").compactMap { $0.text("name") })
+        let why = "is not allowed because service account \(name) does not reference that secret"
+        for volume in pod.list("spec", "volumes") {
+            if let secret = volume.text("secret", "secretName"), !allowed.contains(secret) {
+                throw context.refuse("volume with secret.secretName=\"\(secret)\" \(why)")
+            }
+        }
+        let fields = [
+            ("initContainers", "init container"), ("containers", "container"),
+            ("ephemeralContainers", "ephemeral container"),
+        ]
+        for (field, word) in fields {
+            for container in pod.list("spec", field) {
+                let subject = "\(word) \(container.text("name") ?? "") with "
+                for variable in container.list("env") {
+                    if let secret = variable.text("valueFrom", "secretKeyRef", "name"), !allowed.contains(secret) {
+                        throw context.refuse(
+                            "\(subject)envVar \(variable.text("name") ?? "") referencing "
+                                + "secret.secretName=\"\(secret)\" \(why)")
+                    }
+                }
+                for source in container.list("envFrom") {
+                    if let secret = source.text("secretRef", "name"), !allowed.contains(secret) {
+                        throw context.refuse("\(subject)envFrom referencing secret.secretName=\"\(secret)\" \(why)")
+                    }
+                }
+            }
+        }
+        let pulled = Set(account.list("imagePullSecrets").compactMap { $0.text("name") })
+        for (index, secret) in pod.list("spec", "imagePullSecrets").enumerated() {
+            let secret = secret.text("name") ?? ""
+            if !pulled.contains(secret) {
+                throw context.refuse(
+                    "imagePullSecrets[\(index)].name=\"\(secret)\" is not allowed because service account \(name) does "
+                        + "not reference that imagePullSecret")
+            }
+        }
     }
 
     private func refuseMirror(_ pod: Document, _ context: AdmissionContext) throws {
         if !(pod.text("spec", "serviceAccountName") ?? "").isEmpty {
             throw context.refuse("a mirror pod may not reference service accounts")
         }
+        if PodDependence.usesSecrets(pod["spec"] ?? .emptyObject) {
+            throw context.refuse("a mirror pod may not reference secrets")
+        }
         for volume in pod.list("spec", "volumes") {
-            if volume["secret"] != nil { throw context.refuse("a mirror pod may not reference secrets") }
             for source in volume.list("projected", "sources") where source["serviceAccountToken"] != nil {
                 throw context.refuse("a mirror pod may not use ServiceAccountToken volume projections")
             }
