@@ -30,7 +30,14 @@ public final class APIServer: Sendable {
         started = world.clock.now
         let registry = Kinds.registry
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
+            registry: registry, store: store, world: world,
+            admission: Admission.plugins(
+                .init(
+                    configuration: configuration.admission,
+                    caller: WebhookCaller(
+                        client: WebhookClient(
+                            world: world, nameServers: configuration.nameServers, store: store, registry: registry),
+                        world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
         self.resources = resources

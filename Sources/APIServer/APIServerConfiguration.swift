@@ -19,6 +19,8 @@ public struct APIServerConfiguration: Sendable {
     public var anonymousAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
+    /// Who is asked for the addresses of servers outside that are given by name, such as webhooks.
+    public var nameServers: [Endpoint] = []
     /// Which admission plug-ins run, and how.
     public var admission = AdmissionConfiguration()
     /// For logs, exec and node proxying; without it those answer 501.
