@@ -7,8 +7,8 @@ import Wire
 
 /// A Kubernetes API server over a store.
 ///
-/// A request passes, in this order: `Route` (what is it about?), `Authentication` (who asks?), `Authorization`
-/// (may they?), `Registry` with `Admission` (complete, check, store) or `Watch`, and `Route` again for the answer's
+/// A request passes, in this order: `Route` (what is it about?), `Authentication` (who asks?), `Fairness` (is it its
+/// turn?), `Authorization` (may they?), `Registry` with `Admission` (complete, check, store) or `Watch`, and `Route` again for the answer's
 /// form. The folders are named after these steps.
 public final class APIServer: Sendable {
     let configuration: APIServerConfiguration
@@ -39,21 +39,16 @@ public final class APIServer: Sendable {
                             world: world, nameServers: configuration.nameServers, store: store, registry: registry),
                         world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
-            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)))
+            access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
+            fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
             tokens: tokens, staticTokens: configuration.staticTokens, anonymousAllowed: configuration.anonymousAuth,
-            clock: world.clock,
-            lookup: { kind, namespace, name, uid in
-                let plurals = [
-                    "ServiceAccount": "serviceaccounts", "Pod": "pods", "Secret": "secrets", "Node": "nodes",
-                ]
-                guard let plural = plurals[kind],
-                    let object = try? await resources.object(plural, namespace: namespace, name: name)
-                else { return false }
-                return object.text("metadata", "uid") == uid
+            bootstrapTokensAllowed: configuration.bootstrapTokenAuth, clock: world.clock,
+            lookup: { plural, namespace, name in
+                try await resources.object(plural, namespace: namespace, name: name)
             })
         metrics = ServerMetrics()
         paths = PathHandlers(
@@ -61,11 +56,15 @@ public final class APIServer: Sendable {
                 groupVersions: registry.groupVersions, resources: registry.resources,
                 serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
                     .description),
-            registry: registry, tokens: tokens, metrics: metrics, store: store,
+            registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
+            store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
         )
     }
+
+    /// What an object's text may take.
+    private static let bodyLimit = 3 << 20
 
     /// The server's whole behaviour, for an HTTPS server or a call in the same process.
     public var handler: Handler {
@@ -90,15 +89,25 @@ public final class APIServer: Sendable {
 
     private func serve(_ request: Request, _ info: RequestInfo) async -> (Response, [(String, String)]) {
         let warnings = Warnings()
+        var slot: Fairness.Slot?
+        defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            guard info.isResource else { return (try await paths.answer(request, info), []) }
-            return (try await dispatch(request, info, user, warnings), warnings.headers)
+            switch try await resources.fairness.admit(user, info, resources) {
+            case .admitted(let given): slot = given
+            case .unlimited: break
+            case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
+            }
+            try await require(info.attributes(for: user))
+            let response =
+                try await info.isResource
+                ? dispatch(request, info, user, warnings) : paths.answer(request, info)
+            return (response, (slot?.headers ?? []) + warnings.headers)
         } catch {
             let status = APIStatus.from(error)
             if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
             let media = try? MediaType.negotiate(request.headers["Accept"])
-            return (Self.response(status, as: media ?? MediaType()), warnings.headers)
+            return (Self.response(status, as: media ?? MediaType()), (slot?.headers ?? []) + warnings.headers)
         }
     }
 
@@ -113,13 +122,12 @@ public final class APIServer: Sendable {
             body: .bytes(encoded ?? status.wireDocument.json + [10]))
     }
 
-    /// Who asks, and whether they may.
+    /// Who asks, or whom they act as.
     private func identify(_ request: Request, _ info: RequestInfo) async throws -> UserInfo {
         var user = try await authenticator.authenticate(request)
         if let impersonation = try Impersonation(request.headers, by: user) {
             user = try await impersonation.user(for: info.attributes(for: user), require: require)
         }
-        try await require(info.attributes(for: user))
         return user
     }
 
@@ -137,7 +145,7 @@ public final class APIServer: Sendable {
             let resource = resources.registry.resource(
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
-        guard info.method != "HEAD" else { throw APIStatus.methodNotAllowed }
+        guard info.method != "HEAD" || info.subresource == "proxy" else { throw APIStatus.methodNotAllowed }
         if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
         // nor an object of a namespace without one.
@@ -152,13 +160,14 @@ public final class APIServer: Sendable {
             ? MediaType()
             : MediaType.negotiate(
                 request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
+        if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
-        if resource.qualifiedName == "endpoints" {
-            warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
-        }
         let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
         if case .response(let response) = answer.content { return response }
+        if info.verb == "list", case .list(let items, _) = answer.content {
+            resources.fairness.note(info, items: items)
+        }
         let renderer = Renderer(
             media: media, resource: resource, now: world.clock.now,
             includeObject: info.query["includeObject"] ?? "Metadata")
@@ -188,6 +197,12 @@ public final class APIServer: Sendable {
             return try await resources.bind(call)
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
+        let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection
+        let isPatch = call.info.method == "PATCH"
+        let isRead = isPatch ? (try? Resources.PatchKind(call.request.headers["Content-Type"])) != nil : true
+        if resource.qualifiedName == "endpoints", isPlaced == isCollection, isRead {
+            call.warnings.add("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
         switch (call.info.method, isCollection) {
         case ("GET", false):
             if call.info.verb == "watch" { return .response(try await WatchSession.open(call, resources).response) }
@@ -222,7 +237,9 @@ public final class APIServer: Sendable {
             return try await call.info.method == "GET" ? resources.get(call) : resources.writePodPart(call)
         case ("pods", "log"): return try await proxy.log(call)
         case ("pods", "exec"), ("pods", "attach"), ("pods", "portforward"): return try await proxy.connect(call)
-        case ("nodes", "proxy"): return try await proxy.node(call)
+        case ("pods", "proxy"): return try await ProxyForwarder(.pod(call, resources), call).forward(call)
+        case ("services", "proxy"): return try await ProxyForwarder(.service(call, resources), call).forward(call)
+        case ("nodes", "proxy"): return try await ProxyForwarder(.node(call, proxy), call).forward(call)
         case ("serviceaccounts", "token"):
             return try await TokenRequests(resources: resources, tokens: tokens).create(call)
         default:

@@ -17,12 +17,16 @@ public struct APIServerConfiguration: Sendable {
     public var serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
     /// Requests without a credential come from `system:anonymous`, or are refused.
     public var anonymousAuth = true
+    /// Secrets of type `bootstrap.kubernetes.io/token` in kube-system let machines join.
+    public var bootstrapTokenAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
     /// Who is asked for the addresses of servers outside that are given by name, such as webhooks.
     public var nameServers: [Endpoint] = []
     /// Which admission plug-ins run, and how.
     public var admission = AdmissionConfiguration()
+    /// Requests that are carried out at once, divided among the priority levels; those of exempt levels come on top.
+    public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
     /// How long events stay.

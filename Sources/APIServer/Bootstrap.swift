@@ -13,6 +13,7 @@ extension APIServer {
         for object in Kinds.bootstrapNamespaceObjects() { try await ensure(object) }
         for object in Kinds.bootstrapRBAC() { try await ensure(object) }
         for object in Kinds.bootstrapPriorityClasses() { try await ensure(object) }
+        try await FairnessKeeper(server: self).ensureObjects()
         try await ensureServiceRange()
         try await ensure(kubernetesService)
         if let address = configuration.dnsAddress { try await ensure(Self.dnsService(address)) }
@@ -52,7 +53,7 @@ extension APIServer {
     }
 
     /// Acts as the server's own user, through the same registry as everybody.
-    private func call(_ method: String, _ object: Document) throws -> Call {
+    func call(_ method: String, _ object: Document) throws -> Call {
         let parts = (object.text("apiVersion") ?? "").split(separator: "/").map(String.init)
         let (group, version) = parts.count == 2 ? (parts[0], parts[1]) : ("", parts.first ?? "")
         let kind = object.text("kind") ?? ""
@@ -70,7 +71,7 @@ extension APIServer {
             resource: resource, media: MediaType())
     }
 
-    private func ensure(_ object: Document) async throws {
+    func ensure(_ object: Document) async throws {
         do {
             _ = try await resources.create(object, try call("POST", object), dryRun: false)
         } catch let status as APIStatus where status.isAlreadyExists {
@@ -150,9 +151,19 @@ extension APIServer {
         }
     }
 
-    /// What has to be done again and again: forgetting the past, dropping old events, and keeping the server's own
-    /// endpoints. Runs until cancelled.
+    /// What the server does by itself until cancelled.
     public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.upkeep() }
+            group.addTask { try await FairnessKeeper(server: self).run() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// What has to be done again and again: forgetting the past, dropping old events, and keeping the server's own
+    /// endpoints.
+    private func upkeep() async throws {
         var past: [(time: Duration, revision: Revision)] = []
         var round = 0
         while true {

@@ -12,6 +12,7 @@ public enum Kinds {
     /// The groups in the order of discovery. A group's text is parsed when something of it is first asked for.
     public static let registry = Registry(groups: [
         .coreV1,
+        .apiregistrationV1,
         .appsV1,
         .eventsV1,
         .authenticationV1,
@@ -25,6 +26,7 @@ public enum Kinds {
         .coordinationV1,
         .admissionRegistrationV1,
         .nodeV1,
+        .apiextensionsV1,
         .discoveryV1,
         .certificatesV1,
         .resourceV1,
@@ -71,6 +73,7 @@ public enum Kinds {
     }
 
     public static func rules(for resource: ResourceInfo) -> KindRules {
+        if let custom = resource.custom { return .custom(resource, custom) }
         guard let rules = allRules[resource.apiVersion]?[resource.kind] else { return KindRules() }
         return rules
     }
@@ -107,6 +110,9 @@ public enum Kinds {
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
+        "events.k8s.io/v1": ["Event": .strictEvent],
+        "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
+        "apiregistration.k8s.io/v1": ["APIService": .apiService],
         "events.k8s.io/v1": ["Event": .event],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
@@ -143,6 +149,7 @@ public enum NameSyntax: Sendable {
     case dnsSubdomain, dnsLabel, pathSegment
     /// A subdomain of which only the whole name is looked at, not the part that it was generated from.
     case dnsSubdomainWhole
+    /// An address in its shortest form.
     case ip
     /// Nothing is demanded, not even of the finalizers: events have to get through.
     case anything
@@ -153,7 +160,7 @@ public enum NameSyntax: Sendable {
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
-        case .ip: Formats.ip(name)
+        case .ip: AddressSyntax.address(name, canonical: true).map { [$0] } ?? []
         }
     }
 }

@@ -7,12 +7,14 @@ import Document
 extension Registry {
     /// Why `object` cannot be read as `type`, in the words of Go's decoder; nil when it can.
     public func decodingError(in object: Document, type: TypeID) -> String? {
-        DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
+        if let custom = type.info.custom { return custom.decodingError(in: object) }
+        return DecodingCheck.error(object, .object(type.info), owner: type.info.name, path: "")
     }
 
     /// The paths of the members that `type` does not declare, such as `spec.containers[0].imagee`: fields of nested
     /// structures before the members that follow them, as they stand in the object.
     public func unknownFields(in object: Document, type: TypeID) -> [String] {
+        if let custom = type.info.custom { return custom.unknownFields(in: object) }
         var found: [String] = []
         Strictness.unknown(object, .object(type.info), path: "", into: &found)
         return found
@@ -20,7 +22,7 @@ extension Registry {
 
     /// Drops the members that `type` does not declare.
     public func prune(_ object: inout Document, type: TypeID) {
-        object = Strictness.pruned(object, .object(type.info))
+        object = type.info.custom.map { $0.pruned(object) } ?? Strictness.pruned(object, .object(type.info))
     }
 }
 
@@ -107,6 +109,7 @@ enum DecodingCheck {
     }
 
     private static func scalar(_ value: Document, _ shape: Shape, _ owner: String, _ path: String) -> String? {
+        if case .microTime = shape, let text = value.string { return TimeText.failure(text, micro: true) }
         guard Scalar.mismatch(value, shape) != nil else { return nil }
         switch shape {
         case .quantity:
@@ -114,8 +117,7 @@ enum DecodingCheck {
             return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         case .time, .microTime:
             guard let text = value.string else { return mismatch(value, shape, owner, path) }
-            return "parsing time \(Document(text).jsonText) as \"2006-01-02T15:04:05Z07:00\": cannot parse "
-                + "\(Document(text).jsonText) as \"2006\""
+            return TimeText.failure(text, micro: false)
         case .bytes:
             guard let text = value.string else { return mismatch(value, shape, owner, path) }
             return "illegal base64 data at input byte \(Base64Check.firstIllegal(text))"

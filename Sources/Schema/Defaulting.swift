@@ -10,7 +10,7 @@ import Document
 extension Registry {
     /// Brings `object` into its complete form. Doing it again changes nothing.
     public func applyDefaults(to object: inout Document, type: TypeID) {
-        object = Completion.completed(object, as: type.info)
+        object = type.info.custom.map { $0.completed(object) } ?? Completion.completed(object, as: type.info)
     }
 }
 
@@ -44,7 +44,7 @@ enum Completion {
         switch value.kind {
         case .null: return nil
         case .object:
-            if case .map = field.shape, value.count == 0, !field.keepsZero { return nil }
+            if case .map = field.shape, value.count == 0, !field.keepsZero || field.fillsNull { return nil }
             return completed(value, shape: field.shape)
         case .array:
             if value.count == 0, !field.keepsZero || field.fillsNull { return nil }
@@ -77,6 +77,10 @@ enum Completion {
         case .list(let element):
             guard needsCompletion(element), value.isArray else { return value }
             return Document(value.elements.map { completed($0, shape: element) })
+        case .map(.string):
+            // In a map of texts, null is the empty one.
+            guard value.isObject, value.members.contains(where: { $0.value.isNull }) else { return value }
+            return Document(members: value.members.map { ($0.key, $0.value.isNull ? "" : $0.value) })
         case .map(let element):
             guard needsCompletion(element), value.isObject else { return value }
             return Document(members: value.members.map { ($0.key, completed($0.value, shape: element)) })

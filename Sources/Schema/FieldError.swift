@@ -72,7 +72,7 @@ public struct FieldError: Sendable, Equatable {
         var text = title
         switch kind {
         case .required, .forbidden, .tooLong, .internalError: break
-        default: if let badValue { text += ": " + badValue.jsonText }
+        default: if let badValue { text += ": " + (badValue.string.map(GoText.quoted) ?? badValue.jsonText) }
         }
         return detail.isEmpty ? text : text + ": " + detail
     }

@@ -4,7 +4,9 @@ import Synchronization
 /// Every declared group version. A group's text is parsed when something of it is first asked for.
 public final class Registry: Sendable {
     private let texts: [GroupText]
-    private let state: Mutex<State>
+    private let state: ParsedTexts
+    /// What came to the declared groups while the server ran: the resources of custom kinds.
+    private let added = Mutex(AddedResources([]))
 
     /// What is parsed so far. Groups refer to each other without circles, so parsing one parses those it names first.
     struct State {
@@ -13,29 +15,59 @@ public final class Registry: Sendable {
 
     public init(groups: [GroupText]) {
         texts = groups
-        state = Mutex(State(groups: groups.map { _ in nil }))
+        state = ParsedTexts(count: groups.count)
+    }
+
+    /// The same declared groups, parsed once for both, and room for resources of its own.
+    public init(extending base: Registry) {
+        texts = base.texts
+        state = base.state
     }
 
     /// The group versions in the order of discovery; those that have types only are left out.
-    public var groupVersions: [(group: String, version: String)] {
+    public var groupVersions: [(group: String, version: String)] { declaredGroupVersions + addedGroupVersions }
+
+    public var declaredGroupVersions: [(group: String, version: String)] {
         texts.filter(\.isServed).map { ($0.group, $0.version) }
     }
 
     public func resource(group: String, version: String, plural: String) -> ResourceInfo? {
-        parsed(group, version)?.resources.first { $0.plural == plural }
+        if let found = parsed(group, version)?.resources.first(where: { $0.plural == plural }) { return found }
+        return added.withLock { $0.byPlural["\(group)/\(version)/\(plural)"] }
     }
 
     public func resource(group: String, version: String, kind: String) -> ResourceInfo? {
-        parsed(group, version)?.resources.first { $0.kind == kind }
+        if let found = parsed(group, version)?.resources.first(where: { $0.kind == kind }) { return found }
+        return added.withLock { $0.byKind["\(group)/\(version)/\(kind)"] }
     }
 
     /// All resources, in the order of discovery.
-    public var resources: [ResourceInfo] {
-        texts.indices.flatMap { parsed(at: $0).resources }
-    }
+    public var resources: [ResourceInfo] { declaredResources + added.withLock { $0.resources } }
+
+    public var declaredResources: [ResourceInfo] { texts.indices.flatMap { parsed(at: $0).resources } }
 
     /// The resources of one group version.
-    public func resources(group: String, version: String) -> [ResourceInfo] { parsed(group, version)?.resources ?? [] }
+    public func resources(group: String, version: String) -> [ResourceInfo] {
+        (parsed(group, version)?.resources ?? []) + addedResources(group: group, version: version)
+    }
+
+    /// Replaces everything that was added.
+    public func setAdded(_ resources: [ResourceInfo]) {
+        let fresh = AddedResources(resources)
+        added.withLock { $0 = fresh }
+    }
+
+    public func addedResources(group: String, version: String) -> [ResourceInfo] {
+        added.withLock { $0.resources.filter { $0.group == group && $0.version == version } }
+    }
+
+    /// Group versions that only custom kinds have, the preferred version of each group first.
+    public var addedGroupVersions: [(group: String, version: String)] {
+        let declared = declaredGroupVersions
+        return added.withLock { $0.groupVersions }.filter { entry in
+            !declared.contains { $0.group == entry.group && $0.version == entry.version }
+        }
+    }
 
     /// A declared type; `group` is `meta` for the types that all groups share.
     public func type(group: String, version: String, name: String) -> TypeID? {
@@ -53,7 +85,7 @@ public final class Registry: Sendable {
     }
 
     private func parsed(at index: Int) -> ParsedGroup {
-        state.withLock { Self.parse(index, texts, &$0) }
+        state.groups.withLock { Self.parse(index, texts, &$0) }
     }
 
     private static func parse(_ index: Int, _ texts: [GroupText], _ state: inout State) -> ParsedGroup {
@@ -72,6 +104,37 @@ public final class Registry: Sendable {
         }
         state.groups[index] = group
         return group
+    }
+}
+
+/// The groups that registries share.
+final class ParsedTexts: Sendable {
+    let groups: Mutex<Registry.State>
+
+    init(count: Int) { groups = Mutex(Registry.State(groups: Array(repeating: nil, count: count))) }
+}
+
+/// Resources that were added, under the names by which they are asked for.
+struct AddedResources {
+    let resources: [ResourceInfo]
+    let byPlural: [String: ResourceInfo]
+    let byKind: [String: ResourceInfo]
+    let groupVersions: [(group: String, version: String)]
+
+    init(_ given: [ResourceInfo]) {
+        resources = given
+        func index(_ name: (ResourceInfo) -> String) -> [String: ResourceInfo] {
+            Dictionary(
+                given.map { ("\($0.group)/\($0.version)/\(name($0))", $0) }, uniquingKeysWith: { first, _ in first })
+        }
+        byPlural = index(\.plural)
+        byKind = index(\.kind)
+        var seen: Set<String> = []
+        groupVersions = given.map { (group: $0.group, version: $0.version) }
+            .filter { seen.insert("\($0.group)/\($0.version)").inserted }
+            .sorted { a, b in
+                a.group == b.group ? VersionPriority.comesBefore(a.version, b.version) : a.group < b.group
+            }
     }
 }
 

@@ -5,7 +5,7 @@ public struct ResourceInfo: Sendable {
     public let plural: String
     public let singular: String
     public let kind: String
-    public var listKind: String { kind + "List" }
+    public var listKind: String { custom?.listKind ?? kind + "List" }
     public let namespaced: Bool
     public internal(set) var shortNames: [String] = []
     public internal(set) var categories: [String] = []
@@ -15,6 +15,8 @@ public struct ResourceInfo: Sendable {
     public internal(set) var type: TypeID
     /// Whether metadata.generation counts changes of everything but metadata and status.
     public internal(set) var generation = false
+    /// What is special about a resource that a CustomResourceDefinition declares.
+    public internal(set) var custom: CustomVersion?
 
     /// Whether status has its own subresource: writes of the object keep the status, writes of the status the rest.
     public var hasStatus: Bool { subresource("status") != nil }

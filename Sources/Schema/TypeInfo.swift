@@ -21,6 +21,8 @@ public enum ListKind: Sendable, Equatable {
 /// A declared field of a type.
 public struct FieldInfo: Sendable {
     public let name: String
+    /// The field in a set of fields: `f:name`.
+    let pathElement: String
     public internal(set) var shape: Shape
     /// Can be absent, and then differs from its zero.
     public var isOptional = false
@@ -68,6 +70,7 @@ public struct FieldInfo: Sendable {
 
     init(name: String, shape: Shape) {
         self.name = name
+        pathElement = "f:" + name
         self.shape = shape
     }
 }
@@ -90,6 +93,10 @@ public final class TypeInfo: @unchecked Sendable {
     /// A generated `…List` type.
     public internal(set) var isList = false
     public internal(set) var union: UnionInfo?
+    /// Members that are not declared stay, and are owned as they are.
+    public internal(set) var preservesUnknownFields = false
+    /// The schema behind the type of a custom resource.
+    public internal(set) var custom: CustomType?
     var index: [String: Int] = [:]
     /// The fields that may have to be filled in, so that completing an object looks at no others.
     var filled: [Int] = []

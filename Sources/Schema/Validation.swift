@@ -4,6 +4,7 @@ extension Registry {
     /// What the declared types forbid in `object`: kinds of values, requiredness, enumerations, ranges, syntaxes and
     /// elements of keyed lists that occur twice. All errors, in the order of the types' fields.
     public func validate(_ object: Document, type: TypeID) -> [FieldError] {
+        if let custom = type.info.custom { return custom.validate(object) }
         var validator = Validator()
         validator.object(object, type.info, path: "")
         return validator.errors
@@ -11,6 +12,7 @@ extension Registry {
 
     /// `validate`, and fields that may not change.
     public func validateUpdate(_ new: Document, old: Document, type: TypeID) -> [FieldError] {
+        if let custom = type.info.custom { return custom.validate(new, old: old) }
         var validator = Validator()
         validator.object(new, type.info, path: "")
         validator.unchanged(new, old, type.info, path: "")

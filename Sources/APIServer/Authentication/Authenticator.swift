@@ -5,24 +5,37 @@ import Wire
 
 /// Finds out who makes a request: a client certificate, a bearer token, or nobody.
 public struct Authenticator: Sendable {
-    /// Whether an object of that kind, namespace, name and uid exists (and is not a finished leftover).
+    /// An object of a plural, namespace and name.
     public typealias Lookup =
-        @Sendable (_ kind: String, _ namespace: String, _ name: String, _ uid: String) async -> Bool
+        @Sendable (_ plural: String, _ namespace: String, _ name: String) async throws -> Document?
+
+    /// Why a token is not accepted. The client of a request does not hear it, that of a review does.
+    struct Rejection: Error {
+        /// Nil where no part of the server knows the token at all.
+        var reason: String?
+
+        /// What a review says: the reason stands behind the answer of those who did not know the token.
+        var text: String {
+            reason.map { "[invalid bearer token, \($0)]" } ?? "invalid bearer token"
+        }
+    }
 
     let tokens: ServiceAccountTokens
     /// Tokens that were configured, with their users.
     let staticTokens: [String: UserInfo]
     let anonymousAllowed: Bool
+    let bootstrapTokensAllowed: Bool
     let clock: any WorldClock
     let lookup: Lookup
 
     public init(
         tokens: ServiceAccountTokens, staticTokens: [String: UserInfo] = [:], anonymousAllowed: Bool,
-        clock: any WorldClock, lookup: @escaping Lookup
+        bootstrapTokensAllowed: Bool = true, clock: any WorldClock, lookup: @escaping Lookup
     ) {
         self.tokens = tokens
         self.staticTokens = staticTokens
         self.anonymousAllowed = anonymousAllowed
+        self.bootstrapTokensAllowed = bootstrapTokensAllowed
         self.clock = clock
         self.lookup = lookup
     }
@@ -36,42 +49,153 @@ public struct Authenticator: Sendable {
             guard let parsed = try? X509Certificate(der: certificate), let name = parsed.commonName else {
                 throw Self.unauthorized
             }
-            return UserInfo(name: name, groups: parsed.organizations + ["system:authenticated"])
+            return UserInfo(
+                name: name, groups: parsed.organizations + ["system:authenticated"],
+                extra: [
+                    "authentication.kubernetes.io/credential-id": [
+                        "X509SHA256=" + Hex.encode(Digest.sha256(certificate))
+                    ]
+                ])
         }
-        if let header = request.headers["Authorization"] {
-            let parts = header.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "bearer" else {
+        if let token = Self.bearerToken(request.headers) {
+            do { return try await user(forToken: token, audiences: tokens.apiAudiences).user } catch {
                 throw Self.unauthorized
             }
-            return try await user(forToken: String(parts[1])).user
         }
         guard anonymousAllowed else { throw Self.unauthorized }
         return .anonymous
     }
 
-    /// The user behind a token, and the audiences that token and caller share; for TokenReview too.
-    public func user(
-        forToken token: String, audiences: [String] = []
-    ) async throws(APIStatus) -> (user: UserInfo, audiences: [String]) {
+    // MARK: Tokens in requests
+
+    /// Browsers cannot set headers when they open a WebSocket, so a token may come as one of its protocols.
+    static let tokenProtocolPrefix = "base64url.bearer.authorization.k8s.io."
+
+    private static func bearerToken(_ headers: Headers) -> String? {
+        if let header = headers["Authorization"] {
+            let parts = header.split(separator: " ")
+            if parts.count >= 2, parts[0].lowercased() == "bearer" { return String(parts[1]) }
+        }
+        guard headers["Upgrade"]?.lowercased() == "websocket" else { return nil }
+        for value in headers.all("Sec-WebSocket-Protocol") {
+            for part in value.split(separator: ",") {
+                let name = part.filter { $0 != " " }
+                guard name.hasPrefix(tokenProtocolPrefix),
+                    let bytes = Base64.decode(name.dropFirst(tokenProtocolPrefix.count), url: true)
+                else { continue }
+                return String(decoding: bytes, as: UTF8.self)
+            }
+        }
+        return nil
+    }
+
+    /// The user behind a token, and the audiences that token and caller share; for reviews too.
+    func user(
+        forToken token: String, audiences: [String]
+    ) async throws(Rejection) -> (user: UserInfo, audiences: [String]) {
         let given = Array(token.utf8)
         for (known, user) in staticTokens where Digest.equal(Array(known.utf8), given) {
-            var user = user
-            if !user.groups.contains("system:authenticated") { user.groups.append("system:authenticated") }
-            return (user, audiences.isEmpty ? tokens.apiAudiences : audiences)
+            return (Self.authenticated(user), try shared(audiences))
+        }
+        if bootstrapTokensAllowed, let bootstrap = BootstrapToken(token), let user = try await user(of: bootstrap) {
+            return (Self.authenticated(user), try shared(audiences))
         }
         let claims: ServiceAccountTokens.Claims
         do { claims = try tokens.verify(token, audiences: audiences, now: clock.now) } catch {
-            throw Self.unauthorized
+            switch error {
+            case .foreign: throw Rejection(reason: nil)
+            case .invalid(let reason): throw Rejection(reason: reason)
+            }
         }
-        guard
-            await lookup("ServiceAccount", claims.namespace, claims.serviceAccount, claims.serviceAccountUID)
-        else { throw Self.unauthorized }
-        for binding in claims.bindings {
-            let namespace = binding.kind == "Node" ? "" : claims.namespace
-            // A node that is named beside a pod is information; only an object that binds alone ends the token.
-            if binding.kind == "Node", claims.bindings.contains(where: { $0.kind == "Pod" }) { continue }
-            guard await lookup(binding.kind, namespace, binding.name, binding.uid) else { throw Self.unauthorized }
-        }
+        try await check(claims, token)
         return (claims.user, claims.audiences)
+    }
+
+    private static func authenticated(_ user: UserInfo) -> UserInfo {
+        var user = user
+        if !user.groups.contains("system:authenticated") { user.groups.append("system:authenticated") }
+        return user
+    }
+
+    /// Tokens that bear no audience are meant for this server.
+    private func shared(_ audiences: [String]) throws(Rejection) -> [String] {
+        let common = tokens.apiAudiences.filter(audiences.contains)
+        if common.isEmpty { throw Rejection(reason: nil) }
+        return common
+    }
+
+    private func found(_ plural: String, _ namespace: String, _ name: String) async throws(Rejection) -> Document? {
+        do { return try await lookup(plural, namespace, name) } catch { throw Rejection(reason: "\(error)") }
+    }
+
+    private func user(of token: BootstrapToken) async throws(Rejection) -> UserInfo? {
+        guard let secret = try await found("secrets", "kube-system", token.secretName) else { return nil }
+        return token.user(from: secret, now: clock.now)
+    }
+
+    // MARK: What a token is bound to
+
+    /// Things that were marked for deletion this long ago no longer stand behind a token.
+    private static let leeway = Duration.seconds(60)
+
+    private func isGone(_ object: Document) -> Bool {
+        guard let text = object.text("metadata", "deletionTimestamp"), let time = Timestamp(rfc3339: text) else {
+            return false
+        }
+        return time + Self.leeway < clock.now
+    }
+
+    private func check(_ claims: ServiceAccountTokens.Claims, _ token: String) async throws(Rejection) {
+        if let secret = claims.legacySecret { try await checkLegacy(secret, claims, token) }
+        let path = "\(claims.namespace)/\(claims.serviceAccount)"
+        guard let account = try await found("serviceaccounts", claims.namespace, claims.serviceAccount) else {
+            throw Rejection(reason: "serviceaccounts \"\(claims.serviceAccount)\" not found")
+        }
+        if isGone(account) { throw Rejection(reason: "service account \(path) has been deleted") }
+        let uid = account.text("metadata", "uid") ?? ""
+        if uid != claims.serviceAccountUID {
+            throw Rejection(
+                reason: "service account UID (\(uid)) does not match claim (\(claims.serviceAccountUID))")
+        }
+        for binding in claims.bindings { try await check(binding, claims) }
+    }
+
+    private func check(
+        _ binding: ServiceAccountTokens.Binding, _ claims: ServiceAccountTokens.Claims
+    ) async throws(Rejection) {
+        // A node that is named beside a pod is information; only an object that binds alone ends the token.
+        if binding.kind == "Node", claims.bindings.contains(where: { $0.kind == "Pod" }) { return }
+        let plurals = ["Pod": "pods", "Secret": "secrets", "Node": "nodes"]
+        let namespace = binding.kind == "Node" ? "" : claims.namespace
+        guard let plural = plurals[binding.kind], let object = try await found(plural, namespace, binding.name),
+            !isGone(object)
+        else { throw Rejection(reason: "service account token has been invalidated") }
+        let uid = object.text("metadata", "uid") ?? ""
+        if uid != binding.uid {
+            let kind = binding.kind.lowercased()
+            throw Rejection(
+                reason: "\(kind) UID (\(uid)) does not match service account \(kind) ref claim (\(binding.uid))")
+        }
+    }
+
+    /// Tokens of the old kind live in a Secret, and with it.
+    private func checkLegacy(
+        _ name: String, _ claims: ServiceAccountTokens.Claims, _ token: String
+    ) async throws(Rejection) {
+        guard let secret = try await found("secrets", claims.namespace, name),
+            secret.text("metadata", "deletionTimestamp") == nil
+        else { throw Rejection(reason: "Token has been invalidated") }
+        let stored = secret.text("data", "token").flatMap { Base64.decode($0) } ?? []
+        guard Digest.equal(stored, Array(token.utf8)) else {
+            throw Rejection(reason: "Token does not match server's copy")
+        }
+        let mark = "kubernetes.io/legacy-token-invalid-since"
+        if let since = secret.text("metadata", "labels", mark), !since.isEmpty {
+            throw Rejection(
+                reason: "the token in secret \(claims.namespace)/\(name) for service account "
+                    + "\(claims.namespace)/\(claims.serviceAccount) has been marked invalid. Use tokens from the "
+                    + "TokenRequest API or manually created secret-based tokens, or remove the '\(mark)' label from "
+                    + "the secret to temporarily allow use of this token")
+        }
     }
 }

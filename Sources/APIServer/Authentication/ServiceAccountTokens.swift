@@ -27,9 +27,12 @@ public struct ServiceAccountTokens: Sendable {
         public var issuedAt: Int64
         public var expiresAt: Int64
         public var bindings: [Binding]
+        /// The Secret that holds a token of the old kind, which has no end of its own.
+        public var legacySecret: String?
 
         public var user: UserInfo {
-            var extra = ["authentication.kubernetes.io/credential-id": ["JTI=\(id)"]]
+            var extra: [String: [String]] = [:]
+            if !id.isEmpty { extra["authentication.kubernetes.io/credential-id"] = ["JTI=\(id)"] }
             for binding in bindings where ["Pod", "Node"].contains(binding.kind) {
                 let kind = binding.kind.lowercased()
                 extra["authentication.kubernetes.io/\(kind)-name"] = [binding.name]
@@ -81,41 +84,76 @@ public struct ServiceAccountTokens: Sendable {
         return signed + "." + Base64.encode(try signing.key.sign(Array(signed.utf8)), url: true)
     }
 
+    /// The issuer of the tokens that live in Secrets.
+    public static let legacyIssuer = "kubernetes/serviceaccount"
+    /// Clocks of two machines may differ by this much.
+    private static let leeway: Int64 = 60
+
     /// Checks form, issuer, signature, times and audience. Whether the account and the bound objects
     /// still exist is the caller's to look up.
     public func verify(_ token: String, audiences: [String], now: Timestamp) throws(Rejection) -> Claims {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let head = Self.decoded(parts[0]), let body = Self.decoded(parts[1]),
-            body.text("iss") == issuer
+            let from = body.text("iss"), from == issuer || from == Self.legacyIssuer,
+            let signing = try? signing.material(), head.text("kid").map({ $0 == signing.id }) ?? true
         else { throw .foreign }
-        guard let signing = try? signing.material(), head.text("alg") == signing.algorithm,
-            head.text("kid") == signing.id, let signature = Base64.decode(parts[2], url: true),
+        guard head.text("alg") == signing.algorithm, let signature = Base64.decode(parts[2], url: true),
             signing.publicKey.verify(Array("\(parts[0]).\(parts[1])".utf8), signature: signature)
-        else { throw .invalid("the token's signature does not verify") }
-        guard let expires = body.number("exp"), now.seconds < Int64(expires) else {
+        else { throw .invalid("go-jose/go-jose: error in cryptographic primitive") }
+        let given = body.at("aud")?.string.map { [$0] } ?? body.list("aud").compactMap(\.string)
+        // A token without an audience is one of the old kind, and meant for this server.
+        let own = given.isEmpty ? apiAudiences : given
+        let accepted = own.filter(audiences.contains)
+        guard !accepted.isEmpty else {
+            throw .invalid(
+                "token audiences \(Self.quoted(own)) is invalid for the target audiences \(Self.quoted(audiences))")
+        }
+        return from == issuer
+            ? try boundClaims(body, accepted, now: now) : try Self.legacyClaims(body, accepted)
+    }
+
+    private static func quoted(_ names: [String]) -> String {
+        "[" + names.map { Document($0).jsonText }.joined(separator: " ") + "]"
+    }
+
+    private func boundClaims(
+        _ body: Document, _ audiences: [String], now: Timestamp
+    ) throws(Rejection) -> Claims {
+        let expires = body.number("exp").map(Int64.init)
+        if let expires, now.seconds > expires + Self.leeway {
             throw .invalid("service account token has expired")
         }
-        guard Int64(body.number("nbf") ?? 0) <= now.seconds + 60 else {
+        guard Int64(body.number("nbf") ?? 0) <= now.seconds + Self.leeway else {
             throw .invalid("service account token is not valid yet")
         }
-        let given = body.at("aud")?.string.map { [$0] } ?? body.list("aud").compactMap(\.string)
-        let accepted = given.filter((audiences.isEmpty ? apiAudiences : audiences).contains)
-        guard !accepted.isEmpty else {
-            throw .invalid("token audiences \(given) is invalid for the target audiences \(audiences)")
-        }
         guard let kubernetes = body["kubernetes.io"], let namespace = kubernetes.text("namespace"),
-            let name = kubernetes.text("serviceaccount", "name"), let uid = kubernetes.text("serviceaccount", "uid"),
-            body.text("sub") == "system:serviceaccount:\(namespace):\(name)"
+            let name = kubernetes.text("serviceaccount", "name"), let uid = kubernetes.text("serviceaccount", "uid")
         else { throw .invalid("the token's claims are incomplete") }
         let bindings = ["Pod", "Node", "Secret"].compactMap { kind -> Binding? in
-            guard let entry = kubernetes[kind.lowercased()], let name = entry.text("name"), let uid = entry.text("uid")
+            guard let entry = kubernetes[kind.lowercased()], let name = entry.text("name"),
+                let uid = entry.text("uid")
             else { return nil }
             return Binding(kind: kind, name: name, uid: uid)
         }
         return Claims(
             id: body.text("jti") ?? "", namespace: namespace, serviceAccount: name, serviceAccountUID: uid,
-            audiences: accepted, issuedAt: Int64(body.number("iat") ?? 0), expiresAt: Int64(expires),
+            audiences: audiences, issuedAt: Int64(body.number("iat") ?? 0), expiresAt: expires ?? .max,
             bindings: bindings)
+    }
+
+    private static func legacyClaims(_ body: Document, _ audiences: [String]) throws(Rejection) -> Claims {
+        func claim(_ name: String) -> String { body[("kubernetes.io/serviceaccount/" + name)]?.string ?? "" }
+        let subject = body.text("sub") ?? ""
+        let (namespace, secret) = (claim("namespace"), claim("secret.name"))
+        let (account, uid) = (claim("service-account.name"), claim("service-account.uid"))
+        for (value, name) in [
+            (subject, "sub"), (namespace, "namespace"), (secret, "secretName"), (account, "serviceAccountName"),
+            (uid, "serviceAccountUID"),
+        ] where value.isEmpty { throw .invalid("\(name) claim is missing") }
+        guard subject == "system:serviceaccount:\(namespace):\(account)" else { throw .invalid("sub claim is invalid") }
+        return Claims(
+            id: "", namespace: namespace, serviceAccount: account, serviceAccountUID: uid, audiences: audiences,
+            issuedAt: 0, expiresAt: .max, bindings: [], legacySecret: secret)
     }
 
     private static func decoded(_ part: Substring) -> Document? {

@@ -30,16 +30,22 @@ struct Reviews: Sendable {
             try check(review, resource, hasSubject: false)
             review["status"] = try await decide(review, user: call.user)
         case "SubjectAccessReview", "LocalSubjectAccessReview":
-            try check(review, resource, hasSubject: true)
-            if resource.kind == "LocalSubjectAccessReview" { try checkLocal(review, call) }
+            if resource.kind == "LocalSubjectAccessReview" {
+                // The path says where, as for every object in a namespace.
+                if (review.text("metadata", "namespace") ?? "").isEmpty {
+                    review.set(Document(call.namespace), at: "metadata", "namespace")
+                }
+                try check(review, resource, hasSubject: true)
+                try checkLocal(review, call)
+            } else {
+                try check(review, resource, hasSubject: true)
+            }
             review["status"] = try await decide(review, user: Self.subject(review))
         case "SelfSubjectRulesReview":
             review["status"] = try await rules(review, call.user)
             review["spec"] = .emptyObject
         case "TokenReview":
             review["status"] = try await reviewToken(review)
-            // A token is a secret, and is not sent back.
-            review["spec"] = .emptyObject
         case "SelfSubjectReview":
             review["metadata"] = ["creationTimestamp": Document(resources.world.clock.now.description)]
             review["status"] = ["userInfo": call.user.document]
@@ -59,35 +65,15 @@ struct Reviews: Sendable {
     }
 
     private func check(_ review: Document, _ resource: ResourceInfo, hasSubject: Bool) throws {
-        let spec = review["spec"] ?? .emptyObject
-        let isResource = spec["resourceAttributes"]?.isObject == true
-        let isPath = spec["nonResourceAttributes"]?.isObject == true
-        var errors: [FieldError] = []
-        if isResource, isPath {
-            errors.append(
-                .invalid(
-                    "spec.nonResourceAttributes", spec["nonResourceAttributes"],
-                    "cannot be specified in combination with resourceAttributes"))
-        }
-        if !isResource, !isPath {
-            errors.append(
-                .invalid(
-                    "spec.resourceAttributes", spec["resourceAttributes"],
-                    "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
-        }
-        if hasSubject, (spec.text("user") ?? "").isEmpty, spec.list("groups").isEmpty {
-            errors.append(.invalid("spec.user", "", "at least one of user or group must be specified"))
-        }
+        let errors = ReviewValidation.errors(in: review, kind: resource.kind, hasSubject: hasSubject)
         // Upstream leaves the kind out here, and clients see the message.
         if !errors.isEmpty { throw APIStatus.invalid(kind: "", group: resource.group, name: "", errors) }
     }
 
+    /// A review in a namespace is about that namespace.
     private func checkLocal(_ review: Document, _ call: Call) throws {
-        let namespace = review.text("spec", "resourceAttributes", "namespace") ?? ""
-        guard namespace == call.namespace else {
-            throw APIStatus.invalid(
-                call.resource, "",
-                [.invalid("spec.resourceAttributes.namespace", Document(namespace), "must match metadata.namespace")])
+        guard (review.text("metadata", "namespace") ?? "") == call.namespace else {
+            throw APIStatus.badRequest("spec.resourceAttributes.namespace must match namespace: \(call.namespace)")
         }
     }
 
@@ -100,6 +86,7 @@ struct Reviews: Sendable {
             attributes.resource = asked.text("resource") ?? ""
             attributes.subresource = asked.text("subresource") ?? ""
             attributes.name = asked.text("name") ?? ""
+            attributes.fields = ReviewValidation.fields(asked["fieldSelector"])
         } else if let asked = review.at("spec", "nonResourceAttributes") {
             attributes.verb = asked.text("verb") ?? ""
             attributes.path = asked.text("path") ?? ""
@@ -125,23 +112,29 @@ struct Reviews: Sendable {
             held = [everything, everywhere] + held
         }
         held = PolicyRule.compacted(held)
-        return [
+        // What a node may do depends on its pods; no list of rules can say it.
+        let isNode = NodeAuthorizer.node(user) != nil
+        var status: Document = [
             "resourceRules": Document(held.filter { $0.paths.isEmpty }.map(\.document)),
-            "nonResourceRules": Document(held.filter { !$0.paths.isEmpty }.map(\.document)), "incomplete": false,
+            "nonResourceRules": Document(held.filter { !$0.paths.isEmpty }.map(\.document)),
+            "incomplete": Document(isNode),
         ]
+        if isNode { status["evaluationError"] = "node authorizer does not support user rule resolution" }
+        return status
     }
 
     private func reviewToken(_ review: Document) async throws -> Document {
         let token = review.text("spec", "token") ?? ""
         guard !token.isEmpty else { throw APIStatus.badRequest("token is required for TokenReview in authentication") }
-        let audiences = review.list("spec", "audiences").compactMap(\.string)
+        let asked = review.list("spec", "audiences").compactMap(\.string)
+        let audiences = asked.isEmpty ? authenticator.tokens.apiAudiences : asked
         do {
             let found = try await authenticator.user(forToken: token, audiences: audiences)
             return [
                 "authenticated": true, "user": found.user.document, "audiences": Document(found.audiences),
             ]
         } catch {
-            return ["user": [:], "error": "[invalid bearer token, token lookup failed]"]
+            return ["user": [:], "error": Document(error.text)]
         }
     }
 }

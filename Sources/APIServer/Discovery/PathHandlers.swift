@@ -12,6 +12,7 @@ final class PathHandlers: Sendable {
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
+    private let fairness: Fairness
     private let store: any Store
     private let jwksURI: String
     /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
@@ -19,12 +20,13 @@ final class PathHandlers: Sendable {
 
     init(
         discovery: Discovery, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
-        store: any Store, jwksURI: String
+        fairness: Fairness, store: any Store, jwksURI: String
     ) {
         self.discovery = discovery
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
+        self.fairness = fairness
         self.store = store
         self.jwksURI = jwksURI
     }
@@ -48,14 +50,30 @@ final class PathHandlers: Sendable {
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
-                await metrics.exposition(revision: store.revision),
+                await metrics.exposition(revision: store.revision) + fairness.exposition(),
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+        case "debug" where parts.first == "api_priority_and_fairness" && parts.count == 2:
+            guard let dump = fairness.dump(parts[1], info.query) else { throw APIStatus.noSuchPath }
+            return text(dump)
         case "openapi": return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
-            return json(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
-        case "openid" where parts == ["v1", "jwks"]: return json(try tokens.keySet(), type: "application/jwk-set+json")
+            return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
+        case "openid" where parts == ["v1", "jwks"]:
+            let type = "application/jwk-set+json"
+            guard MediaType.accepts(type, request.headers["Accept"]) else { throw APIStatus.notAcceptable([type]) }
+            return published(try tokens.keySet(), type: type)
         default: throw APIStatus.noSuchPath
         }
+    }
+
+    /// The server has too much to do; the client shall come back later.
+    static func tooMany(retryAfter seconds: Int) -> Response {
+        Response(
+            status: 429,
+            headers: Headers([
+                ("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"),
+                ("Retry-After", String(seconds)),
+            ]), body: .bytes(Array("Too many requests, please try again later.\n".utf8)))
     }
 
     func knows(group: String) -> Bool { registry.groupVersions.contains { $0.group == group } }
@@ -70,6 +88,13 @@ final class PathHandlers: Sendable {
     private func json(_ document: Document, type: String, status: Int = 200) -> Response {
         Response(
             status: status, headers: Headers([("Content-Type", type)]), body: .bytes(document.json + [10]))
+    }
+
+    /// What checkers of tokens may keep for a while.
+    private func published(_ document: Document, type: String) -> Response {
+        var response = json(document, type: type)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
     }
 
     private func text(

@@ -17,7 +17,13 @@ enum Conversion {
     }
 
     static func shown(_ object: Document, _ resource: ResourceInfo) -> Document {
-        isNeeded(resource) ? renamed(object, eventFields.map { ($0.1, $0.0) }) : object
+        guard isNeeded(resource) else { return object }
+        var shown = renamed(object, eventFields.map { ($0.1, $0.0) })
+        // The core group writes these even when they are empty.
+        for field in ["reportingController", "reportingInstance"] where shown[field]?.string?.isEmpty == true {
+            shown[field] = nil
+        }
+        return shown
     }
 
     private static func renamed(_ object: Document, _ names: [(String, String)]) -> Document {

@@ -14,12 +14,16 @@ extension Resources {
     }
 
     /// Creates `object` and returns its stored form.
-    func create(_ given: Document, _ call: Call, dryRun: Bool) async throws -> [UInt8] {
+    ///
+    /// Who owns which field is settled before admission completes the object: what nobody asked for nobody owns.
+    func create(_ given: Document, _ call: Call, dryRun: Bool, fields: FieldAccount = .update) async throws -> [UInt8] {
         let resource = call.resource
         var object = given
         try prepareMetadata(&object, call)
         dedupeOwners(&object, call.warnings)
         Kinds.applyDefaults(to: &object, resource: resource)
+        let managed = accountForNew(fields, given, object, call)
+        object.set(managed, at: "metadata", "managedFields")
         var context = context(call, .create, dryRun: dryRun)
         context.name = object.text("metadata", "name") ?? ""
         try await admit(&object, context)
@@ -55,7 +59,8 @@ extension Resources {
             }
             throw StoreError.exists(key: key)
         }
-        let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &object, old: nil, resource: resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.bytes(Conversion.stored(object, resource))

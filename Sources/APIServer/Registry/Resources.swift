@@ -17,6 +17,7 @@ struct Resources: Sendable {
     let access: AccessControl
     /// What admission looks at again and again.
     let snapshots = ObjectSnapshots()
+    let fairness: Fairness
 
     /// A write that loses the race for the newest revision is tried again this often before the client hears of it.
     static let conflictRetries = 16
@@ -71,6 +72,7 @@ struct Resources: Sendable {
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
         snapshots.invalidate(resource)
+        if resource.group == Fairness.group { fairness.invalidate() }
     }
 
     /// One reference for each owner; clients that send more are told.

@@ -7,7 +7,8 @@ import Store
 extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
-        "endpoints", "events", "limitranges", "resourcequotas", "services", "roles.rbac.authorization.k8s.io",
+        "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
@@ -58,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
@@ -91,7 +90,7 @@ extension Resources {
     /// Reads the object, lets `make` say what it shall be, and writes that: again from the start when somebody else
     /// wrote in between, unless the new object insists on the revision that it was made from.
     func change(
-        _ call: Call, dryRun: Bool, _ make: (Document) async throws -> Document
+        _ call: Call, dryRun: Bool, fields: FieldAccount = .update, _ make: (Document) async throws -> Document
     ) async throws -> [UInt8] {
         let resource = call.resource
         for _ in 0..<Self.conflictRetries {
@@ -100,6 +99,9 @@ extension Resources {
             }
             let old = try ObjectCodec.document(record.value, resource)
             var new = try await make(old)
+            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
+            }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
                 if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
@@ -114,11 +116,8 @@ extension Resources {
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
-            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
-                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
-            }
-            try await prepare(&new, old: old, call, dryRun: dryRun)
-            if new.sameObject(as: old) { return record.value }
+            try await prepare(&new, old: old, call, dryRun: dryRun, fields)
+            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -129,11 +128,15 @@ extension Resources {
     }
 
     /// Brings an update into the form in which it is stored, and checks it.
-    private func prepare(_ new: inout Document, old: Document, _ call: Call, dryRun: Bool) async throws {
+    private func prepare(
+        _ new: inout Document, old: Document, _ call: Call, dryRun: Bool, _ fields: FieldAccount
+    ) async throws {
         let resource = call.resource
+        let claimed = new.at("metadata", "managedFields")
         keepServerFields(&new, old: old)
         dedupeOwners(&new, call.warnings)
         Kinds.applyDefaults(to: &new, resource: resource)
+        let managed = account(fields, claimed, from: old, to: new, call)
         let rules = Kinds.rules(for: resource)
         let ruleContext = RuleContext(now: world.clock.now)
         let context = context(call, .update, old: old, dryRun: dryRun)
@@ -166,6 +169,7 @@ extension Resources {
             // The other subresources have made `new` from the old object themselves.
             countGeneration(&new, old: old, resource)
         }
+        new.set(managed, at: "metadata", "managedFields")
         try await validate(new, context)
     }
 
@@ -180,7 +184,7 @@ extension Resources {
             metadata[field] = old.at("metadata", field)
         }
         metadata["selfLink"] = nil
-        metadata["managedFields"] = old.at("metadata", "managedFields")
+        metadata["managedFields"] = nil
         new["metadata"] = metadata
     }
 
@@ -204,11 +208,14 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
+        let labelled =
+            resource.qualifiedName == "endpointslices.discovery.k8s.io"
+            && new.map("metadata", "labels") != old.map("metadata", "labels")
         // A deployment's annotations count too: its controller copies them to what it makes.
         let annotated =
             resource.qualifiedName == "deployments.apps"
             && new.map("metadata", "annotations") != old.map("metadata", "annotations")
-        if annotated || !a.means(b) {
+        if annotated || labelled || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }
@@ -217,7 +224,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)

@@ -38,6 +38,27 @@ struct Call: Sendable {
         return Call(request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
     }
 
+    /// The query as it came.
+    var rawQuery: String {
+        request.target.split(separator: "?", maxSplits: 1).dropFirst().first.map(String.init) ?? ""
+    }
+
+    /// What follows `…/proxy`, as it came and with its slash; empty where the path ends there.
+    var rawRest: String {
+        // /api/v1/nodes/NAME/proxy, or with namespaces/NAMESPACE before that, or in the old form with watch.
+        var left = info.subresource == "proxy" ? (resource.namespaced ? 7 : 5) : 0
+        guard left > 0 else { return "" }
+        var index = info.path.startIndex
+        while index < info.path.endIndex {
+            if info.path[index] == "/" {
+                if left == 0 { return String(info.path[index...]) }
+                left -= 1
+            }
+            info.path.formIndex(after: &index)
+        }
+        return ""
+    }
+
     var name: String { info.name }
     /// Empty for cluster-wide resources, where the path's namespace may be the object itself.
     var namespace: String { resource.namespaced ? info.namespace : "" }
@@ -47,6 +68,7 @@ struct Call: Sendable {
     func writeOptions(kind: String) throws(APIStatus) -> WriteOptions {
         var options = WriteOptions()
         var errors: [FieldError] = []
+        checkFieldManager(kind, &options, &errors)
         let dryRun = info.query.all("dryRun")
         if !dryRun.isEmpty {
             if dryRun.contains(where: { $0 != "All" }) {
@@ -65,12 +87,81 @@ struct Call: Sendable {
         if !errors.isEmpty { throw .invalid(kind: kind, group: "meta.k8s.io", name: "", errors) }
         return options
     }
+
+    /// An applier must name itself; only an applier can insist.
+    private func checkFieldManager(_ kind: String, _ options: inout WriteOptions, _ errors: inout [FieldError]) {
+        let manager = info.query["fieldManager"] ?? ""
+        let force = info.query["force"]
+        if kind == "PatchOptions" {
+            if !isApply, force != nil {
+                errors.append(.forbidden("force", "may not be specified for non-apply patch"))
+            }
+            if isApply, manager.isEmpty { errors.append(.required("fieldManager", "is required for apply patch")) }
+        }
+        if manager.utf8.count > FieldManagerName.limit {
+            errors.append(.tooLong("fieldManager", limit: FieldManagerName.limit))
+        }
+        if let error = FieldManagerName.unprintable(manager) { errors.append(error) }
+        options.force = force.map { !["false", "0"].contains($0.lowercased()) } ?? false
+    }
+
+    var isApply: Bool {
+        let type = request.headers["Content-Type"] ?? ""
+        return info.method == "PATCH" && type.split(separator: ";").first == "application/apply-patch+yaml"
+    }
+
+    /// Under which name the caller owns the fields that it writes.
+    var fieldManager: String {
+        if let name = info.query["fieldManager"], !name.isEmpty { return name }
+        return FieldManagerName.standard(userAgent: request.headers["User-Agent"] ?? "")
+    }
+}
+
+/// The names under which writers own fields.
+enum FieldManagerName {
+    static let limit = 128
+
+    /// The first part of what the client calls itself.
+    static func standard(userAgent: String) -> String {
+        var name = ""
+        for scalar in userAgent.unicodeScalars {
+            if scalar == "/" { break }
+            guard isPrintable(scalar) else { continue }
+            if name.utf8.count + UTF8.width(scalar) > limit { break }
+            name.unicodeScalars.append(scalar)
+        }
+        return name.isEmpty ? "unknown" : name
+    }
+
+    static func unprintable(_ name: String) -> FieldError? {
+        var position = 0
+        for scalar in name.unicodeScalars {
+            if !isPrintable(scalar) {
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                let code = "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+                return .invalid(
+                    "fieldManager", Document(name), "invalid character \(code) (at position \(position))")
+            }
+            position += UTF8.width(scalar)
+        }
+        return nil
+    }
+
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+        case .spaceSeparator: scalar == " "
+        default: true
+        }
+    }
 }
 
 struct WriteOptions: Sendable {
     enum FieldValidation: Sendable { case ignore, warn, strict }
 
     var dryRun = false
+    /// An apply takes from others what it changes.
+    var force = false
     var fieldValidation = FieldValidation.warn
 }
 

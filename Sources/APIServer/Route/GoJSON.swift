@@ -26,8 +26,10 @@ enum GoJSON {
     static func yamlMessage(for error: any Error) -> String {
         guard let error = error as? DocumentError else { return "yaml: \(error)" }
         // The parser counts lines from zero where the scanner counts from one.
+        // Behind the problem stands what was being read, which Go's library does not tell.
+        let problem = error.message.range(ofWord: " while ").map { error.message[..<$0] } ?? error.message[...]
         let line = error.message.hasPrefix("did not find expected") ? error.line - 1 : error.line
-        return line > 0 ? "yaml: line \(line): \(error.message)" : "yaml: \(error.message)"
+        return line > 0 ? "yaml: line \(line): \(problem)" : "yaml: \(problem)"
     }
 
     /// What Go calls a JSON value.
@@ -60,5 +62,17 @@ enum GoJSON {
         case 9: "'\\t'"
         default: "'\(Unicode.Scalar(byte))'"
         }
+    }
+}
+
+extension String {
+    /// Where `word` first stands.
+    fileprivate func range(ofWord word: String) -> String.Index? {
+        var index = startIndex
+        while index < endIndex {
+            if self[index...].hasPrefix(word) { return index }
+            formIndex(after: &index)
+        }
+        return nil
     }
 }

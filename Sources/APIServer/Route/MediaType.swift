@@ -67,6 +67,16 @@ struct MediaType: Sendable, Equatable {
             406, "NotAcceptable", "only the following media types are accepted: " + known.joined(separator: ", "))
     }
 
+    /// Whether a client that says `accept` takes an answer of that type.
+    static func accepts(_ type: String, _ accept: String?) -> Bool {
+        guard let accept, accept.contains(where: { $0 != " " }) else { return true }
+        let wild = (type.split(separator: "/").first.map(String.init) ?? "") + "/*"
+        return accept.split(separator: ",").contains { clause in
+            let name = clause.split(separator: ";").first.map(trimmed)?.lowercased() ?? ""
+            return name == type || name == "*/*" || name == wild
+        }
+    }
+
     /// Whether the aggregated form of discovery is asked for before the plain one.
     static func wantsAggregatedDiscovery(_ accept: String?) -> Bool {
         for clause in (accept ?? "").split(separator: ",") {

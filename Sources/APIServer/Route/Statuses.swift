@@ -9,7 +9,9 @@ extension ResourceInfo {
     /// `pods`, `deployments.apps`: how messages name a resource.
     var qualifiedName: String { group.isEmpty ? plural : "\(plural).\(group)" }
     /// `Pod`, `Deployment.apps`: how messages name a kind.
-    var qualifiedKind: String { group.isEmpty ? kind : "\(kind).\(group)" }
+    var qualifiedKind: String { kindGroup.isEmpty ? kind : "\(kind).\(kindGroup)" }
+    /// The group that messages about the kind name: events are the core group's in whatever group they are asked for.
+    var kindGroup: String { group == "events.k8s.io" ? "" : group }
 }
 
 extension APIStatus {
@@ -49,7 +51,7 @@ extension APIStatus {
         var status = failure(
             409, "Conflict", "Operation cannot be fulfilled on \(resource.qualifiedKind) \"\(name)\": \(why)")
         status.name = name
-        status.group = resource.group
+        status.group = resource.kindGroup
         status.kind = resource.kind
         return status
     }
@@ -75,7 +77,7 @@ extension APIStatus {
     }
 
     static func invalid(_ resource: ResourceInfo, _ name: String, _ errors: [FieldError]) -> APIStatus {
-        invalid(kind: resource.kind, group: resource.group, name: name, errors)
+        invalid(kind: resource.kind, group: resource.kindGroup, name: name, errors)
     }
 
     static var noSuchResource: APIStatus {
@@ -88,16 +90,20 @@ extension APIStatus {
     static var methodNotAllowed: APIStatus {
         failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
-    static var notAcceptable: APIStatus {
+    static var notAcceptable: APIStatus { notAcceptable(MediaType.known) }
+    static func notAcceptable(_ types: [String]) -> APIStatus {
         failure(
             406, "NotAcceptable",
-            "406: Not Acceptable\n\nAvailable representations: " + MediaType.known.joined(separator: ", "))
+            "406: Not Acceptable\n\nAvailable representations: " + types.joined(separator: ", "))
     }
     static func unknownBody() -> APIStatus {
         failure(
             415, "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: "
                 + MediaType.known.joined(separator: ", "))
+    }
+    static func tooLarge(limit: Int) -> APIStatus {
+        failure(413, "RequestEntityTooLarge", "Request entity too large: limit is \(limit)")
     }
     static func expired(_ message: String) -> APIStatus { failure(410, "Expired", message) }
 

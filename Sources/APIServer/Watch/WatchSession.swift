@@ -114,7 +114,12 @@ struct WatchSession: Sendable {
 
     /// Writes until the time is over, the client is gone, or the store cuts the watch off.
     func run(_ writer: any BodyWriter) async throws {
-        defer { watch.cancel() }
+        let key = WatcherKey(watch: call.info)
+        resources.fairness.watch(key)
+        defer {
+            resources.fairness.unwatch(key)
+            watch.cancel()
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await write(writer) }
             group.addTask { try await keepTime() }

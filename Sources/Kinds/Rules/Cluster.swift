@@ -51,6 +51,7 @@ extension KindRules {
         rules.prepareForUpdate = { node, old, _ in node["status"] = old["status"] }
         rules.validateCreate = { NodeRules.validate($0) }
         rules.validateUpdate = { NodeRules.validateUpdate($0, old: $1) }
+        rules.validateStatusUpdate = { new, _ in NodeRules.addresses(new) }
         rules.selectableFields = { node in
             [("spec.unschedulable", node.flag("spec", "unschedulable") == true ? "true" : "false")]
         }
@@ -72,23 +73,21 @@ extension KindRules {
         }
         return rules
     }()
-
-    static let lease: KindRules = {
-        var rules = KindRules()
-        rules.cells = { [$0.at("spec", "holderIdentity") ?? "", Cells.age($0, now: $1)] }
-        return rules
-    }()
-
-    static let event: KindRules = {
-        var rules = KindRules()
-        rules.nameSyntax = .anything
-        rules.selectableFields = { EventRules.fields($0) }
-        rules.cells = { EventColumns.cells($0, now: $1) }
-        return rules
-    }()
 }
 
 enum NodeRules {
+    static func addresses(_ node: Document) -> [FieldError] {
+        var seen: Set<[String]> = []
+        var errors: [FieldError] = []
+        for (index, address) in node.list("status", "addresses").enumerated() {
+            let (type, value) = (address.text("type") ?? "", address.text("address") ?? "")
+            if seen.insert([type, value]).inserted { continue }
+            errors.append(
+                .duplicate("status.addresses[\(index)]", ["Type": Document(type), "Address": Document(value)]))
+        }
+        return errors
+    }
+
     static func validate(_ node: Document) -> [FieldError] {
         var errors: [FieldError] = []
         var taints: Set<String> = []
@@ -137,24 +136,5 @@ enum NodeRules {
                 .forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid"))
         }
         return errors
-    }
-}
-
-enum EventRules {
-    /// Both forms of the kind keep the object and the source under their own names.
-    static func fields(_ event: Document) -> [(String, String)] {
-        let object = event["involvedObject"] ?? event["regarding"] ?? .emptyObject
-        let source = event["source"] ?? event["deprecatedSource"] ?? .emptyObject
-        let prefix = event["involvedObject"] == nil ? "regarding" : "involvedObject"
-        var fields = ["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"].map {
-            ("\(prefix).\($0)", object.text($0) ?? "")
-        }
-        let reporter = event.text("reportingController") ?? event.text("reportingComponent") ?? ""
-        let component = source.text("component") ?? ""
-        fields.append(("reason", event.text("reason") ?? ""))
-        fields.append(("reportingComponent", reporter))
-        fields.append(("source", component.isEmpty ? reporter : component))
-        fields.append(("type", event.text("type") ?? ""))
-        return fields
     }
 }

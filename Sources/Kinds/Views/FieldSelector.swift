@@ -56,6 +56,16 @@ public struct FieldSelector: Sendable, Equatable {
         return result
     }
 
+    /// A value as it can stand in a selector.
+    public static func escaped(_ value: String) -> String {
+        var result = ""
+        for character in value {
+            if character == "\\" || character == "," || character == "=" { result.append("\\") }
+            result.append(character)
+        }
+        return result
+    }
+
     public var isEmpty: Bool { terms.isEmpty }
 
     public func matches(_ fields: [String: String]) -> Bool {

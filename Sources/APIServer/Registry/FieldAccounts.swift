@@ -1,0 +1,148 @@
+import Basics
+import Document
+import Kinds
+import Schema
+import Synchronization
+
+/// How a write settles who owns which field.
+enum FieldAccount: Sendable {
+    /// The writer owns what it changed.
+    case update
+    /// An apply has settled it, and these are the entries.
+    case settled(Document?)
+    /// An apply settles it each time that it sees the object.
+    case applied(Settlement)
+}
+
+/// What an apply found when it saw the object last. One task uses it, between reading an object and writing it.
+final class Settlement: Sendable {
+    private let state = Mutex<Document?>(nil)
+
+    var entries: Document? {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
+    }
+}
+
+extension Resources {
+    /// Who owned everything before the first apply came.
+    static let beforeFirstApply = "before-first-apply"
+
+    /// The account of a call's writer.
+    func fieldUpdater(_ call: Call) -> FieldUpdater {
+        FieldUpdater(
+            type: call.resource.type, apiVersion: call.resource.apiVersion,
+            ignored: ResetFields.of(call.resource, subresource: call.subresource), now: world.clock.now.description,
+            convert: converter(of: call.resource))
+    }
+
+    /// Kinds that are served in several versions: an object as another of them shows it.
+    private func converter(of resource: ResourceInfo) -> FieldUpdater.Converter {
+        { [registry] object, apiVersion in
+            guard let target = registry.resource(apiVersion: apiVersion, kind: resource.kind) else { return nil }
+            let given = object.text("apiVersion") ?? resource.apiVersion
+            guard given != apiVersion, let source = registry.resource(apiVersion: given, kind: resource.kind) else {
+                return (object, target.type)
+            }
+            var converted = Conversion.shown(Conversion.stored(object, source), target)
+            converted["apiVersion"] = Document(apiVersion)
+            return (converted, target.type)
+        }
+    }
+
+    func writer(_ call: Call, manager: String? = nil, isApply: Bool = false) -> ManagedEntry.Identity {
+        ManagedEntry.Identity(
+            manager: manager ?? call.fieldManager, isApply: isApply, apiVersion: call.resource.apiVersion,
+            subresource: call.subresource)
+    }
+
+    /// The entries of a new object.
+    func accountForNew(_ fields: FieldAccount, _ given: Document, _ object: Document, _ call: Call) -> Document? {
+        if case .settled(let entries) = fields { return entries }
+        var managed = ManagedFields()
+        let updater = fieldUpdater(call)
+        _ = updater.update(&managed, from: updater.zero, to: object, by: writer(call))
+        return managed.isEmpty ? Optional.none : managed.document
+    }
+
+    /// The entries of a changed object. `claimed` is what the client says about them: whoever sends entries with the
+    /// object itself replaces them, and an empty list ends the accounting until somebody applies.
+    func account(
+        _ fields: FieldAccount, _ claimed: Document?, from old: Document, to new: Document, _ call: Call
+    ) -> Document? {
+        let current = old.at("metadata", "managedFields")
+        switch call.subresource {
+        case "binding", "eviction", "token": return current
+        default: break
+        }
+        switch fields {
+        case .settled(let entries): return entries
+        case .applied(let settlement): return settlement.entries
+        case .update: break
+        }
+        var source = current
+        var managed: ManagedFields?
+        if call.subresource.isEmpty, let claimed, claimed.isArray {
+            if Self.isReset(claimed) { return nil }
+            managed = ManagedFields(claimed)
+            if managed?.isEmpty == false { source = claimed } else { managed = nil }
+        }
+        guard var managed = managed ?? ManagedFields(current), !managed.isEmpty else { return nil }
+        let hasChanged = fieldUpdater(call).update(&managed, from: old, to: new, by: writer(call))
+        if !hasChanged { return source }
+        return managed.isEmpty ? Optional.none : managed.document
+    }
+
+    private static func isReset(_ claimed: Document) -> Bool {
+        claimed.count == 0 || (claimed.count == 1 && claimed[0].isObject && claimed[0].count == 0)
+    }
+
+    /// Whether the entries differ by nothing but their times, which are no change of their own.
+    func hasSameOwners(_ new: Document, _ old: Document) -> Bool {
+        let (a, b) = (new.list("metadata", "managedFields"), old.list("metadata", "managedFields"))
+        guard a.count == b.count else { return false }
+        return zip(a, b).allSatisfy { one, two in
+            if one.means(two) { return true }
+            var (one, two) = (one, two)
+            one["time"] = nil
+            two["time"] = nil
+            return one.means(two)
+        }
+    }
+}
+
+extension Schema.Registry {
+    /// `apps/v1` and a kind.
+    func resource(apiVersion: String, kind: String) -> ResourceInfo? {
+        let parts = apiVersion.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2
+            ? resource(group: String(parts[0]), version: String(parts[1]), kind: kind)
+            : resource(group: "", version: apiVersion, kind: kind)
+    }
+}
+
+/// The fields that a way of writing cannot change: the server sets them back, so the writer does not own them.
+enum ResetFields {
+    static func of(_ resource: ResourceInfo, subresource: String) -> FieldSet {
+        switch subresource {
+        case "":
+            // Who asks for a certificate says what for once, and never again.
+            if resource.qualifiedName == "certificatesigningrequests.certificates.k8s.io" { return spec.union(status) }
+            return resource.hasStatus ? status : FieldSet()
+        case "status":
+            switch resource.qualifiedName {
+            case "pods": return podStatus
+            case "deployments.apps": return deploymentStatus
+            case "certificatesigningrequests.certificates.k8s.io": return spec.union(status)
+            default: return spec
+            }
+        default: return FieldSet()
+        }
+    }
+
+    private static let status = FieldSet(path: ["f:status"])
+    private static let spec = FieldSet(path: ["f:spec"])
+    private static let podStatus = spec.union(FieldSet(path: ["f:metadata", "f:deletionTimestamp"]))
+        .union(FieldSet(path: ["f:metadata", "f:ownerReferences"]))
+    private static let deploymentStatus = spec.union(FieldSet(path: ["f:metadata", "f:labels"]))
+}
