@@ -161,6 +161,9 @@ public final class APIServer: Sendable {
             : MediaType.negotiate(
                 request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
         if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
+        if media.shape == .table, info.subresource == "status", Kinds.rules(for: resource).statusHasNoTable {
+            throw APIStatus.notAcceptable
+        }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
         let answer = try await info.subresource.isEmpty ? main(call) : sub(call)

@@ -285,4 +285,8 @@ struct MemberList {
         members.append(Document.Member(key: key, value: value))
         return true
     }
+
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
+    }
 }

@@ -113,7 +113,6 @@ public enum Kinds {
         "events.k8s.io/v1": ["Event": .strictEvent],
         "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
         "apiregistration.k8s.io/v1": ["APIService": .apiService],
-        "events.k8s.io/v1": ["Event": .event],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
@@ -156,7 +155,10 @@ public enum NameSyntax: Sendable {
 
     func check(_ name: String) -> [String] {
         switch self {
-        case .dnsSubdomain, .dnsSubdomainWhole: Formats.dnsSubdomain(name)
+        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        // The newer checks count bytes in their messages.
+        case .dnsSubdomainWhole:
+            Formats.dnsSubdomain(name).map { $0.hasSuffix(" characters") ? $0.dropLast(10) + "bytes" : $0 }
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
@@ -196,6 +198,8 @@ public struct KindRules: Sendable {
     public var parts: [String: PartRules] = [:]
     /// What the writer should know although the object is accepted; the old object is nil for a new one.
     public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
+    /// The status subresource cannot be shown as a table.
+    public var statusHasNoTable = false
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
     /// The first cell of a table row, where it shows more than the name.
