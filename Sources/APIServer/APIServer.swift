@@ -225,6 +225,7 @@ public final class APIServer: Sendable {
     }
 
     private func sub(_ call: Call) async throws -> Answer {
+        try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
         case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):
