@@ -30,7 +30,14 @@ public final class APIServer: Sendable {
         started = world.clock.now
         let registry = Kinds.registry
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
+            registry: registry, store: store, world: world,
+            admission: Admission.plugins(
+                .init(
+                    configuration: configuration.admission,
+                    caller: WebhookCaller(
+                        client: WebhookClient(
+                            world: world, nameServers: configuration.nameServers, store: store, registry: registry),
+                        world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
@@ -218,6 +225,7 @@ public final class APIServer: Sendable {
     }
 
     private func sub(_ call: Call) async throws -> Answer {
+        try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
         case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):

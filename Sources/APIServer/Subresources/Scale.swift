@@ -32,7 +32,10 @@ extension Resources {
         }
         let bytes = try await change(call, dryRun: options.dryRun) { old in
             let before = Self.scale(of: old)
-            let given = try make(before)
+            var given = try make(before)
+            try await admitBody(
+                &given, call, .update, .init(group: "autoscaling", version: "v1", kind: "Scale"), old: before,
+                dryRun: options.dryRun)
             let replicas = given.number("spec", "replicas") ?? 0
             guard replicas >= 0 else {
                 throw APIStatus.invalid(
