@@ -32,7 +32,14 @@ public final class APIServer: Sendable {
         // One registry for all that is served: what is declared, and what definitions add while the server runs.
         let registry = Schema.Registry(extending: Kinds.registry)
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
+            registry: registry, store: store, world: world,
+            admission: Admission.plugins(
+                .init(
+                    configuration: configuration.admission,
+                    caller: WebhookCaller(
+                        client: WebhookClient(
+                            world: world, nameServers: configuration.nameServers, store: store, registry: registry),
+                        world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
@@ -230,6 +237,7 @@ public final class APIServer: Sendable {
     }
 
     private func sub(_ call: Call) async throws -> Answer {
+        try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
         case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):

@@ -21,6 +21,8 @@ public struct APIServerConfiguration: Sendable {
     public var bootstrapTokenAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
+    /// Who is asked for the addresses of servers outside that are given by name, such as webhooks.
+    public var nameServers: [Endpoint] = []
     /// Which admission plug-ins run, and how.
     public var admission = AdmissionConfiguration()
     /// Requests that are carried out at once, divided among the priority levels; those of exempt levels come on top.
