@@ -118,7 +118,8 @@ extension Resources {
         object.set(Document(Identifier.uuid(from: world.random)), at: "metadata", "uid")
         object.set(Document(now.description), at: "metadata", "creationTimestamp")
         if resource.generation { object.set(1, at: "metadata", "generation") }
-        Kinds.rules(for: resource).prepareForCreate(&object, RuleContext(now: now))
+        Kinds.rules(for: resource).prepareForCreate(
+            &object, RuleContext(now: now, identity: { Identifier.uuid(from: world.random) }))
         Kinds.applyDefaults(to: &object, resource: resource)
     }
 }
