@@ -261,6 +261,12 @@ struct MemberList {
     private(set) var members: [Document.Member] = []
     private var keys: Set<String> = []
 
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) {
+            members[index] = Document.Member(key: key, value: value)
+        }
+    }
+
     /// False where the key is there already; the first value stays.
     mutating func add(_ key: String, _ value: Document) -> Bool {
         if members.count < 16 {
