@@ -33,7 +33,8 @@ enum StrategicMerge {
         case nil, "merge": break
         case "replace": return stripped(patch)
         case "delete": return nil
-        case let other?: throw StrategicMergeError("unknown patch type found: \(other)")
+        case let other?:
+            throw StrategicMergeError("unknown patch type: \(other) in map: \(GoMap.text(patch))")
         }
         var result = object.isObject ? object : .emptyObject
         if let keep = patch[retainKeys] { try retain(keep, in: &result, patch) }
@@ -199,5 +200,21 @@ enum StrategicMerge {
                 if member.key.value(of: deletePrefix) != nil || member.key.value(of: orderPrefix) != nil { return nil }
                 return (member.key, stripped(member.value))
             })
+    }
+}
+
+/// Free values as Go prints its maps: `map[a:1 b:[x y]]`, by the order of the keys.
+enum GoMap {
+    static func text(_ value: Document) -> String {
+        switch value.kind {
+        case .object:
+            "map["
+                + value.members.sorted { $0.key < $1.key }.map { "\($0.key):\(text($0.value))" }
+                .joined(separator: " ") + "]"
+        case .array: "[" + value.elements.map(text).joined(separator: " ") + "]"
+        case .null: "<nil>"
+        case .string: value.string ?? ""
+        default: value.jsonText
+        }
     }
 }
