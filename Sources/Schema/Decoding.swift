@@ -109,6 +109,7 @@ enum DecodingCheck {
     }
 
     private static func scalar(_ value: Document, _ shape: Shape, _ owner: String, _ path: String) -> String? {
+        if case .microTime = shape, let text = value.string { return TimeText.failure(text, micro: true) }
         guard Scalar.mismatch(value, shape) != nil else { return nil }
         switch shape {
         case .quantity:
@@ -116,8 +117,7 @@ enum DecodingCheck {
             return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         case .time, .microTime:
             guard let text = value.string else { return mismatch(value, shape, owner, path) }
-            return "parsing time \(Document(text).jsonText) as \"2006-01-02T15:04:05Z07:00\": cannot parse "
-                + "\(Document(text).jsonText) as \"2006\""
+            return TimeText.failure(text, micro: false)
         case .bytes:
             guard let text = value.string else { return mismatch(value, shape, owner, path) }
             return "illegal base64 data at input byte \(Base64Check.firstIllegal(text))"

@@ -44,7 +44,7 @@ enum Completion {
         switch value.kind {
         case .null: return nil
         case .object:
-            if case .map = field.shape, value.count == 0, !field.keepsZero { return nil }
+            if case .map = field.shape, value.count == 0, !field.keepsZero || field.fillsNull { return nil }
             return completed(value, shape: field.shape)
         case .array:
             if value.count == 0, !field.keepsZero || field.fillsNull { return nil }

@@ -8,7 +8,8 @@ import Wire
 
 /// Paths that are no resources: discovery, OpenAPI, version, health, metrics.
 final class PathHandlers: Sendable {
-    private let discovery: Discovery
+    private let serverAddress: String
+    private let madeDiscovery = Mutex<(generation: Int, discovery: Discovery)?>(nil)
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
@@ -16,13 +17,20 @@ final class PathHandlers: Sendable {
     private let store: any Store
     private let jwksURI: String
     /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
-    private let made = Mutex<[String: (bytes: [UInt8], hash: String)]>([:])
+    private let made = Mutex<[String: MadeDocument]>([:])
+
+    private struct MadeDocument {
+        var bytes: [UInt8]
+        var hash: String
+        /// Of the registry, where the document shows what was added to it.
+        var generation: Int
+    }
 
     init(
-        discovery: Discovery, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
+        serverAddress: String, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
         fairness: Fairness, store: any Store, jwksURI: String
     ) {
-        self.discovery = discovery
+        self.serverAddress = serverAddress
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
@@ -66,6 +74,18 @@ final class PathHandlers: Sendable {
         }
     }
 
+    /// Whether the group is declared: paths of other groups lead nowhere at all.
+    func knows(group: String) -> Bool { registry.declaredGroupVersions.contains { $0.group == group } }
+
+    private var discovery: Discovery {
+        let generation = registry.generation
+        if let made = madeDiscovery.withLock({ $0 }), made.generation == generation { return made.discovery }
+        let discovery = Discovery(
+            groupVersions: registry.groupVersions, resources: registry.resources, serverAddress: serverAddress)
+        madeDiscovery.withLock { $0 = (generation, discovery) }
+        return discovery
+    }
+
     /// The server has too much to do; the client shall come back later.
     static func tooMany(retryAfter seconds: Int) -> Response {
         Response(
@@ -75,8 +95,6 @@ final class PathHandlers: Sendable {
                 ("Retry-After", String(seconds)),
             ]), body: .bytes(Array("Too many requests, please try again later.\n".utf8)))
     }
-
-    func knows(group: String) -> Bool { registry.groupVersions.contains { $0.group == group } }
 
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
@@ -158,12 +176,12 @@ final class PathHandlers: Sendable {
     private func openAPI(_ parts: [String], _ request: Request) throws -> Response {
         switch parts {
         case ["v2"]:
-            let entry = make("v2") { registry.openAPIv2() }
+            let entry = make("v2", registry.generation) { registry.openAPIv2() }
             return tagged(entry.bytes, type: "application/json", request)
         case ["v3"]:
             var paths = Document.emptyObject
             for (path, group, version) in openAPIPaths {
-                let hash = make(path) { registry.openAPIv3(group: group, version: version) }.hash
+                let hash = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }.hash
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
             }
             return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)
@@ -173,7 +191,7 @@ final class PathHandlers: Sendable {
             guard let (path, group, version) = openAPIPaths.first(where: { $0.0 == wanted }) else {
                 throw APIStatus.noSuchResource
             }
-            let entry = make(path) { registry.openAPIv3(group: group, version: version) }
+            let entry = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }
             return tagged(entry.bytes, type: "application/json", request)
         }
     }
@@ -187,10 +205,14 @@ final class PathHandlers: Sendable {
         }
     }
 
-    private func make(_ name: String, _ document: () -> Document) -> (bytes: [UInt8], hash: String) {
-        if let entry = made.withLock({ $0[name] }) { return entry }
+    /// Documents of declared groups never change.
+    private func generation(of group: String) -> Int { knows(group: group) ? 0 : registry.generation }
+
+    private func make(_ name: String, _ generation: Int, _ document: () -> Document) -> MadeDocument {
+        if let entry = made.withLock({ $0[name] }), entry.generation == generation { return entry }
         let bytes = document().json
-        let entry = (bytes, Hex.encode(Digest.sha256(bytes)).uppercased())
+        let entry = MadeDocument(
+            bytes: bytes, hash: Hex.encode(Digest.sha256(bytes)).uppercased(), generation: generation)
         made.withLock { $0[name] = entry }
         return entry
     }

@@ -59,7 +59,8 @@ extension Resources {
             }
             throw StoreError.exists(key: key)
         }
-        let claim = try await allocations.claim(for: &object, old: nil, resource: resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &object, old: nil, resource: resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.bytes(Conversion.stored(object, resource))
@@ -117,7 +118,8 @@ extension Resources {
         object.set(Document(Identifier.uuid(from: world.random)), at: "metadata", "uid")
         object.set(Document(now.description), at: "metadata", "creationTimestamp")
         if resource.generation { object.set(1, at: "metadata", "generation") }
-        Kinds.rules(for: resource).prepareForCreate(&object, RuleContext(now: now))
+        Kinds.rules(for: resource).prepareForCreate(
+            &object, RuleContext(now: now, identity: { Identifier.uuid(from: world.random) }))
         Kinds.applyDefaults(to: &object, resource: resource)
     }
 }

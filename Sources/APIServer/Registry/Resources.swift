@@ -10,14 +10,15 @@ import Store
 /// allocations and the authorization snapshot in their own locked parts.
 struct Resources: Sendable {
     let registry: Schema.Registry
-    let store: any Store
+    /// As the request's resource needs it: see `CustomResources.view`.
+    var store: any Store
     let world: World
     let admission: [any AdmissionPlugin]
     let allocations: ServiceAllocations
     let access: AccessControl
-    let fairness: Fairness
     /// What admission looks at again and again.
     let snapshots = ObjectSnapshots()
+    let fairness: Fairness
 
     /// A write that loses the race for the newest revision is tried again this often before the client hears of it.
     static let conflictRetries = 16
@@ -65,8 +66,8 @@ struct Resources: Sendable {
     /// Tells the parts that keep something derived from objects.
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
-        if resource.group == Fairness.group { fairness.invalidate() }
         snapshots.invalidate(resource)
+        if resource.group == Fairness.group { fairness.invalidate() }
     }
 
     /// One reference for each owner; clients that send more are told.

@@ -27,6 +27,8 @@ final class ServiceAllocations: Sendable {
 
     /// What one write has taken and given up; `keep` or `release` decides which of it counts.
     struct Claim: Sendable {
+        /// A dry run takes nothing, and shows numbers that stand for those that would be drawn.
+        fileprivate var isTrial = false
         fileprivate var owner: ServiceAllocations?
         fileprivate(set) var taken: Set<IPAddress> = []
         /// Taken by an IPAddress object, which needs no further one.
@@ -108,13 +110,13 @@ final class ServiceAllocations: Sendable {
 
     /// Completes a Service with addresses and ports of its own, and takes those that it names.
     func claim(
-        for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources
+        for object: inout Document, old: Document?, resource: ResourceInfo, resources: Resources, dryRun: Bool
     ) async throws -> Claim {
         guard resource.qualifiedName == "services" else {
             return try await reserve(object, resource, resources, isNew: old == nil)
         }
         try await load(resources)
-        var claim = Claim()
+        var claim = Claim(isTrial: dryRun)
         claim.owner = self
         let result = state.withLock { state -> Result<Document, APIStatus> in
             var draft = object
@@ -159,7 +161,7 @@ final class ServiceAllocations: Sendable {
             try allocateAddress(&service, before, &state, &claim)
         }
         if type == "NodePort" || type == "LoadBalancer" {
-            try allocatePorts(&service, type, portsBefore, &state, &claim)
+            try allocatePorts(&service, type, old == nil ? .none : portsBefore, &state, &claim)
         } else {
             let ports = service.list("spec", "ports").map { port in
                 var port = port
@@ -177,6 +179,7 @@ final class ServiceAllocations: Sendable {
     ) throws(APIStatus) {
         let given = service.text("spec", "clusterIP") ?? service.list("spec", "clusterIPs").first?.string ?? ""
         let name = service.text("metadata", "name") ?? ""
+        try checkFamilies(service, name)
         if service.at("spec", "ipFamilyPolicy") == nil { service.set("SingleStack", at: "spec", "ipFamilyPolicy") }
         if service.at("spec", "ipFamilies") == nil {
             service.set([range.base.isIPv6 ? "IPv6" : "IPv4"], at: "spec", "ipFamilies")
@@ -187,7 +190,9 @@ final class ServiceAllocations: Sendable {
             return
         }
         let address: IPAddress
-        if given.isEmpty {
+        if given.isEmpty, claim.isTrial {
+            address = range.base
+        } else if given.isEmpty {
             guard let drawn = draw(state.addresses) else {
                 throw .internalError("failed to allocate a serviceIP: range is full")
             }
@@ -202,14 +207,30 @@ final class ServiceAllocations: Sendable {
             guard range.contains(wanted) else {
                 throw refuse("the provided network does not match the current range")
             }
-            if !before.contains(wanted), state.addresses.contains(wanted) {
+            if !claim.isTrial, !before.contains(wanted), state.addresses.contains(wanted) {
                 throw refuse("provided IP is already allocated")
             }
             address = wanted
         }
-        if !before.contains(address), state.addresses.insert(address).inserted { claim.taken.insert(address) }
+        if !claim.isTrial, !before.contains(address), state.addresses.insert(address).inserted {
+            claim.taken.insert(address)
+        }
         service.set(Document(address.description), at: "spec", "clusterIP")
         service.set([Document(address.description)], at: "spec", "clusterIPs")
+    }
+
+    /// The cluster has addresses of one family only.
+    private func checkFamilies(_ service: Document, _ name: String) throws(APIStatus) {
+        var errors: [FieldError] = []
+        let family = range.base.isIPv6 ? "IPv6" : "IPv4"
+        for (index, wanted) in service.list("spec", "ipFamilies").enumerated() where wanted.string != family {
+            errors.append(.invalid("spec.ipFamilies[\(index)]", wanted, "not configured on this cluster"))
+        }
+        if let policy = service.text("spec", "ipFamilyPolicy"), policy == "RequireDualStack" {
+            let text = "this cluster is not configured for dual-stack services"
+            errors.append(.invalid("spec.ipFamilyPolicy", Document(policy), text))
+        }
+        if !errors.isEmpty { throw .invalid(kind: "Service", group: "", name: name, errors) }
     }
 
     /// A free address. The range's lower part is left to those who ask for a certain address.
@@ -229,33 +250,35 @@ final class ServiceAllocations: Sendable {
     }
 
     private func allocatePorts(
-        _ service: inout Document, _ type: String, _ before: Set<Int>, _ state: inout State, _ claim: inout Claim
+        _ service: inout Document, _ type: String, _ before: Set<Int>?, _ state: inout State, _ claim: inout Claim
     ) throws(APIStatus) {
         let name = service.text("metadata", "name") ?? ""
         let wantsPorts = type == "NodePort" || service.flag("spec", "allocateLoadBalancerNodePorts") != false
+        let given = service.list("spec", "ports")
         var ports: [Document] = []
-        // The same number may serve two protocols of one service.
+        // Ports of a new service that have one number and several protocols share their node port.
+        var shared: [Int: Int] = [:]
         var own: Set<Int> = []
-        for (index, given) in service.list("spec", "ports").enumerated() {
-            var port = given
-            let wanted = port.number("nodePort") ?? 0
-            if wanted != 0 {
-                func refuse(_ why: String) -> APIStatus {
-                    .invalid(
-                        kind: "Service", group: "", name: name,
-                        [.invalid("spec.ports[\(index)].nodePort", Document(wanted), why)])
-                }
-                guard portRange.contains(wanted) else {
-                    throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
-                }
-                if !before.contains(wanted), !own.contains(wanted), state.ports.contains(wanted) {
-                    throw refuse("provided port is already allocated")
-                }
-                own.insert(wanted)
-                if !before.contains(wanted), state.ports.insert(wanted).inserted { claim.takenPorts.insert(wanted) }
-            } else if wantsPorts {
-                port["nodePort"] = Document(try drawPort(&state, &claim))
+        for (index, port) in given.enumerated() {
+            var port = port
+            let number = port.number("port") ?? 0
+            var wanted = port.number("nodePort") ?? 0
+            if wanted == 0, before == nil {
+                wanted =
+                    shared[number]
+                    ?? given[index...].first { $0.number("port") == number && ($0.number("nodePort") ?? 0) != 0 }?
+                    .number("nodePort") ?? 0
             }
+            if wanted != 0 {
+                let isOwn = before == nil ? shared[number] == wanted : own.contains(wanted)
+                if !isOwn { try takePort(wanted, index, name, before ?? [], &state, &claim) }
+                port["nodePort"] = Document(wanted)
+            } else if wantsPorts {
+                wanted = try drawPort(&state, &claim)
+                port["nodePort"] = Document(wanted)
+            }
+            own.insert(wanted)
+            if wanted != 0 { shared[number] = shared[number] ?? wanted }
             ports.append(port)
         }
         service.set(Document(ports), at: "spec", "ports")
@@ -266,7 +289,28 @@ final class ServiceAllocations: Sendable {
         }
     }
 
+    private func takePort(
+        _ port: Int, _ index: Int, _ name: String, _ before: Set<Int>, _ state: inout State, _ claim: inout Claim
+    ) throws(APIStatus) {
+        func refuse(_ why: String) -> APIStatus {
+            .invalid(
+                kind: "Service", group: "", name: name,
+                [.invalid("spec.ports[\(index)].nodePort", Document(port), why)])
+        }
+        guard claim.isTrial || portRange.contains(port) else {
+            throw refuse("provided port is not in the valid range. The range of valid ports is 30000-32767")
+        }
+        if before.contains(port) { return }
+        guard state.ports.insert(port).inserted else { throw refuse("provided port is already allocated") }
+        claim.takenPorts.insert(port)
+    }
+
     private func drawPort(_ state: inout State, _ claim: inout Claim) throws(APIStatus) -> Int {
+        if claim.isTrial {
+            let port = max(portRange.upperBound, claim.takenPorts.max() ?? 0) + 1
+            claim.takenPorts.insert(port)
+            return port
+        }
         let start = random.below(portRange.count)
         for step in 0..<portRange.count {
             let port = portRange.lowerBound + (start + step) % portRange.count

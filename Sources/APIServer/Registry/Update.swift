@@ -7,7 +7,8 @@ import Store
 extension Resources {
     /// Kinds whose PUT creates what does not exist.
     private static let createOnUpdate: Set = [
-        "endpoints", "events", "limitranges", "resourcequotas", "services", "roles.rbac.authorization.k8s.io",
+        "endpoints", "events", "events.events.k8s.io", "limitranges", "resourcequotas", "services",
+        "runtimeclasses.node.k8s.io", "roles.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
         "clusterrolebindings.rbac.authorization.k8s.io", "leases.coordination.k8s.io",
     ]
@@ -58,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
@@ -100,9 +99,14 @@ extension Resources {
             }
             let old = try ObjectCodec.document(record.value, resource)
             var new = try await make(old)
+            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
+            }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
-                if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                if call.info.method == "PUT",
+                    resource.custom != nil || Self.conditionalOnly.contains(resource.qualifiedName)
+                {
                     // Upstream names the resource here, not the kind.
                     throw APIStatus.invalid(
                         kind: resource.plural, group: resource.group, name: call.name,
@@ -114,11 +118,9 @@ extension Resources {
                 }
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
-            if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
-                throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
-            }
             try await prepare(&new, old: old, call, dryRun: dryRun, fields)
-            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
+            let isOutdated = (store as? CustomResourceStore)?.isOutdated(record.key) ?? false
+            if new.sameObject(as: old), hasSameOwners(new, old), !isOutdated { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -146,7 +148,7 @@ extension Resources {
             takeStatus(&new, old: old, resource)
             rules.prepareForStatusUpdate(&new, old, ruleContext)
             try await admit(&new, context)
-            let errors = rules.validateStatusUpdate(new, old)
+            let errors = Kinds.validateStatusUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         case "finalize":
             var kept = old
@@ -205,15 +207,19 @@ extension Resources {
     private func countGeneration(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
         guard resource.generation else { return }
         var (a, b) = (new, old)
-        for field in ["metadata", "status"] {
+        let isPlain = resource.custom != nil && !resource.hasStatus
+        for field in isPlain ? ["metadata"] : ["metadata", "status"] {
             a[field] = nil
             b[field] = nil
         }
+        let labelled =
+            resource.qualifiedName == "endpointslices.discovery.k8s.io"
+            && new.map("metadata", "labels") != old.map("metadata", "labels")
         // A deployment's annotations count too: its controller copies them to what it makes.
         let annotated =
             resource.qualifiedName == "deployments.apps"
             && new.map("metadata", "annotations") != old.map("metadata", "annotations")
-        if annotated || !a.means(b) {
+        if annotated || labelled || !a.means(b) {
             new.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
         }
     }
@@ -222,7 +228,8 @@ extension Resources {
         -> [UInt8]
     {
         var new = given
-        let claim = try await allocations.claim(for: &new, old: old, resource: call.resource, resources: self)
+        let claim = try await allocations.claim(
+            for: &new, old: old, resource: call.resource, resources: self, dryRun: dryRun)
         guard !dryRun else {
             claim.release()
             return ObjectCodec.encoding(Conversion.stored(new, call.resource))(record.revision)

@@ -9,7 +9,9 @@ extension ResourceInfo {
     /// `pods`, `deployments.apps`: how messages name a resource.
     var qualifiedName: String { group.isEmpty ? plural : "\(plural).\(group)" }
     /// `Pod`, `Deployment.apps`: how messages name a kind.
-    var qualifiedKind: String { group.isEmpty ? kind : "\(kind).\(group)" }
+    var qualifiedKind: String { kindGroup.isEmpty ? kind : "\(kind).\(kindGroup)" }
+    /// The group that messages about the kind name: events are the core group's in whatever group they are asked for.
+    var kindGroup: String { group == "events.k8s.io" ? "" : group }
 }
 
 extension APIStatus {
@@ -49,7 +51,7 @@ extension APIStatus {
         var status = failure(
             409, "Conflict", "Operation cannot be fulfilled on \(resource.qualifiedKind) \"\(name)\": \(why)")
         status.name = name
-        status.group = resource.group
+        status.group = resource.kindGroup
         status.kind = resource.kind
         return status
     }
@@ -75,7 +77,7 @@ extension APIStatus {
     }
 
     static func invalid(_ resource: ResourceInfo, _ name: String, _ errors: [FieldError]) -> APIStatus {
-        invalid(kind: resource.kind, group: resource.group, name: name, errors)
+        invalid(kind: resource.kind, group: resource.kindGroup, name: name, errors)
     }
 
     static var noSuchResource: APIStatus {

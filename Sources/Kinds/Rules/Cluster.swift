@@ -73,20 +73,6 @@ extension KindRules {
         }
         return rules
     }()
-
-    static let lease: KindRules = {
-        var rules = KindRules()
-        rules.cells = { [$0.at("spec", "holderIdentity") ?? "", Cells.age($0, now: $1)] }
-        return rules
-    }()
-
-    static let event: KindRules = {
-        var rules = KindRules()
-        rules.nameSyntax = .anything
-        rules.selectableFields = { EventRules.fields($0) }
-        rules.cells = { EventColumns.cells($0, now: $1) }
-        return rules
-    }()
 }
 
 enum NodeRules {
@@ -150,24 +136,5 @@ enum NodeRules {
                 .forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid"))
         }
         return errors
-    }
-}
-
-enum EventRules {
-    /// Both forms of the kind keep the object and the source under their own names.
-    static func fields(_ event: Document) -> [(String, String)] {
-        let object = event["involvedObject"] ?? event["regarding"] ?? .emptyObject
-        let source = event["source"] ?? event["deprecatedSource"] ?? .emptyObject
-        let prefix = event["involvedObject"] == nil ? "regarding" : "involvedObject"
-        var fields = ["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"].map {
-            ("\(prefix).\($0)", object.text($0) ?? "")
-        }
-        let reporter = event.text("reportingController") ?? event.text("reportingComponent") ?? ""
-        let component = source.text("component") ?? ""
-        fields.append(("reason", event.text("reason") ?? ""))
-        fields.append(("reportingComponent", reporter))
-        fields.append(("source", component.isEmpty ? reporter : component))
-        fields.append(("type", event.text("type") ?? ""))
-        return fields
     }
 }

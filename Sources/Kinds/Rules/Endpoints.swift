@@ -18,7 +18,13 @@ extension KindRules {
 
     static let endpointSlice: KindRules = {
         var rules = KindRules()
-        rules.validateCreate = { EndpointRules.slice($0) }
+        rules.prepareForCreate = { slice, _ in EndpointSliceRules.dropTopology(&slice, old: nil) }
+        rules.prepareForUpdate = { slice, old, _ in EndpointSliceRules.dropTopology(&slice, old: old) }
+        rules.validateCreate = { EndpointSliceRules.validate($0) }
+        rules.warnings = { slice, old in
+            guard old == nil, slice.text("addressType") == "FQDN" else { return [] }
+            return ["spec.addressType: FQDN endpoints are deprecated"]
+        }
         rules.cells = { ServiceColumns.endpointSlice($0, now: $1) }
         return rules
     }()
@@ -44,36 +50,5 @@ enum EndpointRules {
             errors.append(.required("\(path).ports[\(index)].name"))
         }
         return errors
-    }
-
-    static func slice(_ slice: Document) -> [FieldError] {
-        var errors: [FieldError] = []
-        let type = slice.text("addressType") ?? ""
-        for (index, endpoint) in slice.list("endpoints").enumerated() {
-            let here = "endpoints[\(index)].addresses"
-            if endpoint.list("addresses").isEmpty {
-                errors.append(.required(here, "must contain at least 1 address"))
-            }
-            for (place, address) in endpoint.list("addresses").enumerated() {
-                errors += check(address.string ?? "", type: type, list: here, "\(here)[\(place)]")
-            }
-        }
-        var names: Set<String> = []
-        for (index, port) in slice.list("ports").enumerated() {
-            let name = port.text("name") ?? ""
-            let here = "ports[\(index)].name"
-            if !name.isEmpty { errors += Formats.dnsLabel(name).map { .invalid(here, Document(name), $0) } }
-            if !names.insert(name).inserted { errors.append(.duplicate(here, Document(name))) }
-        }
-        return errors
-    }
-
-    private static func check(_ text: String, type: String, list: String, _ path: String) -> [FieldError] {
-        if type == "FQDN" { return Formats.dnsSubdomain(text).map { .invalid(path, Document(text), $0) } }
-        let wrong = Formats.ip(text)
-        if !wrong.isEmpty { return wrong.map { .invalid(path, Document(text), $0) } }
-        if type == "IPv4", text.contains(":") { return [.invalid(list, Document(text), "must be an IPv4 address")] }
-        if type == "IPv6", !text.contains(":") { return [.invalid(list, Document(text), "must be an IPv6 address")] }
-        return AddressRules.notSpecial(text).map { .invalid(path, Document(text), $0) }
     }
 }

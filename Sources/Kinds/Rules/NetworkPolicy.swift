@@ -62,7 +62,10 @@ enum NetworkPolicyRules {
         if let number = value.int {
             errors += Formats.port(number).map { .invalid(path + ".port", value, $0) }
             guard let last = end?.int else { return errors }
-            if last < number { errors.append(wrongEnd("must be greater than or equal to `port`")) }
+            // What is shown is the number that the end falls short of.
+            if last < number {
+                errors.append(.invalid(path + ".endPort", value, "must be greater than or equal to `port`"))
+            }
             return errors + Formats.port(last).map(wrongEnd)
         }
         if end != nil { errors.append(wrongEnd("may not be specified when `port` is non-numeric")) }

@@ -78,6 +78,21 @@ enum PodTemplates {
     }
 }
 
+extension PodTemplates {
+    /// What holds for pods that are to run until they are deleted.
+    static func forever(_ template: Document, path: String, kind: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let policy = template.text("spec", "restartPolicy"), policy != "Always" {
+            errors.append(.notSupported(path + ".spec.restartPolicy", Document(policy), ["Always"]))
+        }
+        if template.at("spec", "activeDeadlineSeconds") != nil {
+            errors.append(
+                .forbidden(path + ".spec.activeDeadlineSeconds", "activeDeadlineSeconds in \(kind) is not Supported"))
+        }
+        return errors
+    }
+}
+
 /// What may change in a pod.
 enum PodUpdate {
     private static let message =

@@ -6,6 +6,7 @@ enum PodValidation {
     static func spec(_ spec: Document, path: String, isTemplate: Bool) -> [FieldError] {
         var errors: [FieldError] = []
         let volumes = volumes(spec.list("volumes"), path + ".volumes", &errors)
+        if spec.list("containers").isEmpty { errors.append(.required(path + ".containers")) }
         errors += containers(spec, path, volumes: volumes, isTemplate: isTemplate)
         errors += ephemeral(spec, path, isTemplate: isTemplate)
         errors += dns(spec, path)

@@ -10,10 +10,13 @@ extension KindRules {
         rules.prepareForCreate = { service, _ in service["status"] = ["loadBalancer": [:]] }
         rules.prepareForUpdate = { service, old, _ in
             service["status"] = old["status"]
+            if ServiceRules.losesLoadBalancer(service, old: old) { service.set([:], at: "status", "loadBalancer") }
             ServiceRules.keepAllocations(&service, old: old)
         }
         rules.validateCreate = { ServiceRules.validate($0) }
         rules.validateUpdate = { ServiceRules.validateUpdate($0, old: $1) }
+        rules.validateStatusUpdate = { service, _ in ServiceRules.validateStatus(service) }
+        rules.warnings = { service, _ in ServiceRules.warnings(service) }
         rules.selectableFields = { service in
             [
                 ("spec.clusterIP", service.text("spec", "clusterIP") ?? ""),
@@ -27,6 +30,10 @@ extension KindRules {
 
 enum ServiceRules {
     private static func type(_ service: Document) -> String { service.text("spec", "type") ?? "ClusterIP" }
+
+    static func losesLoadBalancer(_ service: Document, old: Document) -> Bool {
+        type(old) == "LoadBalancer" && type(service) != "LoadBalancer"
+    }
 
     static func complete(_ service: inout Document) {
         guard var spec = service["spec"], spec.isObject else { return }
@@ -59,6 +66,7 @@ enum ServiceRules {
             spec["allocateLoadBalancerNodePorts"] = true
         }
         service["spec"] = spec
+        if type == "LoadBalancer" { completeStatus(&service) }
     }
 
     /// What was allocated stays when an update does not mention it.
@@ -163,16 +171,14 @@ enum ServiceRules {
         for (index, address) in spec.list("externalIPs").enumerated() {
             let here = "spec.externalIPs[\(index)]"
             let text = address.string ?? ""
-            let wrong = Formats.ip(text)
-            errors += wrong.map { .invalid(here, address, $0) }
+            let wrong = AddressSyntax.addressErrors(text, here)
+            errors += wrong
             if wrong.isEmpty { errors += AddressRules.notSpecial(text).map { .invalid(here, address, $0) } }
         }
         if let address = spec.list("clusterIPs").first?.string ?? spec.text("clusterIP"), !address.isEmpty,
             address != "None"
         {
-            let leading = address.split(separator: ".").contains { $0.count > 1 && $0.first == "0" }
-            let wrong = leading ? ["must not have leading 0s"] : Formats.ip(address)
-            errors += wrong.map { .invalid("spec.clusterIPs[0]", Document(address), $0) }
+            errors += AddressSyntax.addressErrors(address, "spec.clusterIPs[0]")
         }
         var families: Set<String> = []
         for (index, family) in spec.list("ipFamilies").enumerated() {
@@ -213,22 +219,24 @@ enum ServiceRules {
 
     private static func ranges(_ spec: Document) -> [FieldError] {
         var errors: [FieldError] = []
-        for (index, range) in spec.list("loadBalancerSourceRanges").enumerated() where CIDR(range.string ?? "") == nil {
-            errors.append(
-                .invalid(
-                    "spec.LoadBalancerSourceRanges[\(index)]", range,
-                    "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"))
+        for (index, range) in spec.list("loadBalancerSourceRanges").enumerated() {
+            errors += AddressSyntax.rangeErrors(range.string ?? "", "spec.LoadBalancerSourceRanges[\(index)]")
         }
         return errors
     }
 
     static func validateUpdate(_ new: Document, old: Document) -> [FieldError] {
-        guard type(new) != "ExternalName", type(old) != "ExternalName" else { return [] }
+        var errors: [FieldError] = []
+        let name = new.at("spec", "loadBalancerClass")
+        if type(new) == "LoadBalancer", type(old) == "LoadBalancer", name != old.at("spec", "loadBalancerClass") {
+            errors.append(.invalid("spec.loadBalancerClass", name ?? .null, "may not change once set"))
+        }
+        guard type(new) != "ExternalName", type(old) != "ExternalName" else { return errors }
         let (address, before) = (new.text("spec", "clusterIP") ?? "", old.text("spec", "clusterIP") ?? "")
-        guard !before.isEmpty, address != before else { return [] }
-        return [
-            .invalid("spec.clusterIPs[0]", Document([Document(address)]), "may not change once set")
-        ]
+        if !before.isEmpty, address != before {
+            errors.append(.invalid("spec.clusterIPs[0]", Document([Document(address)]), "may not change once set"))
+        }
+        return errors
     }
 }
 

@@ -9,6 +9,7 @@ extension KindRules {
             guard driver["spec"]?.isObject == true, driver.list("spec", "volumeLifecycleModes").isEmpty else { return }
             driver.set(["Persistent"], at: "spec", "volumeLifecycleModes")
         }
+        rules.prepareForUpdate = { driver, old, _ in StorageDriverRules.countGeneration(&driver, old: old) }
         rules.validateCreate = { StorageDriverRules.validate($0) }
         rules.validateUpdate = { new, old in
             [("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")].compactMap {
@@ -89,8 +90,18 @@ enum StorageDriverRules {
         return errors
     }
 
+    /// The generation counts from the first change on, and only what can change.
+    static func countGeneration(_ driver: inout Document, old: Document) {
+        let isSame = (driver["spec"]?.members ?? []).allSatisfy {
+            Equality.semantic($0.value, old.at("spec", $0.key) ?? .null)
+        }
+        if isSame, driver["spec"]?.count == old["spec"]?.count { return }
+        driver.set(Document((old.number("metadata", "generation") ?? 0) + 1), at: "metadata", "generation")
+    }
+
+    /// Tokens that are passed as attributes may end in logs. Whoever asks for tokens first is told.
     static func warnings(_ driver: Document, old: Document?) -> [String] {
-        guard !driver.list("spec", "tokenRequests").isEmpty,
+        guard old?.list("spec", "tokenRequests").isEmpty != false, !driver.list("spec", "tokenRequests").isEmpty,
             driver.at("spec", "serviceAccountTokenInSecrets") == nil
         else { return [] }
         return [
