@@ -96,7 +96,7 @@ public final class APIServer: Sendable {
         defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            switch try await resources.fairness.admit(user, info, resources) {
+            switch await resources.fairness.admit(user, info, resources) {
             case .admitted(let given): slot = given
             case .unlimited: break
             case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
