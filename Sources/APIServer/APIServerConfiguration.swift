@@ -27,6 +27,8 @@ public struct APIServerConfiguration: Sendable {
     public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
+    /// The certificate and key in PEM with which this server calls the servers that extend it.
+    public var proxyClient: (certificatePEM: [UInt8], keyPEM: [UInt8])?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.
