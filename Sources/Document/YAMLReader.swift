@@ -274,6 +274,10 @@ struct MemberList {
     private(set) var members: [Document.Member] = []
     private var keys: Set<String> = []
 
+    mutating func replace(_ key: String, _ value: Document) {
+        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
+    }
+
     /// False where the key is there already; the first value stays.
     mutating func add(_ key: String, _ value: Document) -> Bool {
         if members.count < 16 {
@@ -284,9 +288,5 @@ struct MemberList {
         }
         members.append(Document.Member(key: key, value: value))
         return true
-    }
-
-    mutating func replace(_ key: String, _ value: Document) {
-        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
     }
 }

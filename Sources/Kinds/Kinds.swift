@@ -17,7 +17,9 @@ public enum Kinds {
         .eventsV1,
         .authenticationV1,
         .authorizationV1,
+        .autoscalingV2,
         .autoscalingV1,
+        .batchV1,
         .networkingV1,
         .policyV1,
         .rbacV1,
@@ -58,10 +60,16 @@ public enum Kinds {
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(
+        var errors = MetadataRules.validateUpdate(
             new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
-            + registry.validateUpdate(new, old: old, type: resource.type)
-            + rules.validateCreate(new) + rules.validateUpdate(new, old)
+        if resource.custom != nil {
+            return errors + registry.validateUpdate(new, old: old, type: resource.type) + rules.validateCreate(new)
+                + rules.validateUpdate(new, old)
+        }
+        let whole = registry.validate(new, type: resource.type) + rules.validateCreate(new)
+        errors += whole
+        if rules.checksUpdatesTwice { errors += whole }
+        return errors + registry.validateImmutable(new, old: old, type: resource.type) + rules.validateUpdate(new, old)
     }
 
     /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
@@ -69,7 +77,7 @@ public enum Kinds {
         let rules = rules(for: resource)
         return MetadataRules.validateUpdate(
             new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
-            + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
+            + registry.validate(field: "status", of: new, type: resource.type) + rules.validateStatusUpdate(new, old)
     }
 
     public static func rules(for resource: ResourceInfo) -> KindRules {
@@ -92,8 +100,15 @@ public enum Kinds {
             "Event": .event,
             "PersistentVolume": .persistentVolume,
             "PersistentVolumeClaim": .persistentVolumeClaim,
+            "ReplicationController": .replicationController,
+            "LimitRange": .limitRange,
+            "ResourceQuota": .resourceQuota,
+            "ComponentStatus": .componentStatus,
         ],
         "apps/v1": [
+            "ControllerRevision": .controllerRevision,
+            "DaemonSet": .daemonSet,
+            "StatefulSet": .statefulSet,
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
@@ -107,6 +122,10 @@ public enum Kinds {
             "VolumeAttributesClass": .volumeAttributesClass,
         ],
         "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
+        "batch/v1": ["Job": .job, "CronJob": .cronJob],
+        "autoscaling/v2": ["HorizontalPodAutoscaler": .autoscaler],
+        "autoscaling/v1": ["HorizontalPodAutoscaler": .olderAutoscaler],
+        "policy/v1": ["PodDisruptionBudget": .podDisruptionBudget],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
@@ -139,8 +158,20 @@ public enum Kinds {
 /// What the rules may know besides the object.
 public struct RuleContext: Sendable {
     public var now: Timestamp
+    /// Makes a unique identity.
+    public var identity: @Sendable () -> String
 
-    public init(now: Timestamp) { self.now = now }
+    /// Tells the client something besides the answer.
+    public var warn: @Sendable (String) -> Void
+
+    public init(
+        now: Timestamp, identity: @escaping @Sendable () -> String = { "" },
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.now = now
+        self.identity = identity
+        self.warn = warn
+    }
 }
 
 /// How a kind's objects may be named.
@@ -193,6 +224,8 @@ public struct KindRules: Sendable {
     public var validateCreate: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// Whether upstream checks a changed object as a whole twice, and says twice what is wrong.
+    public var checksUpdatesTwice = false
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     /// The subresources that change parts of the object in the kind's own way.
     public var parts: [String: PartRules] = [:]
@@ -202,6 +235,8 @@ public struct KindRules: Sendable {
     public var statusHasNoTable = false
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// How a field selector is refused that names another field.
+    public var unknownField: @Sendable (String) -> String = { "field label not supported: \($0)" }
     /// The first cell of a table row, where it shows more than the name.
     public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.

@@ -6,6 +6,21 @@ extension Resources {
     enum PatchKind: Sendable {
         case json, merge, strategic, apply
 
+        init(_ contentType: String?, _ resource: ResourceInfo) throws(APIStatus) {
+            let name = (contentType ?? "").split(separator: ";").first.map(String.init) ?? ""
+            let known = [
+                "application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml",
+            ]
+            // Strategic merges need declared types.
+            if resource.custom != nil, !known.contains(name) {
+                throw .failure(
+                    415, "UnsupportedMediaType",
+                    "the body of the request was in an unknown format - accepted media types include: "
+                        + known.joined(separator: ", "))
+            }
+            try self.init(contentType)
+        }
+
         init(_ contentType: String?) throws(APIStatus) {
             let name = (contentType ?? "").split(separator: ";").first.map(String.init) ?? ""
             switch name {
@@ -19,7 +34,7 @@ extension Resources {
     }
 
     func patch(_ call: Call) async throws -> Answer {
-        let kind = try PatchKind(call.request.headers["Content-Type"])
+        let kind = try PatchKind(call.request.headers["Content-Type"], call.resource)
         if kind == .apply { return try await applyPatch(call) }
         let options = try call.writeOptions(kind: "PatchOptions")
         let patch = try Self.readPatch(call, kind)

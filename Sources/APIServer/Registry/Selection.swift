@@ -26,7 +26,9 @@ struct Selection: Sendable {
             let kind = resource.group == "resource.k8s.io" ? " for \(resource.apiVersion), Kind=\(resource.kind)" : ""
             throw .badRequest(
                 known.count > common
-                    ? "field label not supported\(kind): \(term.field)"
+                    ? kind.isEmpty
+                        ? Kinds.rules(for: resource).unknownField(term.field)
+                        : "field label not supported\(kind): \(term.field)"
                     : "\"\(term.field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         }
     }

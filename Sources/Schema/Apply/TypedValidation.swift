@@ -57,6 +57,7 @@ enum TypedValidation {
         guard value.isObject else { return mistake("expected map, got &{\(GoText.value(value))}", path, &found) }
         for member in value.members {
             guard let field = type.field(member.key) else {
+                if type.preservesUnknownFields { continue }
                 mistake("field not declared in schema", "\(path).\(member.key)", &found)
                 continue
             }
