@@ -72,7 +72,9 @@ enum Admission {
         Entry("DefaultIngressClass") { _ in DefaultIngressClass() },
         Entry("PodTopologyLabels") { _ in PodTopologyLabels() },
         Entry("DenyServiceExternalIPs", off: true) { _ in DenyServiceExternalIPs() },
+        Entry("MutatingAdmissionPolicy") { _ in MutatingPolicies() },
         Entry("MutatingAdmissionWebhook") { MutatingWebhooks(caller: $0.caller) },
+        Entry("ValidatingAdmissionPolicy") { _ in ValidatingPolicies() },
         Entry("ValidatingAdmissionWebhook") { ValidatingWebhooks(caller: $0.caller) },
         Entry("ResourceQuota") { _ in QuotaAdmission() },
     ]

@@ -54,12 +54,15 @@ public enum CEL {
         static func noSuchKey(_ key: String) -> Failure { Failure("no such key: \(key)") }
     }
 
+    /// What one expression may cost when it is evaluated, in Kubernetes.
+    public static let expressionCostLimit: UInt64 = 1_000_000
+    /// What all expressions of one object, or of one policy for one request, may cost together.
+    public static let totalCostLimit: UInt64 = 10_000_000
+
     /// The limits of the language itself.
     enum Limit {
         static let depth = 250
         static let scalars = 100_000
-        /// Of one evaluation, unless the caller says otherwise.
-        static let cost: UInt64 = 10_000_000
     }
 }
 

@@ -58,7 +58,7 @@ extension CEL {
         }
 
         /// Evaluates until there is a value, an error, or nothing left of the cost limit.
-        public func evaluate(_ bindings: Bindings = [:], costLimit: UInt64 = 10_000_000) -> Evaluation {
+        public func evaluate(_ bindings: Bindings = [:], costLimit: UInt64 = CEL.expressionCostLimit) -> Evaluation {
             var frame = Frame(bindings: bindings, locals: locals, limit: costLimit)
             do throws(Failure) {
                 let value = try step.evaluate(&frame)

@@ -179,7 +179,7 @@ extension CEL {
 
         public func field(_ name: String) -> Field? { lookup.map { $0(name) } ?? declaredFields[name] }
 
-        public static let dyn = DeclaredType(.dyn)
+        public static let anything = DeclaredType(.dyn)
 
         public static func == (a: DeclaredType, b: DeclaredType) -> Bool {
             a === b || (a.isObject && b.isObject && a.name == b.name)

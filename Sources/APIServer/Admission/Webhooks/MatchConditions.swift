@@ -4,16 +4,30 @@ import Schema
 
 /// Further conditions under which a webhook is asked, as expressions.
 struct MatchConditions: Sendable {
-    private let conditions: [(name: String, expression: String)]
+    private let conditions: [Policy.Expression]
 
     init(_ document: Document?) {
-        conditions = (document?.elements ?? []).map { ($0.text("name") ?? "", $0.text("expression") ?? "") }
+        let listed = document?.elements ?? []
+        if listed.isEmpty {
+            conditions = []
+        } else {
+            let environment = AdmissionEnvironment.make(hasParams: false, variables: .none)
+            conditions = listed.map { Policy.Expression($0.text("expression") ?? "", environment) }
+        }
     }
 
     /// Whether all hold. One that is false decides, whatever the others do; one that fails counts as the webhook's
     /// own failure.
     func hold(for request: WebhookRequest, ignoresFailure: Bool, _ resources: Resources) async throws -> Bool {
         if conditions.isEmpty { return true }
-        throw APIStatus.notImplemented("match conditions of webhooks are not evaluated by this server yet")
+        var used: Set<String> = []
+        for case .success(let program) in conditions.map(\.program) { used.formUnion(program.variables) }
+        let bindings = try await PolicyRequest(request: request, resources: resources).bindings(used)
+        do throws(CEL.Failure) {
+            return try PolicyEvaluation.hold(conditions, bindings)
+        } catch {
+            if ignoresFailure { return false }
+            throw request.context.refuse(error.message)
+        }
     }
 }
