@@ -200,6 +200,9 @@ extension Schema.Registry {
 /// The fields that a way of writing cannot change: the server sets them back, so the writer does not own them.
 enum ResetFields {
     static func of(_ resource: ResourceInfo, subresource: String) -> FieldSet {
+        if resource.qualifiedName == "certificatesigningrequests.certificates.k8s.io" {
+            return certificateRequests[subresource] ?? FieldSet()
+        }
         switch subresource {
         case "":
             // Who asks for a certificate says what for once, and never again.
@@ -230,6 +233,11 @@ enum ResetFields {
     }
 
     private static let status = FieldSet(path: ["f:status"])
+    /// What is asked for never changes, and approval and certificate are written in different ways.
+    private static let certificateRequests = [
+        "": spec.union(status), "status": spec.union(FieldSet(path: ["f:status", "f:conditions"])),
+        "approval": spec.union(FieldSet(path: ["f:status", "f:certificate"])),
+    ]
     private static let spec = FieldSet(path: ["f:spec"])
     private static let customStatus = spec.union(FieldSet(path: ["f:metadata"]))
     private static let podStatus = spec.union(FieldSet(path: ["f:metadata", "f:deletionTimestamp"]))

@@ -175,10 +175,11 @@ extension Resources {
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
+            if !call.hasOwnBody { try await admit(&new, context) }
             countGeneration(&new, old: old, resource)
         }
         new.set(managed, at: "metadata", "managedFields")
-        try await validate(new, context)
+        if !call.hasOwnBody { try await validate(new, context) }
     }
 
     private func keepServerFields(_ new: inout Document, old: Document) {
