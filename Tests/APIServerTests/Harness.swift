@@ -26,7 +26,7 @@ struct Harness: Sendable {
         return (try PrivateKey.generate().pem, certificate.der)
     }
 
-    init(store: any Store = MemoryStore()) async throws {
+    init(store: any Store = MemoryStore(), network: any Network = NoNetwork()) async throws {
         let (key, admin) = try Self.identity.get()
         clock = ManualClock()
         self.admin = PeerIdentity(certificate: admin)
@@ -38,7 +38,7 @@ struct Harness: Sendable {
         configuration.dnsAddress = IPAddress("10.96.0.10")
         server = try APIServer(
             configuration: configuration, store: store,
-            world: World(clock: clock, random: SeededRandomness(7), network: NoNetwork()), log: .silent)
+            world: World(clock: clock, random: SeededRandomness(7), network: network), log: .silent)
         try await server.bootstrap()
     }
 
@@ -74,6 +74,28 @@ struct Harness: Sendable {
         return Reply(
             status: response.status, headers: response.headers, body: (try? Document(json: answer)) ?? .null,
             bytes: answer)
+    }
+
+    /// Sends one request as the administrator and reads an answer that may be streamed.
+    func stream(_ method: String, _ target: String, bytes: [UInt8] = []) async throws -> Reply {
+        let response = await server.handler(Request(method, target, body: bytes, peer: admin))
+        var text: [UInt8] = []
+        switch response.body {
+        case .bytes(let bytes): text = bytes
+        case .pieces(let pieces): text = Array(pieces.joined())
+        case .stream(let produce):
+            let collector = Collector()
+            try await produce(collector)
+            text = collector.bytes.withLock { $0 }
+        case .upgrade: break
+        }
+        return Reply(
+            status: response.status, headers: response.headers, body: (try? Document(json: text)) ?? .null, bytes: text)
+    }
+
+    private final class Collector: BodyWriter {
+        let bytes = Mutex<[UInt8]>([])
+        func write(_ piece: [UInt8]) async throws { bytes.withLock { $0 += piece } }
     }
 
     /// Makes an object, which must succeed.

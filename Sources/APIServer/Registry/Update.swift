@@ -167,6 +167,8 @@ extension Resources {
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
+            let errors = Kinds.validatePart(new, old: old, resource: resource, subresource: call.subresource)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
             countGeneration(&new, old: old, resource)
         }
         new.set(managed, at: "metadata", "managedFields")
