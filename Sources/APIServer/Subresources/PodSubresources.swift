@@ -136,16 +136,13 @@ extension Resources {
 
     private func takeEphemeral(_ pod: inout Document, from given: Document, old: Document, _ call: Call) throws {
         let new = given.list("spec", "ephemeralContainers")
-        for existing in old.list("spec", "ephemeralContainers")
-        where !new.contains(where: { $0.text("name") == existing.text("name") && $0.means(existing) }) {
-            throw APIStatus.invalid(
-                call.resource, call.name,
-                [
-                    .forbidden(
-                        "spec.ephemeralContainers",
-                        "existing ephemeral containers \"\(existing.text("name") ?? "")\" may not be changed or removed\n"
-                    )
-                ])
+        for existing in old.list("spec", "ephemeralContainers") {
+            let name = existing.text("name") ?? ""
+            let found = new.first { $0.text("name") == name }
+            if let found, found.means(existing) { continue }
+            var text = "existing ephemeral containers \"\(name)\" may not be \(found == nil ? "removed" : "changed")\n"
+            if let found { text += PodDifference.container(existing, found) }
+            throw APIStatus.invalid(call.resource, call.name, [.forbidden("spec.ephemeralContainers", text)])
         }
         let list: Document? = new.isEmpty ? .none : .some(Document(new))
         pod.set(list, at: "spec", "ephemeralContainers")
