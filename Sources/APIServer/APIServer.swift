@@ -21,6 +21,7 @@ public final class APIServer: Sendable {
     let metrics: ServerMetrics
     let paths: PathHandlers
     let custom: CustomResources
+    let aggregator: Aggregator
     private let started: Timestamp
 
     public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
@@ -44,8 +45,13 @@ public final class APIServer: Sendable {
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
-        let connector = ServiceConnector(resources: resources)
-        custom = CustomResources(registry: registry, store: store, world: world, log: log, connector: connector)
+        let connector = ServiceConnector(resources: resources, clientCertificate: configuration.proxyClient)
+        let aggregator = Aggregator(
+            registry: registry, store: store, world: world, log: log, connector: connector)
+        self.aggregator = aggregator
+        custom = CustomResources(
+            registry: registry, store: store, world: world, log: log, connector: connector,
+            served: { aggregator.registryChanged() })
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
@@ -58,7 +64,7 @@ public final class APIServer: Sendable {
         paths = PathHandlers(
             serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
                 .description,
-            registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
+            registry: registry, aggregator: aggregator, tokens: tokens, metrics: metrics, fairness: resources.fairness,
             store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
@@ -96,13 +102,19 @@ public final class APIServer: Sendable {
         defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            switch try await resources.fairness.admit(user, info, resources) {
+            switch await resources.fairness.admit(user, info, resources) {
             case .admitted(let given): slot = given
             case .unlimited: break
             case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
             }
             try await require(info.attributes(for: user))
-            let response =
+            let response: Response
+            if let remote = aggregator.remote(forPath: info.path) {
+                response = try await AggregatedProxy(connector: aggregator.connector)
+                    .forward(request, as: user, to: remote)
+                return (response, slot?.headers ?? [])
+            }
+            response =
                 try await info.isResource
                 ? dispatch(request, info, user, warnings) : paths.answer(request, info)
             return (response, (slot?.headers ?? []) + warnings.headers)

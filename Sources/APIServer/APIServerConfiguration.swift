@@ -31,6 +31,8 @@ public struct APIServerConfiguration: Sendable {
     public var nodeTransport: NodeTransport?
     /// What the process uses of its machine, for its metrics.
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
+    /// The certificate and key in PEM with which this server calls the servers that extend it.
+    public var proxyClient: (certificatePEM: [UInt8], keyPEM: [UInt8])?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.

@@ -72,6 +72,7 @@ struct Resources: Sendable {
     /// Tells the parts that keep something derived from objects.
     func wrote(_ resource: ResourceInfo) {
         if resource.group == "rbac.authorization.k8s.io" { access.invalidate() }
+        if resource.qualifiedName == "servicecidrs.networking.k8s.io" { allocations.forgetRanges() }
         snapshots.invalidate(resource)
         if resource.group == Fairness.group { fairness.invalidate() }
     }
