@@ -297,6 +297,8 @@ struct GroupParser {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {
             field.maximum = Int(value)
+        } else if let value = word.value(of: "as=") {
+            field.publishedAs = value
         } else if let value = word.value(of: "format=") {
             field.format = value
             return Formats.names.contains(value)

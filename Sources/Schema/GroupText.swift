@@ -49,6 +49,7 @@
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
 /// | `min=N` `max=N` | range of a number |
+/// | `as=NAME` | the type of this package that OpenAPI names in place of `any` |
 /// | `format=NAME` | a syntax of `Formats` |
 /// | `atomic` `set` `map(a,b)` | how a list is owned and merged by apply; `map` names the keys of an element |
 /// | `granular` | a map whose members are owned one by one although it is documented otherwise |

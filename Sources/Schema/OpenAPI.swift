@@ -153,7 +153,7 @@ struct OpenAPISchemas {
     }
 
     private func property(_ field: FieldInfo) -> Document {
-        var schema = shape(field.shape)
+        var schema = field.publishedAs.isEmpty ? shape(field.shape) : published(field)
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
@@ -201,6 +201,15 @@ struct OpenAPISchemas {
         return extras
     }
 
+    private static let extensions = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+
+    /// A field of any value that is published under a name of its own.
+    private func published(_ field: FieldInfo) -> Document {
+        let reference = form.reference(Self.extensions + field.publishedAs)
+        if case .map = field.shape { return ["type": "object", "additionalProperties": reference] }
+        return reference
+    }
+
     private func shape(_ shape: Shape) -> Document {
         switch shape {
         case .string: ["type": "string"]
@@ -216,7 +225,7 @@ struct OpenAPISchemas {
         case .raw: form.reference(Self.machinery + "runtime.RawExtension")
         case .fieldSet: form.reference(Self.metaPackage + "FieldsV1")
         case .patch: form.reference(Self.metaPackage + "Patch")
-        case .any: form.reference("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON")
+        case .any: form.reference(Self.extensions + "JSON")
         case .object(let type): form.reference(type.fullName)
         case .list(let element): ["type": "array", "items": self.shape(element)]
         case .map(let element): ["type": "object", "additionalProperties": self.shape(element)]
@@ -248,6 +257,10 @@ struct OpenAPISchemas {
             (Self.metaPackage + "MicroTime", described(time, "A time as RFC 3339, with microseconds.")),
             (Self.metaPackage + "FieldsV1", described(["type": "object"], "A set of field paths as a tree.")),
             (Self.metaPackage + "Patch", described(["type": "object"], "A change of an object.")),
+            (Self.extensions + "JSON", described([:], "Any JSON value.")),
+            (Self.extensions + "JSONSchemaPropsOrArray", described([:], "A schema, or several.")),
+            (Self.extensions + "JSONSchemaPropsOrBool", described([:], "A schema, or whether anything is allowed.")),
+            (Self.extensions + "JSONSchemaPropsOrStringArray", described([:], "A schema, or names of members.")),
         ]
     }
 }

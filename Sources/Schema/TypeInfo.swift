@@ -50,6 +50,8 @@ public struct FieldInfo: Sendable {
     /// A structure that strategic merge patch replaces.
     public var replacesInPatch = false
     public var documentation = ""
+    /// The type that OpenAPI names where any value can stand.
+    var publishedAs = ""
 
     /// What stands in the object when the field was not given.
     var fill = Fill.nothing
