@@ -33,7 +33,14 @@ public final class APIServer: Sendable {
         // One registry for all that is served: what is declared, and what definitions add while the server runs.
         let registry = Schema.Registry(extending: Kinds.registry)
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
+            registry: registry, store: store, world: world,
+            admission: Admission.plugins(
+                .init(
+                    configuration: configuration.admission,
+                    caller: WebhookCaller(
+                        client: WebhookClient(
+                            world: world, nameServers: configuration.nameServers, store: store, registry: registry),
+                        world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
@@ -60,8 +67,8 @@ public final class APIServer: Sendable {
             registry: registry, aggregator: aggregator, tokens: tokens, metrics: metrics, fairness: resources.fairness,
             store: store,
             jwksURI:
-                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
-        )
+                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
+            process: configuration.processStatistics)
     }
 
     /// What an object's text may take.
@@ -72,9 +79,10 @@ public final class APIServer: Sendable {
         { [self] request in
             let start = world.clock.uptime
             let info = RequestInfo(request)
+            metrics.begin(request)
             let (response, warnings) = await serve(request, info)
-            metrics.count(info, status: response.status, duration: world.clock.uptime - start)
-            return finished(response, warnings, request)
+            let counted = metrics.end(request, info, response, duration: world.clock.uptime - start)
+            return finished(counted, warnings, request)
         }
     }
 
@@ -94,7 +102,7 @@ public final class APIServer: Sendable {
         defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            switch try await resources.fairness.admit(user, info, resources) {
+            switch await resources.fairness.admit(user, info, resources) {
             case .admitted(let given): slot = given
             case .unlimited: break
             case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
@@ -241,6 +249,7 @@ public final class APIServer: Sendable {
     }
 
     private func sub(_ call: Call) async throws -> Answer {
+        try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
         case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):

@@ -22,6 +22,7 @@ extension APIServer {
         try await publishEndpoints()
         try await custom.load()
         _ = try await aggregator.load()
+        paths.noteBootstrapped()
     }
 
     /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.

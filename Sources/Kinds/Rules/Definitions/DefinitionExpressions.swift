@@ -87,7 +87,7 @@ struct DefinitionExpressions {
         for (index, rule) in schema.rules.enumerated() {
             let here = "\(path).x-kubernetes-validations[\(index)]"
             let environment = RuleEnvironment.make(type, rule)
-            let form = InternalForm.rule(given[index])
+            let form = DefinitionForm.rule(given[index])
             var usesOld = false
             do throws(CEL.CompileError) {
                 let program = try environment.compile(rule.rule)
