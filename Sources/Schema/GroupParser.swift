@@ -297,12 +297,12 @@ struct GroupParser {
             field.enumeration = values.commaList
         } else if let values = word.arguments(of: "shows") {
             field.shownValues = values.commaList
-        } else if let name = word.arguments(of: "named") {
-            field.anyName = name
         } else if let value = word.value(of: "min=") {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {
             field.maximum = Int(value)
+        } else if let value = word.value(of: "as=") {
+            field.publishedAs = value
         } else if let value = word.value(of: "format=") {
             field.format = value
             return Formats.names.contains(value)

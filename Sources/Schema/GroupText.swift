@@ -50,8 +50,8 @@
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
 /// | `shows(A,B)` | values that OpenAPI shows, and that the kind's rules check |
-/// | `named(NAME)` | what OpenAPI calls a value of any form here |
 /// | `min=N` `max=N` | range of a number |
+/// | `as=NAME` | the type of this package that OpenAPI names in place of `any` |
 /// | `format=NAME` | a syntax of `Formats` |
 /// | `atomic` `set` `map(a,b)` | how a list is owned and merged by apply; `map` names the keys of an element |
 /// | `granular` | a map whose members are owned one by one although it is documented otherwise |

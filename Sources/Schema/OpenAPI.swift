@@ -104,12 +104,6 @@ struct OpenAPISchemas {
             for field in type.fields { Self.collect(field.shape, into: &pending) }
         }
         for (name, schema) in wellKnown { found[name] = schema }
-        // Values of any form exist in a few variants, which only their names tell apart.
-        if found[Self.extensions + "JSONSchemaProps"] != nil {
-            for name in ["JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"] {
-                found[Self.extensions + name] = ["description": "Any value that JSON can have."]
-            }
-        }
         return Document(members: found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 
@@ -190,7 +184,7 @@ struct OpenAPISchemas {
     }
 
     private func property(_ field: FieldInfo) -> Document {
-        var schema = shape(field.shape, any: field.anyName)
+        var schema = field.publishedAs.isEmpty ? shape(field.shape) : published(field)
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
@@ -247,7 +241,14 @@ struct OpenAPISchemas {
 
     private static let extensions = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 
-    private func shape(_ shape: Shape, any: String = "JSON") -> Document {
+    /// A field of any value that is published under a name of its own.
+    private func published(_ field: FieldInfo) -> Document {
+        let reference = form.reference(Self.extensions + field.publishedAs)
+        if case .map = field.shape { return ["type": "object", "additionalProperties": reference] }
+        return reference
+    }
+
+    private func shape(_ shape: Shape) -> Document {
         switch shape {
         case .string: ["type": "string"]
         case .bytes: ["type": "string", "format": "byte"]
@@ -262,10 +263,10 @@ struct OpenAPISchemas {
         case .raw: form.reference(Self.machinery + "runtime.RawExtension")
         case .fieldSet: form.reference(Self.metaPackage + "FieldsV1")
         case .patch: form.reference(Self.metaPackage + "Patch")
-        case .any: form.reference(Self.extensions + any)
+        case .any: form.reference(Self.extensions + "JSON")
         case .object(let type): form.reference(type.fullName)
-        case .list(let element): ["type": "array", "items": self.shape(element, any: any)]
-        case .map(let element): ["type": "object", "additionalProperties": self.shape(element, any: any)]
+        case .list(let element): ["type": "array", "items": self.shape(element)]
+        case .map(let element): ["type": "object", "additionalProperties": self.shape(element)]
         }
     }
 
@@ -313,6 +314,10 @@ struct OpenAPISchemas {
                     ], "What the server is.")
             ),
             (Self.metaPackage + "Patch", described(["type": "object"], "A change of an object.")),
+            (Self.extensions + "JSON", described([:], "Any JSON value.")),
+            (Self.extensions + "JSONSchemaPropsOrArray", described([:], "A schema, or several.")),
+            (Self.extensions + "JSONSchemaPropsOrBool", described([:], "A schema, or whether anything is allowed.")),
+            (Self.extensions + "JSONSchemaPropsOrStringArray", described([:], "A schema, or names of members.")),
         ]
     }
 }

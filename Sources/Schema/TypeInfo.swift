@@ -39,8 +39,6 @@ public struct FieldInfo: Sendable {
     public var enumeration: [String] = []
     /// Values that OpenAPI shows, and that the kind's own rules check.
     var shownValues: [String] = []
-    /// The name that OpenAPI has for a value of any form.
-    var anyName = "JSON"
     public var minimum: Int?
     public var maximum: Int?
     public var format = ""
@@ -54,6 +52,8 @@ public struct FieldInfo: Sendable {
     /// A structure that strategic merge patch replaces.
     public var replacesInPatch = false
     public var documentation = ""
+    /// The type that OpenAPI names where any value can stand.
+    var publishedAs = ""
 
     /// What stands in the object when the field was not given.
     var fill = Fill.nothing
