@@ -257,29 +257,26 @@ import Wire
     }
 
     @Test(arguments: [
-        (Document(["kind": "X"]), "webhook response was absent"),
+        ("{\"kind\":\"X\"}", "webhook response was absent"),
         (
-            ["apiVersion": "v1", "kind": "Y", "response": ["uid": "u"]],
+            "{\"apiVersion\":\"v1\",\"kind\":\"Y\",\"response\":{\"uid\":\"u\"}}",
             "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got /v1, Kind=Y"
         ),
+        (Self.review("\"patch\":\"W10=\""), "webhook returned response.patch but not response.patchType"),
+        (Self.review("\"patchType\":\"JSONPatch\""), "webhook returned response.patchType but not response.patch"),
         (
-            [
-                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                "response": ["uid": "u", "patch": "W10="],
-            ],
-            "webhook returned response.patch but not response.patchType"
-        ),
-        (
-            [
-                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                "response": ["uid": "u", "patch": "W10=", "patchType": "Odd"],
-            ],
+            Self.review("\"patch\":\"W10=\",\"patchType\":\"Odd\""),
             "webhook returned invalid response.patchType of \"Odd\""
         ),
     ])
-    func malformedAnswersAreNamed(answer: Document, text: String) {
+    func malformedAnswersAreNamed(answer: String, text: String) throws {
+        let review = try Document(json: Array(answer.utf8))
         #expect(throws: WebhookVerdict.Malformed(description: text)) {
-            try WebhookVerdict(answer, uid: "u", version: "v1", mutating: true)
+            try WebhookVerdict(review, uid: "u", version: "v1", mutating: true)
         }
+    }
+
+    private static func review(_ rest: String) -> String {
+        "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":\"u\",\(rest)}}"
     }
 }
