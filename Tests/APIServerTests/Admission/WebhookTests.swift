@@ -183,6 +183,21 @@ import Wire
                 + "\"https://127.0.0.1:8443/check?timeout=10s\": dial tcp 127.0.0.1:8443: connect: connection refused")
     }
 
+    @Test func theServerStartsWhereWebhooksFail() async throws {
+        let store = MemoryStore()
+        let first = try await Harness(store: store, network: MemoryNetwork())
+        try await register(first, "Validating") {
+            $0["rules"] = [["operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]]]
+        }
+        #expect(try await first.send("POST", Self.path, Harness.configMap("c")).status == 500)
+        // Nobody would be left to mend it if the server waited for what it is to serve.
+        let second = try await Harness(store: store, network: MemoryNetwork())
+        let removed = try await second.send(
+            "DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/a.hook.example")
+        #expect(removed.status == 200)
+        #expect(try await second.send("POST", Self.path, Harness.configMap("c")).status == 201)
+    }
+
     @Test func silenceEndsWithTheTimeout() async throws {
         let network = MemoryNetwork()
         let harness = try await Harness(network: network)
