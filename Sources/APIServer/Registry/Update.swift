@@ -109,7 +109,7 @@ extension Resources {
             }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
-                if call.info.method == "PUT",
+                if call.info.method == "PUT", !call.isInternal,
                     resource.custom != nil || Self.conditionalOnly.contains(resource.qualifiedName)
                 {
                     // Upstream names the resource here, not the kind.
