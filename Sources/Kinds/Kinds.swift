@@ -161,9 +161,16 @@ public struct RuleContext: Sendable {
     /// Makes a unique identity.
     public var identity: @Sendable () -> String
 
-    public init(now: Timestamp, identity: @escaping @Sendable () -> String = { "" }) {
+    /// Tells the client something besides the answer.
+    public var warn: @Sendable (String) -> Void
+
+    public init(
+        now: Timestamp, identity: @escaping @Sendable () -> String = { "" },
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.now = now
         self.identity = identity
+        self.warn = warn
     }
 }
 

@@ -9,13 +9,17 @@ import Wire
 /// Paths that are no resources: discovery, OpenAPI, version, health, metrics.
 final class PathHandlers: Sendable {
     private let serverAddress: String
-    private let madeDiscovery = Mutex<(generation: Int, discovery: Discovery)?>(nil)
+    private let aggregator: Aggregator
+    private let madeDiscovery = Mutex<(generations: [Int], discovery: Discovery)?>(nil)
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
     private let fairness: Fairness
     private let store: any Store
     private let jwksURI: String
+    private let isBootstrapped = Atomic(false)
+    /// What the process uses; nil where nobody can tell.
+    private let process: (@Sendable () -> ProcessStatistics?)?
     /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
     private let made = Mutex<[String: MadeDocument]>([:])
 
@@ -27,10 +31,13 @@ final class PathHandlers: Sendable {
     }
 
     init(
-        serverAddress: String, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
-        fairness: Fairness, store: any Store, jwksURI: String
+        serverAddress: String, registry: Schema.Registry, aggregator: Aggregator, tokens: ServiceAccountTokens,
+        metrics: ServerMetrics, fairness: Fairness, store: any Store, jwksURI: String,
+        process: (@Sendable () -> ProcessStatistics?)?
     ) {
+        self.process = process
         self.serverAddress = serverAddress
+        self.aggregator = aggregator
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
@@ -58,12 +65,20 @@ final class PathHandlers: Sendable {
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
-                await metrics.exposition(revision: store.revision) + fairness.exposition(),
+                await exposition() + fairness.exposition(),
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "debug" where parts.first == "api_priority_and_fairness" && parts.count == 2:
             guard let dump = fairness.dump(parts[1], info.query) else { throw APIStatus.noSuchPath }
             return text(dump)
-        case "openapi": return try openAPI(parts, request)
+        case "openapi":
+            if parts.count == 4, parts[0] == "v3", parts[1] == "apis",
+                let remote = aggregator.remote(group: parts[2], version: parts[3])
+            {
+                // The document is the other server's own, and the same for everybody.
+                return try await AggregatedProxy(connector: aggregator.connector)
+                    .forward(request, as: AggregatedProxy.aggregatorUser, to: remote)
+            }
+            return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
             return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
         case "openid" where parts == ["v1", "jwks"]:
@@ -78,11 +93,13 @@ final class PathHandlers: Sendable {
     func knows(group: String) -> Bool { registry.declaredGroupVersions.contains { $0.group == group } }
 
     private var discovery: Discovery {
-        let generation = registry.generation
-        if let made = madeDiscovery.withLock({ $0 }), made.generation == generation { return made.discovery }
+        let remotes = aggregator.remotes
+        let generations = [registry.generation, remotes.generation]
+        if let made = madeDiscovery.withLock({ $0 }), made.generations == generations { return made.discovery }
         let discovery = Discovery(
-            groupVersions: registry.groupVersions, resources: registry.resources, serverAddress: serverAddress)
-        madeDiscovery.withLock { $0 = (generation, discovery) }
+            groupVersions: registry.groupVersions, resources: registry.resources, remotes: remotes.list,
+            serverAddress: serverAddress)
+        madeDiscovery.withLock { $0 = (generations, discovery) }
         return discovery
     }
 
@@ -137,6 +154,14 @@ final class PathHandlers: Sendable {
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "swift", "platform": "linux/amd64",
     ]
 
+    private func exposition() async -> String {
+        var text = metrics.exposition() + (await ServerMetrics.objects(in: store, of: registry.resources))
+        if let statistics = process?() { text += ServerMetrics.process(statistics) }
+        var all: [String: [(String, Bool)]] = [:]
+        for root in ["healthz", "livez", "readyz"] { all[root] = await checks(root) }
+        return text + ServerMetrics.health(all) + ServerMetrics.build(Self.version.text("gitVersion") ?? "")
+    }
+
     // MARK: Discovery
 
     private func discover(_ root: String, _ parts: [String], _ request: Request) throws -> Response {
@@ -184,6 +209,11 @@ final class PathHandlers: Sendable {
                 let hash = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }.hash
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
             }
+            for remote in aggregator.remotes.list where remote.finding.isAvailable {
+                let path = "apis/\(remote.group)/\(remote.version)"
+                let hash = Hex.encode(Digest.sha256(Document(remote.resources).json)).uppercased()
+                paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
+            }
             return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)
         default:
             guard parts.first == "v3" else { throw APIStatus.noSuchResource }
@@ -219,23 +249,58 @@ final class PathHandlers: Sendable {
 
     // MARK: Health
 
-    private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
+    /// What the server does before it is ready, under the names that clients know.
+    private static let hooks = [
+        "poststarthook/start-system-namespaces-controller", "poststarthook/rbac/bootstrap-roles",
+        "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/bootstrap-controller",
+        "poststarthook/start-kubernetes-service-cidr-controller",
+        "poststarthook/priority-and-fairness-config-producer",
+    ]
+
+    /// The objects that every cluster begins with are there.
+    func noteBootstrapped() { isBootstrapped.store(true, ordering: .releasing) }
+
+    private func checks(_ root: String) async -> [(String, Bool)] {
+        let started = isBootstrapped.load(ordering: .acquiring)
         // The store answers from memory; that it answers at all is what can be checked from here.
-        let checks: [(String, Bool)] = [("ping", true), ("log", true), ("etcd", await store.revision > 0)]
-        if let name = parts.first {
-            guard parts.count == 1, let check = checks.first(where: { $0.0 == name }) else {
-                return Self.notFoundText
+        let store = await store.revision > 0
+        var checks = [("ping", true), ("log", true), ("etcd", store)]
+        if root == "readyz" { checks.append(("etcd-readiness", store)) }
+        return checks + Self.hooks.map { ($0, started) }
+    }
+
+    private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
+        let checks = await checks(root)
+        if !parts.isEmpty {
+            let name = parts.joined(separator: "/")
+            guard let check = checks.first(where: { $0.0 == name }) else { return Self.notFoundText }
+            return check.1 ? text("ok") : text("internal server error: reason withheld\n", status: 500)
+        }
+        let asked = info.query.all("exclude")
+        let excluded = Set(asked)
+        var lines: [String] = []
+        var failed: [String] = []
+        for (name, isGood) in checks {
+            if excluded.contains(name) {
+                lines.append("[+]\(name) excluded: ok")
+            } else if isGood {
+                lines.append("[+]\(name) ok")
+            } else {
+                failed.append(name)
+                lines.append("[-]\(name) failed: reason withheld")
             }
-            return check.1 ? text("ok") : text("internal server error: \(name) failed", status: 500)
         }
-        let excluded = Set(info.query.all("exclude"))
-        let failed = checks.contains { !$0.1 && !excluded.contains($0.0) }
-        guard failed || info.query["verbose"] != nil else { return text("ok") }
-        var lines = checks.map { name, ok in
-            excluded.contains(name) ? "[+]\(name) excluded: ok" : ok ? "[+]\(name) ok" : "[-]\(name) failed"
+        let known = Set(checks.map(\.0))
+        let strange = asked.filter { !known.contains($0) }
+        if !strange.isEmpty {
+            let names = strange.map { "\"\($0)\"" }.joined(separator: ",")
+            lines.append("warn: some health checks cannot be excluded: no matches for \(names)")
         }
-        lines.append("\(root) check \(failed ? "failed" : "passed")")
-        return text(lines.joined(separator: "\n") + "\n", status: failed ? 500 : 200)
+        guard failed.isEmpty else {
+            return text(lines.joined(separator: "\n") + "\n\(root) check failed\n", status: 500)
+        }
+        guard info.query["verbose"] != nil else { return text("ok") }
+        return text(lines.joined(separator: "\n") + "\n\(root) check passed\n")
     }
 
     static let notFoundText = Response(

@@ -76,7 +76,8 @@ struct ConversionWebhooks: Sendable {
         let bytes = try await stream.collect(limit: Self.answerLimit)
         guard (200..<300).contains(stream.status) else {
             throw ServiceConnector.Failure(
-                description: "the server answered \(stream.status): \(String(decoding: bytes.prefix(1_024), as: UTF8.self))")
+                description:
+                    "the server answered \(stream.status): \(String(decoding: bytes.prefix(1_024), as: UTF8.self))")
         }
         return try Document(json: bytes)
     }

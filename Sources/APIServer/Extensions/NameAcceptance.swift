@@ -68,7 +68,8 @@ enum NameAcceptance {
         var taken = Taken()
         let name = definition.text("metadata", "name")
         for other in all
-        where other.text("spec", "group") == definition.text("spec", "group") && other.text("metadata", "name") != name {
+        where other.text("spec", "group") == definition.text("spec", "group") && other.text("metadata", "name") != name
+        {
             let names = other.at("status", "acceptedNames") ?? .emptyObject
             for field in ["plural", "singular"] { if let text = names.text(field) { taken.resources.insert(text) } }
             taken.resources.formUnion(names.list("shortNames").compactMap(\.string))

@@ -11,6 +11,8 @@ import Synchronization
 final class ServiceAllocations: Sendable {
     private struct State {
         var isLoaded = false
+        /// Further ranges, from ServiceCIDR objects; nil when they have to be read again.
+        var ranges: [CIDR]?
         var addresses: Set<IPAddress> = []
         var ports: Set<Int> = []
     }
@@ -94,7 +96,12 @@ final class ServiceAllocations: Sendable {
     }
 
     private func load(_ resources: Resources) async throws {
-        if state.withLock({ $0.isLoaded }) { return }
+        let (isLoaded, hasRanges) = state.withLock { ($0.isLoaded, $0.ranges != nil) }
+        if !hasRanges {
+            let ranges = try await resources.objects("servicecidrs", group: "networking.k8s.io").flatMap(usable)
+            state.withLock { $0.ranges = ranges }
+        }
+        if isLoaded { return }
         let services = try await resources.objects("services")
         let reserved = try await resources.objects("ipaddresses", group: "networking.k8s.io").compactMap(Self.reserved)
         state.withLock { state in
@@ -107,6 +114,20 @@ final class ServiceAllocations: Sendable {
             state.isLoaded = true
         }
     }
+
+    /// The ranges that an object adds: those of the cluster's address family, once they are ready and while they stay.
+    private func usable(_ object: Document) -> [CIDR] {
+        let isReady = object.list("status", "conditions").contains {
+            $0.text("type") == "Ready" && $0.text("status") == "True"
+        }
+        guard isReady, object.text("metadata", "deletionTimestamp") == nil else { return [] }
+        return object.list("spec", "cidrs").compactMap { $0.string.flatMap { CIDR($0) } }.filter {
+            $0.base.isIPv6 == range.base.isIPv6 && $0 != range
+        }
+    }
+
+    /// A ServiceCIDR has changed.
+    func forgetRanges() { state.withLock { $0.ranges = nil } }
 
     /// Completes a Service with addresses and ports of its own, and takes those that it names.
     func claim(
@@ -193,7 +214,9 @@ final class ServiceAllocations: Sendable {
         if given.isEmpty, claim.isTrial {
             address = range.base
         } else if given.isEmpty {
-            guard let drawn = draw(state.addresses) else {
+            let taken = state.addresses
+            let ranges = [range] + (state.ranges ?? [])
+            guard let drawn = ranges.lazy.compactMap({ self.draw(from: $0, taken) }).first else {
                 throw .internalError("failed to allocate a serviceIP: range is full")
             }
             address = drawn
@@ -204,7 +227,7 @@ final class ServiceAllocations: Sendable {
                     [.invalid("spec.clusterIPs", Document([given]), "failed to allocate IP \(given): \(why)")])
             }
             guard let wanted = IPAddress(given) else { throw refuse("the provided IP is not valid") }
-            guard range.contains(wanted) else {
+            guard ([range] + (state.ranges ?? [])).contains(where: { $0.contains(wanted) }) else {
                 throw refuse("the provided network does not match the current range")
             }
             if !claim.isTrial, !before.contains(wanted), state.addresses.contains(wanted) {
@@ -234,7 +257,7 @@ final class ServiceAllocations: Sendable {
     }
 
     /// A free address. The range's lower part is left to those who ask for a certain address.
-    private func draw(_ taken: Set<IPAddress>) -> IPAddress? {
+    private func draw(from range: CIDR, _ taken: Set<IPAddress>) -> IPAddress? {
         let bits = (range.base.isIPv6 ? 128 : 32) - range.prefix
         let size = bits >= 20 ? 1 << 20 : 1 << bits
         guard size > 2 else { return nil }

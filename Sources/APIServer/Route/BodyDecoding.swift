@@ -88,7 +88,9 @@ struct BodyDecoder {
     private func findings(in object: Document, type: TypeID, _ duplicates: [String]) -> [String] {
         let unknown = registry.unknownFields(in: object, type: type).map { (path: $0, text: "unknown field \"\($0)\"") }
         let twice = duplicates.map { (path: $0, text: "duplicate field \"\($0)\"") }
-        guard !unknown.isEmpty, !twice.isEmpty, call.resource.custom == nil else { return (twice + unknown).map(\.text) }
+        guard !unknown.isEmpty, !twice.isEmpty, call.resource.custom == nil else {
+            return (twice + unknown).map(\.text)
+        }
         let order = DuplicateFields.order(of: call.request.body)
         return (twice + unknown).sorted { (order[$0.path] ?? 0) < (order[$1.path] ?? 0) }.map(\.text)
     }

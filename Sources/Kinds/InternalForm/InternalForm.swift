@@ -67,6 +67,14 @@ enum InternalForm {
         }
     }
 
+    /// The declared structures, and the members that each shows.
+    static var names: [String] { declared.keys.sorted() }
+    static func members(of type: String) -> [String] {
+        (declared[type] ?? []).flatMap { field in
+            if case .spliced(let inner) = field.kind { members(of: inner) } else { [field.member] }
+        }
+    }
+
     /// The internal form of an API value; null where there is none.
     static func value(_ value: Document?, as type: String) -> Document {
         guard let value, !value.isNull else { return .null }

@@ -102,6 +102,8 @@ struct ProxyTarget: Sendable {
         let slices = try await resources.objects(
             "endpointslices", group: "discovery.k8s.io", namespace: call.namespace
         ).filter { $0.text("metadata", "labels", "kubernetes.io/service-name") == reference.name }
+        // A Service that nobody has looked for endpoints of is answered like none.
+        guard !slices.isEmpty else { throw APIStatus.notFound(call.resource, reference.name) }
         var candidates: [(IPAddress, Int)] = []
         for slice in slices {
             let port = slice.list("ports").first { ($0.text("name") ?? "") == portName }
