@@ -20,6 +20,7 @@ public final class APIServer: Sendable {
     let tokens: ServiceAccountTokens
     let metrics: ServerMetrics
     let paths: PathHandlers
+    let custom: CustomResources
     private let started: Timestamp
 
     public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
@@ -28,13 +29,16 @@ public final class APIServer: Sendable {
         self.world = world
         self.log = log
         started = world.clock.now
-        let registry = Kinds.registry
+        // One registry for all that is served: what is declared, and what definitions add while the server runs.
+        let registry = Schema.Registry(extending: Kinds.registry)
         let resources = Resources(
             registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
+        let connector = ServiceConnector(resources: resources)
+        custom = CustomResources(registry: registry, store: store, world: world, log: log, connector: connector)
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
@@ -45,15 +49,13 @@ public final class APIServer: Sendable {
             })
         metrics = ServerMetrics()
         paths = PathHandlers(
-            discovery: Discovery(
-                groupVersions: registry.groupVersions, resources: registry.resources,
-                serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
-                    .description),
+            serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
+                .description,
             registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
             store: store,
             jwksURI:
-                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks"
-        )
+                "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
+            process: configuration.processStatistics)
     }
 
     /// What an object's text may take.
@@ -64,9 +66,10 @@ public final class APIServer: Sendable {
         { [self] request in
             let start = world.clock.uptime
             let info = RequestInfo(request)
+            metrics.begin(request)
             let (response, warnings) = await serve(request, info)
-            metrics.count(info, status: response.status, duration: world.clock.uptime - start)
-            return finished(response, warnings, request)
+            let counted = metrics.end(request, info, response, duration: world.clock.uptime - start)
+            return finished(counted, warnings, request)
         }
     }
 
@@ -138,6 +141,7 @@ public final class APIServer: Sendable {
             let resource = resources.registry.resource(
                 group: info.group, version: info.version, plural: info.resource)
         else { throw paths.knows(group: info.group) ? APIStatus.noSuchResource : .noSuchPath }
+        if resource.custom != nil { return try await customDispatch(request, info, user, resource, warnings) }
         guard info.method != "HEAD" || info.subresource == "proxy" else { throw APIStatus.methodNotAllowed }
         if info.hasEmptyPart { throw APIStatus.noSuchResource }
         // A cluster-wide resource has no place under a namespace.
@@ -154,10 +158,17 @@ public final class APIServer: Sendable {
             : MediaType.negotiate(
                 request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
         if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
+        if media.shape == .table, info.subresource == "status", Kinds.rules(for: resource).statusHasNoTable {
+            throw APIStatus.notAcceptable
+        }
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
-        let answer = try await info.subresource.isEmpty ? main(call) : sub(call)
+        return try rendered(try await info.subresource.isEmpty ? main(call) : sub(call), call)
+    }
+
+    func rendered(_ answer: Answer, _ call: Call) throws -> Response {
         if case .response(let response) = answer.content { return response }
+        let (media, resource, info) = (call.media, call.resource, call.info)
         if info.verb == "list", case .list(let items, _) = answer.content {
             resources.fairness.note(info, items: items)
         }
@@ -188,6 +199,10 @@ public final class APIServer: Sendable {
         if resource.kind == "Binding" {
             guard call.info.verb == "create", isCollection else { throw APIStatus.methodNotAllowed }
             return try await resources.bind(call)
+        }
+        if resource.kind == "ComponentStatus" {
+            call.warnings.add("v1 ComponentStatus is deprecated in v1.19+")
+            return try await resources.componentStatuses(call)
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
         let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection

@@ -27,6 +27,8 @@ public struct APIServerConfiguration: Sendable {
     public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
+    /// What the process uses of its machine, for its metrics.
+    public var processStatistics: (@Sendable () -> ProcessStatistics?)?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.

@@ -20,6 +20,8 @@ extension APIServer {
         if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
         try await resources.repairAddresses()
         try await publishEndpoints()
+        try await custom.load()
+        paths.noteBootstrapped()
     }
 
     /// The ranges that the server itself gives Services their addresses from, as an object that clients can read.
@@ -155,6 +157,7 @@ extension APIServer {
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.upkeep() }
+            group.addTask { try await self.custom.run(cleaning: self.removeObjects) }
             group.addTask { try await FairnessKeeper(server: self).run() }
             try await group.next()
             group.cancelAll()

@@ -64,17 +64,20 @@ extension Document {
 
     /// The first document of a stream, in which the last value of a repeated key counts, and what is to be said about
     /// such keys: `line 4: key "a" already set in map`.
+    ///
+    /// An error's message is the whole text in the words of Go's reader.
     public static func yamlTolerant(
         _ bytes: some Sequence<UInt8>
     ) throws -> (document: Document, repeated: [String]) {
         let bytes = Array(bytes)
+        var reader = try YAMLReader(bytes)
+        reader.toleratesRepeats = true
         do {
-            var reader = try YAMLReader(bytes)
-            reader.toleratesRepeats = true
             return (try reader.next() ?? .null, reader.repeated)
-        } catch {
-            guard let document = Self.jsonInstead(bytes) else { throw error }
-            return (document, [])
+        } catch var error as DocumentError {
+            if let document = Self.jsonInstead(bytes) { return (document, []) }
+            error.message = reader.hasFailed ? reader.failureText : "line \(error.line): \(error.message)"
+            throw error
         }
     }
 

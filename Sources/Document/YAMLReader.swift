@@ -88,6 +88,19 @@ struct YAMLReader: ~Copyable {
         return DocumentError(message: problem + context, line: mark.line + 1, column: mark.column + 1)
     }
 
+    /// The failure in the words of Go's reader, which clients of Kubernetes know: it counts lines from nought, and
+    /// names none where that is the first.
+    var failureText: String {
+        let problem = parser.pointee.problem.map { String(cString: $0) } ?? "unknown problem parsing YAML content"
+        var line = parser.pointee.context_mark.line
+        if line == 0 { line = parser.pointee.problem_mark.line }
+        if line != 0, parser.pointee.error == YAML_SCANNER_ERROR { line += 1 }
+        return line == 0 ? problem : "line \(line): \(problem)"
+    }
+
+    /// Whether libyaml itself refused the text.
+    var hasFailed: Bool { parser.pointee.error != YAML_NO_ERROR }
+
     private func error(_ message: String, at mark: yaml_mark_t? = nil) -> DocumentError {
         let mark = mark ?? event.start_mark
         return DocumentError(message: message, line: mark.line + 1, column: mark.column + 1)
@@ -262,9 +275,7 @@ struct MemberList {
     private var keys: Set<String> = []
 
     mutating func replace(_ key: String, _ value: Document) {
-        if let index = members.firstIndex(where: { $0.key == key }) {
-            members[index] = Document.Member(key: key, value: value)
-        }
+        if let index = members.firstIndex(where: { $0.key == key }) { members[index].value = value }
     }
 
     /// False where the key is there already; the first value stays.

@@ -12,11 +12,14 @@ public enum Kinds {
     /// The groups in the order of discovery. A group's text is parsed when something of it is first asked for.
     public static let registry = Registry(groups: [
         .coreV1,
+        .apiregistrationV1,
         .appsV1,
         .eventsV1,
         .authenticationV1,
         .authorizationV1,
+        .autoscalingV2,
         .autoscalingV1,
+        .batchV1,
         .networkingV1,
         .policyV1,
         .rbacV1,
@@ -25,6 +28,7 @@ public enum Kinds {
         .coordinationV1,
         .admissionRegistrationV1,
         .nodeV1,
+        .apiextensionsV1,
         .discoveryV1,
         .certificatesV1,
         .resourceV1,
@@ -56,10 +60,16 @@ public enum Kinds {
     /// Everything that is wrong with the change from `old` to `new`, both complete.
     public static func validateUpdate(_ new: Document, old: Document, resource: ResourceInfo) -> [FieldError] {
         let rules = rules(for: resource)
-        return MetadataRules.validateUpdate(
+        var errors = MetadataRules.validateUpdate(
             new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
-            + registry.validateUpdate(new, old: old, type: resource.type)
-            + rules.validateCreate(new) + rules.validateUpdate(new, old)
+        if resource.custom != nil {
+            return errors + registry.validateUpdate(new, old: old, type: resource.type) + rules.validateCreate(new)
+                + rules.validateUpdate(new, old)
+        }
+        let whole = registry.validate(new, type: resource.type) + rules.validateCreate(new)
+        errors += whole
+        if rules.checksUpdatesTwice { errors += whole }
+        return errors + registry.validateImmutable(new, old: old, type: resource.type) + rules.validateUpdate(new, old)
     }
 
     /// Everything that is wrong with a write of the status, when all but the status was taken from `old`.
@@ -67,10 +77,11 @@ public enum Kinds {
         let rules = rules(for: resource)
         return MetadataRules.validateUpdate(
             new, old: old, nameSyntax: rules.nameSyntax, plainFinalizers: rules.plainFinalizers)
-            + registry.validate(new, type: resource.type) + rules.validateStatusUpdate(new, old)
+            + registry.validate(field: "status", of: new, type: resource.type) + rules.validateStatusUpdate(new, old)
     }
 
     public static func rules(for resource: ResourceInfo) -> KindRules {
+        if let custom = resource.custom { return .custom(resource, custom) }
         guard let rules = allRules[resource.apiVersion]?[resource.kind] else { return KindRules() }
         return rules
     }
@@ -89,8 +100,15 @@ public enum Kinds {
             "Event": .event,
             "PersistentVolume": .persistentVolume,
             "PersistentVolumeClaim": .persistentVolumeClaim,
+            "ReplicationController": .replicationController,
+            "LimitRange": .limitRange,
+            "ResourceQuota": .resourceQuota,
+            "ComponentStatus": .componentStatus,
         ],
         "apps/v1": [
+            "ControllerRevision": .controllerRevision,
+            "DaemonSet": .daemonSet,
+            "StatefulSet": .statefulSet,
             "Deployment": .deployment,
             "ReplicaSet": .replicaSet,
         ],
@@ -104,10 +122,16 @@ public enum Kinds {
             "VolumeAttributesClass": .volumeAttributesClass,
         ],
         "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
+        "batch/v1": ["Job": .job, "CronJob": .cronJob],
+        "autoscaling/v2": ["HorizontalPodAutoscaler": .autoscaler],
+        "autoscaling/v1": ["HorizontalPodAutoscaler": .olderAutoscaler],
+        "policy/v1": ["PodDisruptionBudget": .podDisruptionBudget],
         "discovery.k8s.io/v1": ["EndpointSlice": .endpointSlice],
         "coordination.k8s.io/v1": ["Lease": .lease],
         "scheduling.k8s.io/v1": ["PriorityClass": .priorityClass],
         "events.k8s.io/v1": ["Event": .strictEvent],
+        "apiextensions.k8s.io/v1": ["CustomResourceDefinition": .customResourceDefinition],
+        "apiregistration.k8s.io/v1": ["APIService": .apiService],
         "admissionregistration.k8s.io/v1": [
             "MutatingWebhookConfiguration": .mutatingWebhookConfiguration,
             "ValidatingWebhookConfiguration": .validatingWebhookConfiguration,
@@ -134,8 +158,20 @@ public enum Kinds {
 /// What the rules may know besides the object.
 public struct RuleContext: Sendable {
     public var now: Timestamp
+    /// Makes a unique identity.
+    public var identity: @Sendable () -> String
 
-    public init(now: Timestamp) { self.now = now }
+    /// Tells the client something besides the answer.
+    public var warn: @Sendable (String) -> Void
+
+    public init(
+        now: Timestamp, identity: @escaping @Sendable () -> String = { "" },
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.now = now
+        self.identity = identity
+        self.warn = warn
+    }
 }
 
 /// How a kind's objects may be named.
@@ -150,7 +186,10 @@ public enum NameSyntax: Sendable {
 
     func check(_ name: String) -> [String] {
         switch self {
-        case .dnsSubdomain, .dnsSubdomainWhole: Formats.dnsSubdomain(name)
+        case .dnsSubdomain: Formats.dnsSubdomain(name)
+        // The newer checks count bytes in their messages.
+        case .dnsSubdomainWhole:
+            Formats.dnsSubdomain(name).map { $0.hasSuffix(" characters") ? $0.dropLast(10) + "bytes" : $0 }
         case .dnsLabel: Formats.dnsLabel(name)
         case .anything: []
         case .pathSegment: Formats.pathSegment(name)
@@ -185,13 +224,19 @@ public struct KindRules: Sendable {
     public var validateCreate: @Sendable (Document) -> [FieldError] = { _ in [] }
     /// What must hold between the old object and the new one, beyond `validateCreate`.
     public var validateUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
+    /// Whether upstream checks a changed object as a whole twice, and says twice what is wrong.
+    public var checksUpdatesTwice = false
     public var validateStatusUpdate: @Sendable (Document, Document) -> [FieldError] = { _, _ in [] }
     /// The subresources that change parts of the object in the kind's own way.
     public var parts: [String: PartRules] = [:]
     /// What the writer should know although the object is accepted; the old object is nil for a new one.
     public var warnings: @Sendable (Document, Document?) -> [String] = { _, _ in [] }
+    /// The status subresource cannot be shown as a table.
+    public var statusHasNoTable = false
     /// The fields besides metadata.name and metadata.namespace that field selectors may name, with their values.
     public var selectableFields: @Sendable (Document) -> [(String, String)] = { _ in [] }
+    /// How a field selector is refused that names another field.
+    public var unknownField: @Sendable (String) -> String = { "field label not supported: \($0)" }
     /// The first cell of a table row, where it shows more than the name.
     public var nameCell: (@Sendable (Document) -> Document)?
     /// The cells of a table row after the name, in the order of the kind's columns; nil for kinds without own cells.

@@ -33,6 +33,11 @@ public struct FieldError: Sendable, Equatable {
     public static func tooLong(_ path: String, limit: Int) -> FieldError {
         .init(.tooLong, path, "may not be more than \(limit) bytes")
     }
+    public static func tooMany(_ path: String, _ count: Int, _ limit: Int) -> FieldError {
+        .init(.tooMany, path, "must have at most \(limit) items", badValue: Document(count))
+    }
+    /// Wrong as a whole, so that showing the value says nothing.
+    public static func wrong(_ path: String, _ detail: String) -> FieldError { .init(.invalid, path, detail) }
     /// Names the supported values in the order given.
     public static func notSupported(_ path: String, _ value: Document?, _ supported: [String]) -> FieldError {
         let names = supported.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -72,7 +77,7 @@ public struct FieldError: Sendable, Equatable {
         var text = title
         switch kind {
         case .required, .forbidden, .tooLong, .internalError: break
-        default: if let badValue { text += ": " + badValue.jsonText }
+        default: if let badValue { text += ": " + (badValue.string.map(GoText.quoted) ?? badValue.jsonText) }
         }
         return detail.isEmpty ? text : text + ": " + detail
     }

@@ -15,6 +15,7 @@ extension Registry {
             ["DeleteOptions", "Status", "WatchEvent"].contains($0.name)
         }
         for resource in resources(group: group, version: version) {
+            if let custom = resource.custom { roots += [resource.type.info, custom.listType] }
             roots += resource.subresources.compactMap { $0.type?.info }
         }
         return [
@@ -31,7 +32,8 @@ extension Registry {
     public func openAPIv2() -> Document {
         let all = resources
         let generator = OpenAPISchemas(form: .two, resources: all)
-        let roots = groupVersions.flatMap { types(group: $0.group, version: $0.version) }
+        var roots = groupVersions.flatMap { types(group: $0.group, version: $0.version) }
+        for resource in all { if let custom = resource.custom { roots += [resource.type.info, custom.listType] } }
         return [
             "swagger": "2.0", "info": ["title": "Kubernetes", "version": "unversioned"],
             "paths": OpenAPIPaths(form: .two).all(of: all),
@@ -84,6 +86,7 @@ struct OpenAPISchemas {
     }
 
     private func schema(of type: TypeInfo) -> Document {
+        if let custom = type.custom { return schema(of: type, custom) }
         var schema: Document = ["type": "object"]
         if !type.documentation.isEmpty { schema["description"] = Document(type.documentation) }
         let fields = type.fields.sorted { $0.name < $1.name }
@@ -99,6 +102,31 @@ struct OpenAPISchemas {
         }
         let kinds = groupVersionKinds(of: type)
         if !kinds.isEmpty { schema["x-kubernetes-group-version-kind"] = Document(kinds) }
+        return schema
+    }
+
+    /// A custom kind is published as it is written, with the fields that every object has.
+    private func schema(of type: TypeInfo, _ custom: CustomType) -> Document {
+        var schema = form == .three ? custom.schema.text : PublishedSchema.version2(custom.schema.text)
+        var properties = schema["properties"] ?? .emptyObject
+        for name in ["apiVersion", "kind"] where properties[name]?["description"] == nil {
+            properties[name] = [
+                "type": "string",
+                "description": name == "kind" ? "Kind of this object." : "Group and version of this object's form.",
+            ]
+        }
+        let reference = form.reference(Self.metaPackage + "ObjectMeta")
+        let text: Document = "Name, labels and bookkeeping."
+        if form == .three {
+            properties["metadata"] = ["allOf": [reference], "description": text]
+        } else {
+            var field = reference
+            field["description"] = text
+            properties["metadata"] = field
+        }
+        schema["properties"] = properties
+        if schema["type"] == nil { schema["type"] = "object" }
+        schema["x-kubernetes-group-version-kind"] = Document(groupVersionKinds(of: type))
         return schema
     }
 

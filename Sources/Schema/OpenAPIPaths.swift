@@ -96,7 +96,7 @@ struct OpenAPIPaths {
     private func answer(_ resource: ResourceInfo, _ verb: String, _ body: TypeInfo?) -> String? {
         guard let body else { return nil }
         switch verb {
-        case "list": return body.fullName + "List"
+        case "list": return resource.custom?.listType.fullName ?? body.fullName + "List"
         case "deletecollection": return OpenAPISchemas.metaPackage + "Status"
         case "delete":
             return resource.kind == "Pod" || resource.kind == "ServiceAccount"

@@ -53,9 +53,15 @@ public final class Registry: Sendable {
 
     /// Replaces everything that was added.
     public func setAdded(_ resources: [ResourceInfo]) {
-        let fresh = AddedResources(resources)
-        added.withLock { $0 = fresh }
+        var fresh = AddedResources(resources)
+        added.withLock { added in
+            fresh.generation = added.generation + 1
+            added = fresh
+        }
     }
+
+    /// Grows with every change of what was added, so that what is derived from it can be kept.
+    public var generation: Int { added.withLock { $0.generation } }
 
     public func addedResources(group: String, version: String) -> [ResourceInfo] {
         added.withLock { $0.resources.filter { $0.group == group && $0.version == version } }
@@ -120,6 +126,7 @@ struct AddedResources {
     let byPlural: [String: ResourceInfo]
     let byKind: [String: ResourceInfo]
     let groupVersions: [(group: String, version: String)]
+    var generation = 0
 
     init(_ given: [ResourceInfo]) {
         resources = given

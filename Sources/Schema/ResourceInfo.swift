@@ -17,9 +17,18 @@ public struct ResourceInfo: Sendable {
     public internal(set) var generation = false
     /// What is special about a resource that a CustomResourceDefinition declares.
     public internal(set) var custom: CustomVersion?
+    /// Whether its definition is being deleted: objects can still be looked at and removed.
+    public internal(set) var isTerminating = false
 
     /// Whether status has its own subresource: writes of the object keep the status, writes of the status the rest.
     public var hasStatus: Bool { subresource("status") != nil }
+
+    /// The same resource while its definition is being deleted.
+    public func terminating() -> ResourceInfo {
+        var copy = self
+        copy.isTerminating = true
+        return copy
+    }
 
     public var apiVersion: String { group.isEmpty ? version : group + "/" + version }
 

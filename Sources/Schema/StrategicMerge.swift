@@ -2,8 +2,25 @@ import Document
 
 /// Why a strategic merge patch cannot be applied.
 public struct StrategicMergeError: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Reason: Sendable, Equatable {
+        /// It is no strategic merge patch.
+        case malformed
+        /// It says two things that do not go together.
+        case contradiction
+        case other
+    }
+
     public let description: String
-    public init(_ description: String) { self.description = description }
+    public let reason: Reason
+
+    public init(_ description: String, _ reason: Reason = .other) {
+        self.description = description
+        self.reason = reason
+    }
+
+    static func unknownDirective(_ name: String, _ patch: Document) -> StrategicMergeError {
+        StrategicMergeError("unknown patch type: \(name) in map: \(GoText.value(patch))")
+    }
 }
 
 // Strategic merge patch.
@@ -27,13 +44,13 @@ enum StrategicMerge {
     private static let deletePrefix = "$deleteFromPrimitiveList/"
     private static let orderPrefix = "$setElementOrder/"
 
-    /// The merged object, nil where the patch deletes it. Without a type, as inside raw objects, lists are replaced.
+    /// The merged object. Without a type, as inside raw objects, lists are replaced.
     static func object(_ patch: Document, into object: Document, _ type: TypeInfo?) throws -> Document? {
         switch patch[directive]?.string {
         case nil, "merge": break
         case "replace": return stripped(patch)
-        case "delete": return nil
-        case let other?: throw StrategicMergeError("unknown patch type found: \(other)")
+        case "delete": return .emptyObject
+        case let other?: throw StrategicMergeError.unknownDirective(other, patch)
         }
         var result = object.isObject ? object : .emptyObject
         if let keep = patch[retainKeys] { try retain(keep, in: &result, patch) }
@@ -56,11 +73,11 @@ enum StrategicMerge {
     }
 
     private static func retain(_ keep: Document, in result: inout Document, _ patch: Document) throws {
-        guard keep.isArray else { throw StrategicMergeError("$retainKeys must be a list") }
+        guard keep.isArray else { throw StrategicMergeError("invalid patch format of retainKeys", .malformed) }
         let names = Set(keep.elements.compactMap(\.string))
         for member in patch.members where member.key.utf8.first != UInt8(ascii: "$") && !names.contains(member.key) {
             if !member.value.isNull {
-                throw StrategicMergeError("the patch has a field that $retainKeys does not keep: \(member.key)")
+                throw StrategicMergeError("patch content doesn't match retainKeys list", .contradiction)
             }
         }
         for member in result.members where !names.contains(member.key) { result[member.key] = nil }
@@ -127,7 +144,7 @@ enum StrategicMerge {
                 throw StrategicMergeError("the patch of a list merged by \(key) holds an element that is no object")
             }
             guard let value = element[key] else {
-                throw StrategicMergeError("map: \(element.jsonText) does not contain declared merge key: \(key)")
+                throw StrategicMergeError("map: \(GoText.value(element)) does not contain declared merge key: \(key)")
             }
             if element[directive]?.string == "delete" {
                 merged.removeAll { $0[key] == value }

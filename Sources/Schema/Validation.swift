@@ -10,11 +10,23 @@ extension Registry {
         return validator.errors
     }
 
-    /// `validate`, and fields that may not change.
+    /// `validate` for one field of the object only.
+    public func validate(field name: String, of object: Document, type: TypeID) -> [FieldError] {
+        guard let field = type.info.field(name), let value = object[name], !value.isNull else { return [] }
+        var validator = Validator()
+        validator.member(value, field, path: name)
+        return validator.errors
+    }
+
+    /// `validate`, then `validateImmutable`.
     public func validateUpdate(_ new: Document, old: Document, type: TypeID) -> [FieldError] {
         if let custom = type.info.custom { return custom.validate(new, old: old) }
+        return validate(new, type: type) + validateImmutable(new, old: old, type: type)
+    }
+
+    /// Fields that may not change and have changed.
+    public func validateImmutable(_ new: Document, old: Document, type: TypeID) -> [FieldError] {
         var validator = Validator()
-        validator.object(new, type.info, path: "")
         validator.unchanged(new, old, type.info, path: "")
         return validator.errors
     }
@@ -36,9 +48,13 @@ struct Validator {
                 errors.append(.required(here))
                 continue
             }
-            self.value(value, field.shape, path: here)
-            check(value, field, path: here)
+            member(value, field, path: here)
         }
+    }
+
+    mutating func member(_ value: Document, _ field: FieldInfo, path: String) {
+        self.value(value, field.shape, path: path)
+        check(value, field, path: path)
     }
 
     private func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : path + "." + name }
@@ -124,12 +140,29 @@ struct Validator {
 
     // MARK: Change
 
+    /// With the members of maps in the order of their keys, as messages show them.
+    private static func ordered(_ value: Document, _ shape: Shape) -> Document {
+        switch shape {
+        case .map where value.isObject:
+            return Document(members: value.members.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        case .object(let type) where value.isObject:
+            return Document(
+                members: value.members.map { member in
+                    (member.key, type.field(member.key).map { ordered(member.value, $0.shape) } ?? member.value)
+                })
+        default: return value
+        }
+    }
+
     mutating func unchanged(_ new: Document, _ old: Document, _ type: TypeInfo, path: String) {
         for field in type.fields {
             let (newValue, oldValue) = (new[field.name], old[field.name])
             if field.isImmutable {
                 if (newValue ?? .null) != (oldValue ?? .null) {
-                    errors.append(.invalid(join(path, field.name), newValue, "field is immutable"))
+                    errors.append(
+                        .invalid(
+                            join(path, field.name), newValue.map { Self.ordered($0, field.shape) },
+                            "field is immutable"))
                 }
             } else if case .object(let inner) = field.shape, let newValue, let oldValue {
                 unchanged(newValue, oldValue, inner, path: join(path, field.name))

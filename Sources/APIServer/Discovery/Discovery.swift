@@ -29,6 +29,12 @@ public struct Discovery: Sendable {
         return groupVersions.map(\.group).filter { seen.insert($0).inserted }
     }
 
+    private static let terminatingVerbs = ["delete", "deletecollection", "get", "list", "watch"]
+
+    private func verbs(of resource: ResourceInfo) -> [String] {
+        resource.isTerminating ? Self.terminatingVerbs : resource.verbs
+    }
+
     // MARK: Legacy
 
     /// `GET /api`
@@ -71,7 +77,8 @@ public struct Discovery: Sendable {
         var list: [Document] = []
         for resource in members(of: group, version) {
             if !resource.verbs.isEmpty { list.append(legacy(resource)) }
-            for subresource in resource.subresources.sorted(by: { $0.name < $1.name }) {
+            let parts = resource.subresources
+            for subresource in resource.custom == nil ? parts.sorted(by: { $0.name < $1.name }) : parts {
                 list.append(legacy(subresource, of: resource))
             }
         }
@@ -86,7 +93,7 @@ public struct Discovery: Sendable {
         var entry: Document = [
             "name": Document(resource.plural), "singularName": Document(resource.singular),
             "namespaced": Document(resource.namespaced), "kind": Document(resource.kind),
-            "verbs": Document(resource.verbs),
+            "verbs": Document(verbs(of: resource)),
         ]
         if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
         if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
@@ -135,7 +142,7 @@ public struct Discovery: Sendable {
             "resource": Document(resource.plural),
             "responseKind": ["group": "", "version": "", "kind": Document(resource.kind)],
             "scope": resource.namespaced ? "Namespaced" : "Cluster",
-            "singularResource": Document(resource.singular), "verbs": Document(resource.verbs),
+            "singularResource": Document(resource.singular), "verbs": Document(verbs(of: resource)),
         ]
         if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
         if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }

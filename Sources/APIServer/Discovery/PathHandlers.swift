@@ -8,21 +8,33 @@ import Wire
 
 /// Paths that are no resources: discovery, OpenAPI, version, health, metrics.
 final class PathHandlers: Sendable {
-    private let discovery: Discovery
+    private let serverAddress: String
+    private let madeDiscovery = Mutex<(generation: Int, discovery: Discovery)?>(nil)
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
     private let fairness: Fairness
     private let store: any Store
     private let jwksURI: String
+    private let isBootstrapped = Atomic(false)
+    /// What the process uses; nil where nobody can tell.
+    private let process: (@Sendable () -> ProcessStatistics?)?
     /// OpenAPI documents take a while to make and are asked for rarely: each is made at its first request.
-    private let made = Mutex<[String: (bytes: [UInt8], hash: String)]>([:])
+    private let made = Mutex<[String: MadeDocument]>([:])
+
+    private struct MadeDocument {
+        var bytes: [UInt8]
+        var hash: String
+        /// Of the registry, where the document shows what was added to it.
+        var generation: Int
+    }
 
     init(
-        discovery: Discovery, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
-        fairness: Fairness, store: any Store, jwksURI: String
+        serverAddress: String, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
+        fairness: Fairness, store: any Store, jwksURI: String, process: (@Sendable () -> ProcessStatistics?)?
     ) {
-        self.discovery = discovery
+        self.process = process
+        self.serverAddress = serverAddress
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
@@ -50,7 +62,7 @@ final class PathHandlers: Sendable {
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
-                await metrics.exposition(revision: store.revision) + fairness.exposition(),
+                await exposition() + fairness.exposition(),
                 type: "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
         case "debug" where parts.first == "api_priority_and_fairness" && parts.count == 2:
             guard let dump = fairness.dump(parts[1], info.query) else { throw APIStatus.noSuchPath }
@@ -66,6 +78,18 @@ final class PathHandlers: Sendable {
         }
     }
 
+    /// Whether the group is declared: paths of other groups lead nowhere at all.
+    func knows(group: String) -> Bool { registry.declaredGroupVersions.contains { $0.group == group } }
+
+    private var discovery: Discovery {
+        let generation = registry.generation
+        if let made = madeDiscovery.withLock({ $0 }), made.generation == generation { return made.discovery }
+        let discovery = Discovery(
+            groupVersions: registry.groupVersions, resources: registry.resources, serverAddress: serverAddress)
+        madeDiscovery.withLock { $0 = (generation, discovery) }
+        return discovery
+    }
+
     /// The server has too much to do; the client shall come back later.
     static func tooMany(retryAfter seconds: Int) -> Response {
         Response(
@@ -75,8 +99,6 @@ final class PathHandlers: Sendable {
                 ("Retry-After", String(seconds)),
             ]), body: .bytes(Array("Too many requests, please try again later.\n".utf8)))
     }
-
-    func knows(group: String) -> Bool { registry.groupVersions.contains { $0.group == group } }
 
     private var allPaths: [String] {
         let groups = registry.groupVersions.filter { !$0.group.isEmpty }
@@ -119,6 +141,14 @@ final class PathHandlers: Sendable {
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "swift", "platform": "linux/amd64",
     ]
 
+    private func exposition() async -> String {
+        var text = metrics.exposition() + (await ServerMetrics.objects(in: store, of: registry.resources))
+        if let statistics = process?() { text += ServerMetrics.process(statistics) }
+        var all: [String: [(String, Bool)]] = [:]
+        for root in ["healthz", "livez", "readyz"] { all[root] = await checks(root) }
+        return text + ServerMetrics.health(all) + ServerMetrics.build(Self.version.text("gitVersion") ?? "")
+    }
+
     // MARK: Discovery
 
     private func discover(_ root: String, _ parts: [String], _ request: Request) throws -> Response {
@@ -158,12 +188,12 @@ final class PathHandlers: Sendable {
     private func openAPI(_ parts: [String], _ request: Request) throws -> Response {
         switch parts {
         case ["v2"]:
-            let entry = make("v2") { registry.openAPIv2() }
+            let entry = make("v2", registry.generation) { registry.openAPIv2() }
             return tagged(entry.bytes, type: "application/json", request)
         case ["v3"]:
             var paths = Document.emptyObject
             for (path, group, version) in openAPIPaths {
-                let hash = make(path) { registry.openAPIv3(group: group, version: version) }.hash
+                let hash = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }.hash
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
             }
             return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)
@@ -173,7 +203,7 @@ final class PathHandlers: Sendable {
             guard let (path, group, version) = openAPIPaths.first(where: { $0.0 == wanted }) else {
                 throw APIStatus.noSuchResource
             }
-            let entry = make(path) { registry.openAPIv3(group: group, version: version) }
+            let entry = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }
             return tagged(entry.bytes, type: "application/json", request)
         }
     }
@@ -187,33 +217,72 @@ final class PathHandlers: Sendable {
         }
     }
 
-    private func make(_ name: String, _ document: () -> Document) -> (bytes: [UInt8], hash: String) {
-        if let entry = made.withLock({ $0[name] }) { return entry }
+    /// Documents of declared groups never change.
+    private func generation(of group: String) -> Int { knows(group: group) ? 0 : registry.generation }
+
+    private func make(_ name: String, _ generation: Int, _ document: () -> Document) -> MadeDocument {
+        if let entry = made.withLock({ $0[name] }), entry.generation == generation { return entry }
         let bytes = document().json
-        let entry = (bytes, Hex.encode(Digest.sha256(bytes)).uppercased())
+        let entry = MadeDocument(
+            bytes: bytes, hash: Hex.encode(Digest.sha256(bytes)).uppercased(), generation: generation)
         made.withLock { $0[name] = entry }
         return entry
     }
 
     // MARK: Health
 
-    private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
+    /// What the server does before it is ready, under the names that clients know.
+    private static let hooks = [
+        "poststarthook/start-system-namespaces-controller", "poststarthook/rbac/bootstrap-roles",
+        "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/bootstrap-controller",
+        "poststarthook/start-kubernetes-service-cidr-controller",
+        "poststarthook/priority-and-fairness-config-producer",
+    ]
+
+    /// The objects that every cluster begins with are there.
+    func noteBootstrapped() { isBootstrapped.store(true, ordering: .releasing) }
+
+    private func checks(_ root: String) async -> [(String, Bool)] {
+        let started = isBootstrapped.load(ordering: .acquiring)
         // The store answers from memory; that it answers at all is what can be checked from here.
-        let checks: [(String, Bool)] = [("ping", true), ("log", true), ("etcd", await store.revision > 0)]
-        if let name = parts.first {
-            guard parts.count == 1, let check = checks.first(where: { $0.0 == name }) else {
-                return Self.notFoundText
+        let store = await store.revision > 0
+        var checks = [("ping", true), ("log", true), ("etcd", store)]
+        if root == "readyz" { checks.append(("etcd-readiness", store)) }
+        return checks + Self.hooks.map { ($0, started) }
+    }
+
+    private func health(_ root: String, _ parts: [String], _ info: RequestInfo) async -> Response {
+        let checks = await checks(root)
+        if !parts.isEmpty {
+            let name = parts.joined(separator: "/")
+            guard let check = checks.first(where: { $0.0 == name }) else { return Self.notFoundText }
+            return check.1 ? text("ok") : text("internal server error: reason withheld\n", status: 500)
+        }
+        let asked = info.query.all("exclude")
+        let excluded = Set(asked)
+        var lines: [String] = []
+        var failed: [String] = []
+        for (name, isGood) in checks {
+            if excluded.contains(name) {
+                lines.append("[+]\(name) excluded: ok")
+            } else if isGood {
+                lines.append("[+]\(name) ok")
+            } else {
+                failed.append(name)
+                lines.append("[-]\(name) failed: reason withheld")
             }
-            return check.1 ? text("ok") : text("internal server error: \(name) failed", status: 500)
         }
-        let excluded = Set(info.query.all("exclude"))
-        let failed = checks.contains { !$0.1 && !excluded.contains($0.0) }
-        guard failed || info.query["verbose"] != nil else { return text("ok") }
-        var lines = checks.map { name, ok in
-            excluded.contains(name) ? "[+]\(name) excluded: ok" : ok ? "[+]\(name) ok" : "[-]\(name) failed"
+        let known = Set(checks.map(\.0))
+        let strange = asked.filter { !known.contains($0) }
+        if !strange.isEmpty {
+            let names = strange.map { "\"\($0)\"" }.joined(separator: ",")
+            lines.append("warn: some health checks cannot be excluded: no matches for \(names)")
         }
-        lines.append("\(root) check \(failed ? "failed" : "passed")")
-        return text(lines.joined(separator: "\n") + "\n", status: failed ? 500 : 200)
+        guard failed.isEmpty else {
+            return text(lines.joined(separator: "\n") + "\n\(root) check failed\n", status: 500)
+        }
+        guard info.query["verbose"] != nil else { return text("ok") }
+        return text(lines.joined(separator: "\n") + "\n\(root) check passed\n")
     }
 
     static let notFoundText = Response(

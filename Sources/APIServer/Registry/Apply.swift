@@ -26,11 +26,15 @@ extension Resources {
         var live = fieldUpdater(call).zero
         live["apiVersion"] = Document(call.resource.apiVersion)
         live["kind"] = Document(call.resource.kind)
-        let object = try merged(applied, live, &managed, call, options) ?? live
+        let object = try ApplyTarget(self, call).merged(applied, live, &managed, force: options.force) ?? live
         if let uid = object.text("metadata", "uid"), !uid.isEmpty {
             throw APIStatus.conflict(
                 call.resource, call.name,
                 "uid mismatch: the provided object specified uid \(uid), and no existing object was found")
+        }
+        if (object.text("metadata", "name") ?? "").isEmpty {
+            throw APIStatus.badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         }
         try checkIdentity(object, call)
         // Whoever may change what exists may not thereby make what does not.
@@ -48,20 +52,8 @@ extension Resources {
         // The entries follow from the object that was read last, which a lost race reads again.
         let settled = Settlement()
         return try await change(call, dryRun: options.dryRun, fields: .applied(settled)) { old in
-            guard var managed = ManagedFields(old.at("metadata", "managedFields")) else {
-                throw APIStatus.failure(500, "", "failed to decode managed fields")
-            }
-            if managed.isEmpty {
-                let updater = fieldUpdater(call)
-                _ = updater.update(
-                    &managed, from: updater.zero, to: old, by: writer(call, manager: Self.beforeFirstApply))
-            }
-            var new = try merged(applied, old, &managed, call, options) ?? old
-            settled.entries = managed.isEmpty ? Optional.none : managed.document
+            var new = try appliedObject(applied, old, call, force: options.force, settled)
             try checkIdentity(new, call)
-            if let problem = registry.decodingError(in: new, type: call.resource.type) {
-                throw APIStatus.failure(500, "", problem)
-            }
             // A configuration that does not speak of the revision goes onto whatever is there.
             if applied.text("metadata", "resourceVersion") == nil {
                 new.set(nil, at: "metadata", "resourceVersion")
@@ -70,51 +62,24 @@ extension Resources {
         }
     }
 
-    /// Lays the configuration over the object; nil where that changes nothing.
-    private func merged(
-        _ applied: Document, _ live: Document, _ managed: inout ManagedFields, _ call: Call, _ options: WriteOptions
-    ) throws(APIStatus) -> Document? {
-        let resource = call.resource
-        let kind = Self.kindText(applied)
-        guard applied.text("apiVersion") == resource.apiVersion, applied.text("kind") == resource.kind else {
-            throw .badRequest("invalid object type: \(kind)")
+    /// What an object is after a configuration was applied to it, and in `settled` who owns its fields then.
+    func appliedObject(_ applied: Document, _ old: Document, _ call: Call, force: Bool, _ settled: Settlement) throws
+        -> Document
+    {
+        guard var managed = ManagedFields(old.at("metadata", "managedFields")) else {
+            throw APIStatus.failure(500, "", "failed to decode managed fields")
         }
-        let claimed = applied.at("metadata", "managedFields")
-        guard claimed == nil || claimed?.isNull == true else {
-            throw .badRequest("metadata.managedFields must be nil")
+        if managed.isEmpty {
+            let updater = fieldUpdater(call)
+            _ = updater.update(
+                &managed, from: updater.zero, to: old, by: writer(call, manager: Self.beforeFirstApply))
         }
-        let updater = fieldUpdater(call)
-        do {
-            try updater.check(applied)
-        } catch {
-            let place = "\(applied.text("metadata", "namespace") ?? "")/\(applied.text("metadata", "name") ?? "")"
-            throw .failure(500, "", "failed to create typed patch object (\(place); \(kind)): \(error.message)")
+        let new = try ApplyTarget(self, call).merged(applied, old, &managed, force: force) ?? old
+        settled.entries = managed.isEmpty ? Optional.none : managed.document
+        if let problem = registry.decodingError(in: new, type: call.resource.type) {
+            throw APIStatus.failure(500, "", problem)
         }
-        let applier = writer(call, isApply: true)
-        var result: Document?
-        do {
-            result = try updater.apply(applied, to: live, &managed, by: applier, force: options.force)
-        } catch {
-            guard ClientSideApply.mayForce(error, live, updater, call) else { throw .applyConflict(error) }
-            do {
-                result = try updater.apply(applied, to: live, &managed, by: applier, force: true)
-            } catch {
-                throw .applyConflict(error)
-            }
-        }
-        if call.fieldManager == ClientSideApply.manager, ClientSideApply.annotation(of: result ?? live) != nil {
-            var noted = result ?? live
-            noted.set(
-                Document(ClientSideApply.noted(applied)), at: "metadata", "annotations", ClientSideApply.annotationName)
-            result = noted
-        }
-        return result
-    }
-
-    /// Group, version and kind as Go prints them.
-    private static func kindText(_ object: Document) -> String {
-        let version = object.text("apiVersion") ?? ""
-        return "\(version.contains("/") ? version : "/" + version), Kind=\(object.text("kind") ?? "")"
+        return new
     }
 
     // MARK: Reading
@@ -129,7 +94,7 @@ extension Resources {
         do {
             (object, repeated) = try Document.yamlTolerant(call.request.body)
         } catch let error as DocumentError {
-            throw .badRequest(prefix + "line \(error.line): \(error.message)")
+            throw .badRequest(prefix + error.message)
         } catch {
             throw .badRequest(prefix + "\(error)")
         }
@@ -149,6 +114,73 @@ extension Resources {
     }
 }
 
+/// What a configuration is applied to: the object of a call, or one of its subresources with a kind of its own.
+struct ApplyTarget {
+    let apiVersion: String
+    let kind: String
+    let manager: String
+    let applier: ManagedEntry.Identity
+    let updater: FieldUpdater
+
+    init(_ resources: Resources, _ call: Call) {
+        self.init(
+            apiVersion: call.resource.apiVersion, kind: call.resource.kind, call, resources.fieldUpdater(call))
+    }
+
+    init(apiVersion: String, kind: String, _ call: Call, _ updater: FieldUpdater) {
+        self.apiVersion = apiVersion
+        self.kind = kind
+        self.updater = updater
+        manager = call.fieldManager
+        applier = ManagedEntry.Identity(
+            manager: manager, isApply: true, apiVersion: apiVersion, subresource: call.subresource)
+    }
+
+    /// Lays the configuration over the object; nil where that changes nothing.
+    func merged(_ applied: Document, _ live: Document, _ managed: inout ManagedFields, force: Bool) throws(APIStatus)
+        -> Document?
+    {
+        let kindText = Self.kindText(applied)
+        guard applied.text("apiVersion") == apiVersion, applied.text("kind") == kind else {
+            throw .badRequest("invalid object type: \(kindText)")
+        }
+        let claimed = applied.at("metadata", "managedFields")
+        guard claimed == nil || claimed?.isNull == true else {
+            throw .badRequest("metadata.managedFields must be nil")
+        }
+        do {
+            try updater.check(applied)
+        } catch {
+            let place = "\(applied.text("metadata", "namespace") ?? "")/\(applied.text("metadata", "name") ?? "")"
+            throw .failure(500, "", "failed to create typed patch object (\(place); \(kindText)): \(error.message)")
+        }
+        var result: Document?
+        do {
+            result = try updater.apply(applied, to: live, &managed, by: applier, force: force)
+        } catch {
+            guard ClientSideApply.mayForce(error, live, self) else { throw .applyConflict(error) }
+            do {
+                result = try updater.apply(applied, to: live, &managed, by: applier, force: true)
+            } catch {
+                throw .applyConflict(error)
+            }
+        }
+        if manager == ClientSideApply.manager, ClientSideApply.annotation(of: result ?? live) != nil {
+            var noted = result ?? live
+            noted.set(
+                Document(ClientSideApply.noted(applied)), at: "metadata", "annotations", ClientSideApply.annotationName)
+            result = noted
+        }
+        return result
+    }
+
+    /// Group, version and kind as Go prints them.
+    private static func kindText(_ object: Document) -> String {
+        let version = object.text("apiVersion") ?? ""
+        return "\(version.contains("/") ? version : "/" + version), Kind=\(object.text("kind") ?? "")"
+    }
+}
+
 /// The way from `kubectl apply` as it was, which notes the last configuration in an annotation, to server-side apply:
 /// kubectl takes over without conflict what it wrote before, and the annotation is kept up to date for older clients.
 enum ClientSideApply {
@@ -161,13 +193,11 @@ enum ClientSideApply {
     }
 
     /// Whether all conflicts are about fields that the last configuration had as they are now.
-    static func mayForce(
-        _ conflict: ApplyConflict, _ live: Document, _ updater: FieldUpdater, _ call: Call
-    ) -> Bool {
-        guard call.fieldManager == manager, let text = annotation(of: live), !text.isEmpty,
-            let last = try? Document(json: text.utf8), last.text("apiVersion") == call.resource.apiVersion
+    static func mayForce(_ conflict: ApplyConflict, _ live: Document, _ target: ApplyTarget) -> Bool {
+        guard target.manager == manager, let text = annotation(of: live), !text.isEmpty,
+            let last = try? Document(json: text.utf8), last.text("apiVersion") == target.apiVersion
         else { return false }
-        let own = Set(updater.fields(of: last, unchangedIn: live).texts)
+        let own = Set(target.updater.fields(of: last, unchangedIn: live).texts)
         return conflict.conflicts.allSatisfy { own.contains($0.path) }
     }
 

@@ -30,7 +30,7 @@ extension Resources {
         for attempt in 1...Self.nameDraws {
             var candidate = object
             let isDrawn = drawName(&candidate)
-            finishNew(&candidate, resource)
+            finishNew(&candidate, resource, call.warnings)
             let name = candidate.text("metadata", "name") ?? ""
             let errors = Kinds.validateCreate(candidate, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, name, errors) }
@@ -113,12 +113,15 @@ extension Resources {
         return true
     }
 
-    private func finishNew(_ object: inout Document, _ resource: ResourceInfo) {
+    private func finishNew(_ object: inout Document, _ resource: ResourceInfo, _ warnings: Warnings) {
         let now = world.clock.now
         object.set(Document(Identifier.uuid(from: world.random)), at: "metadata", "uid")
         object.set(Document(now.description), at: "metadata", "creationTimestamp")
         if resource.generation { object.set(1, at: "metadata", "generation") }
-        Kinds.rules(for: resource).prepareForCreate(&object, RuleContext(now: now))
+        Kinds.rules(for: resource).prepareForCreate(
+            &object,
+            RuleContext(
+                now: now, identity: { Identifier.uuid(from: world.random) }, warn: { warnings.add($0) }))
         Kinds.applyDefaults(to: &object, resource: resource)
     }
 }

@@ -84,6 +84,18 @@ extension Resources {
         "resourceclaimtemplates.resource.k8s.io", "resourceslices.resource.k8s.io",
     ]
 
+    /// Kinds from before dependents went with their owners.
+    private static let orphansByDefault: Set = ["replicationcontrollers", "jobs.batch"]
+
+    private func warnOfOrphans(_ call: Call, _ options: DeleteOptions) {
+        guard call.resource.qualifiedName == "jobs.batch", options.propagationPolicy == nil,
+            options.orphanDependents == nil
+        else { return }
+        call.warnings.add(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+                + "or set propagationPolicy=Orphan to suppress this warning")
+    }
+
     /// What deleting an object comes to.
     private enum Deletion {
         /// Nothing to write: it is being deleted already.
@@ -98,6 +110,7 @@ extension Resources {
 
     func delete(_ call: Call) async throws -> Answer {
         let options = try DeleteOptions(call)
+        warnOfOrphans(call, options)
         let (bytes, gone) = try await delete(call, name: call.name, options)
         if !gone || Self.answersObject.contains(call.resource.qualifiedName) { return .object(bytes) }
         let object = try ObjectCodec.document(bytes, call.resource)
@@ -156,6 +169,9 @@ extension Resources {
     private func checkPreconditions(
         _ options: DeleteOptions, _ old: Document, _ resource: ResourceInfo, _ name: String
     ) throws(APIStatus) {
+        if resource.qualifiedName == Self.definitions, old.text("metadata", "deletionTimestamp") == nil {
+            return try checkDefinitionPreconditions(options, old, resource, name)
+        }
         let uid = old.text("metadata", "uid") ?? ""
         if let wanted = options.uid, wanted != uid {
             throw .precondition(
@@ -176,6 +192,7 @@ extension Resources {
         _ old: Document, _ options: DeleteOptions, _ resource: ResourceInfo, _ name: String
     ) throws(APIStatus) -> Deletion {
         if resource.qualifiedName == "namespaces" { return try namespaceDeletion(old, options, name) }
+        if resource.qualifiedName == Self.definitions, let marked = definitionDeletion(old) { return .marked(marked) }
         let finalizers = Self.finalizers(old, options, resource)
         let grace = resource.qualifiedName == "pods" ? Self.podGrace(old, options) : 0
         let now = world.clock.now
@@ -231,7 +248,7 @@ extension Resources {
         } else if current.contains("foregroundDeletion") {
             policy = "Foreground"
         } else {
-            policy = resource.qualifiedName == "replicationcontrollers" ? "Orphan" : "Background"
+            policy = Self.orphansByDefault.contains(resource.qualifiedName) ? "Orphan" : "Background"
         }
         if policy == "Orphan" { kept.append("orphan") }
         if policy == "Foreground" { kept.append("foregroundDeletion") }
@@ -264,6 +281,7 @@ extension Resources {
     func deleteCollection(_ call: Call) async throws -> Answer {
         let options = try DeleteOptions(call)
         let selection = try Selection(call.info.query, resource: call.resource)
+        warnOfOrphans(call, options)
         let limit = try Self.integer(call.info.query["limit"]).flatMap { $0 > 0 ? $0 : nil }
         let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
         let page = try await store.list(prefix: prefix, after: nil, limit: nil, at: nil)

@@ -50,6 +50,58 @@ extension Resources {
         }
     }
 
+    /// The entries after a write of the scale. Owners of the replicas lose them to who changed them; where nobody
+    /// owns them, nobody comes to.
+    func scaleAccount(_ old: Document, _ before: Document, _ after: Document, _ call: Call) -> Document? {
+        let current = old.at("metadata", "managedFields")
+        guard let type = call.resource.subresource("scale")?.type, let managed = ManagedFields(current) else {
+            return current
+        }
+        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: Self.replicasPath)
+        var scale = fields.scale
+        guard !scale.isEmpty, scaleUpdater(type).update(&scale, from: before, to: after, by: scaleWriter(call)) else {
+            return current
+        }
+        let merged = fields.merged(scale)
+        return merged.isEmpty ? Optional.none : merged.document
+    }
+
+    /// A scale after a configuration was applied to it, and in `settled` who owns the object's fields then.
+    func appliedScale(
+        _ applied: Document, _ old: Document, _ before: Document, _ call: Call, force: Bool, _ settled: Settlement
+    ) throws -> Document {
+        guard let type = call.resource.subresource("scale")?.type else { throw APIStatus.noSuchResource }
+        guard let managed = ManagedFields(old.at("metadata", "managedFields")) else {
+            throw APIStatus.failure(500, "", "failed to decode managed fields")
+        }
+        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: Self.replicasPath)
+        var scale = fields.scale
+        let updater = scaleUpdater(type)
+        if scale.isEmpty {
+            _ = updater.update(
+                &scale, from: updater.zero, to: before, by: scaleWriter(call, manager: Self.beforeFirstApply))
+        }
+        let target = ApplyTarget(apiVersion: ScaleFields.apiVersion, kind: "Scale", call, updater)
+        let after = try target.merged(applied, before, &scale, force: force) ?? before
+        let merged = fields.merged(scale)
+        settled.entries = merged.isEmpty ? Optional.none : merged.document
+        return after
+    }
+
+    private static let replicasPath = ["f:spec", "f:replicas"]
+
+    private func scaleUpdater(_ type: TypeID) -> FieldUpdater {
+        FieldUpdater(
+            type: type, apiVersion: ScaleFields.apiVersion, ignored: FieldSet(), now: world.clock.now.description,
+            convert: { _, _ in nil })
+    }
+
+    private func scaleWriter(_ call: Call, manager: String? = nil) -> ManagedEntry.Identity {
+        ManagedEntry.Identity(
+            manager: manager ?? call.fieldManager, isApply: false, apiVersion: ScaleFields.apiVersion,
+            subresource: "scale")
+    }
+
     func writer(_ call: Call, manager: String? = nil, isApply: Bool = false) -> ManagedEntry.Identity {
         ManagedEntry.Identity(
             manager: manager ?? call.fieldManager, isApply: isApply, apiVersion: call.resource.apiVersion,
@@ -125,15 +177,31 @@ extension Schema.Registry {
 enum ResetFields {
     static func of(_ resource: ResourceInfo, subresource: String) -> FieldSet {
         switch subresource {
-        case "": return resource.hasStatus ? status : FieldSet()
+        case "":
+            // Who asks for a certificate says what for once, and never again.
+            if resource.qualifiedName == "certificatesigningrequests.certificates.k8s.io" { return spec.union(status) }
+            return resource.hasStatus ? status : FieldSet()
         case "status":
             switch resource.qualifiedName {
             case "pods": return podStatus
             case "deployments.apps": return deploymentStatus
+            case "certificatesigningrequests.certificates.k8s.io": return spec.union(status)
             default: return spec
             }
+        case "ephemeralcontainers": return allBut(["ephemeralContainers"], resource)
+        case "resize": return allBut(["containers", "initContainers"], resource)
         default: return FieldSet()
         }
+    }
+
+    /// Everything but some fields of the spec.
+    private static func allBut(_ kept: Set<String>, _ resource: ResourceInfo) -> FieldSet {
+        var result = status.union(FieldSet(path: ["f:metadata"]))
+        guard case .object(let spec) = resource.type.info.field("spec")?.shape else { return result }
+        for field in spec.fields where !kept.contains(field.name) {
+            result = result.union(FieldSet(path: ["f:spec", "f:" + field.name]))
+        }
+        return result
     }
 
     private static let status = FieldSet(path: ["f:status"])

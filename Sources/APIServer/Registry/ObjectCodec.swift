@@ -74,6 +74,8 @@ enum ObjectCodec {
 
     /// An object as an item of a list, which does without kind and version.
     static func item(_ stored: [UInt8], _ resource: ResourceInfo) -> [UInt8] {
+        // What has no declared form is told apart by its kind, so it carries that everywhere.
+        if resource.custom != nil { return splice(stored, resource) }
         guard Conversion.isNeeded(resource), let object = try? Document(json: stored) else { return stored }
         return Conversion.shown(object, resource).json
     }

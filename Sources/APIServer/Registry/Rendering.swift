@@ -17,7 +17,7 @@ struct Renderer: Sendable {
     func body(_ answer: Answer) throws(APIStatus) -> Body {
         switch answer.content {
         case .response(let response): return response.body
-        case .document(let document): return .bytes(try encode(document))
+        case .document(let document): return .bytes(try encode(shaped(document)))
         case .object(let stored):
             switch media.shape {
             case .whole where media.format == .json: return .bytes(ObjectCodec.whole(stored, resource) + [10])
@@ -60,6 +60,7 @@ struct Renderer: Sendable {
         switch media.shape {
         case .partial: throw Self.shape("PartialObjectMetadata", "is a list", resource, list: true)
         case .whole where media.format == .json:
+            let metadata = listMetadata(metadata)
             var pieces: [[UInt8]] = []
             pieces.reserveCapacity(items.count * 2 + 1)
             pieces.append(
@@ -89,6 +90,7 @@ struct Renderer: Sendable {
                 ]))
         default:
             let bare = objects.map { object in
+                if resource.custom != nil { return object }
                 var object = object
                 object["kind"] = nil
                 object["apiVersion"] = nil
@@ -97,9 +99,17 @@ struct Renderer: Sendable {
             return .bytes(
                 try encode([
                     "kind": Document(resource.listKind), "apiVersion": Document(resource.apiVersion),
-                    "metadata": metadata, "items": Document(bare),
+                    "metadata": listMetadata(metadata), "items": Document(bare),
                 ]))
         }
+    }
+
+    /// Lists of custom resources always say where they go on.
+    private func listMetadata(_ given: Document) -> Document {
+        guard resource.custom != nil, given["continue"] == nil else { return given }
+        var metadata = given
+        metadata["continue"] = ""
+        return metadata
     }
 
     /// Item by item, so that a long list is never a tree as a whole.
@@ -121,8 +131,34 @@ struct Renderer: Sendable {
     }
 
     func partial(_ object: Document) -> Document {
-        ["kind": "PartialObjectMetadata", "apiVersion": metaVersion, "metadata": object["metadata"] ?? [:]]
+        [
+            "kind": "PartialObjectMetadata", "apiVersion": metaVersion,
+            "metadata": Conversion.ownMetadata(object, resource),
+        ]
     }
+
+    /// A document that is none of the resource's own objects. Scales can be shown like objects, the rest only as it is.
+    private func shaped(_ document: Document) -> Document {
+        guard media.shape != .whole, document.text("kind") == "Scale" else { return document }
+        if media.shape == .partial { return partial(document) }
+        let version = document.at("metadata", "resourceVersion") ?? ""
+        let cells: Document = [
+            document.at("metadata", "name") ?? "", document.at("spec", "replicas") ?? 0,
+            document.at("status", "replicas") ?? 0, Kinds.ageCell(of: document, now: now),
+        ]
+        return [
+            "kind": "Table", "apiVersion": metaVersion, "metadata": ["resourceVersion": version],
+            "columnDefinitions": Document(Self.scaleColumns.map(Self.definition)),
+            "rows": [["cells": cells, "object": includeObject == "None" ? .null : partial(document)]],
+        ]
+    }
+
+    private static let scaleColumns = [
+        TableColumn(name: "Name", type: "string", description: "Name of the object."),
+        TableColumn(name: "Desired", type: "integer", description: "Number of pods wanted."),
+        TableColumn(name: "Available", type: "integer", description: "Number of pods there."),
+        TableColumn(name: "Age", type: "string", description: "Time since it was made."),
+    ]
 
     // MARK: Tables
 
@@ -150,11 +186,13 @@ struct Renderer: Sendable {
                 TableColumn(name: "Created At", type: "date", description: ""),
             ]
         }
-        return columns.map { column in
-            [
-                "name": Document(column.name), "type": Document(column.type), "format": Document(column.format),
-                "description": Document(column.description), "priority": Document(column.priority),
-            ]
-        }
+        return columns.map(Self.definition)
+    }
+
+    private static func definition(_ column: TableColumn) -> Document {
+        [
+            "name": Document(column.name), "type": Document(column.type), "format": Document(column.format),
+            "description": Document(column.description), "priority": Document(column.priority),
+        ]
     }
 }

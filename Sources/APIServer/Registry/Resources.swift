@@ -10,7 +10,8 @@ import Store
 /// allocations and the authorization snapshot in their own locked parts.
 struct Resources: Sendable {
     let registry: Schema.Registry
-    let store: any Store
+    /// As the request's resource needs it: see `CustomResources.view`.
+    var store: any Store
     let world: World
     let admission: [any AdmissionPlugin]
     let allocations: ServiceAllocations

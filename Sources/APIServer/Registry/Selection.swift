@@ -22,9 +22,13 @@ struct Selection: Sendable {
         for term in fields.terms where known[term.field] == nil {
             // Kinds with fields of their own refuse in other words than those with the common two.
             let common = resource.namespaced ? 2 : 1
+            // The newest groups name the kind too.
+            let kind = resource.group == "resource.k8s.io" ? " for \(resource.apiVersion), Kind=\(resource.kind)" : ""
             throw .badRequest(
                 known.count > common
-                    ? "field label not supported: \(term.field)"
+                    ? kind.isEmpty
+                        ? Kinds.rules(for: resource).unknownField(term.field)
+                        : "field label not supported\(kind): \(term.field)"
                     : "\"\(term.field)\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
         }
     }

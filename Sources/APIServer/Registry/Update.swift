@@ -59,10 +59,8 @@ extension Resources {
     func checkIdentity(_ object: Document, _ call: Call) throws(APIStatus) {
         let name = object.text("metadata", "name") ?? ""
         if name.isEmpty {
-            if call.info.method == "PUT" {
-                throw .badRequest(
-                    "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
-            }
+            throw .badRequest(
+                "the name of the object (\(call.name) based on URL) was undeterminable: name must be provided")
         } else if name != call.name {
             throw .badRequest(
                 "the name of the object (\(name)) does not match the name on the URL (\(call.name))")
@@ -106,7 +104,9 @@ extension Resources {
             }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
-                if call.info.method == "PUT", Self.conditionalOnly.contains(resource.qualifiedName) {
+                if call.info.method == "PUT",
+                    resource.custom != nil || Self.conditionalOnly.contains(resource.qualifiedName)
+                {
                     // Upstream names the resource here, not the kind.
                     throw APIStatus.invalid(
                         kind: resource.plural, group: resource.group, name: call.name,
@@ -119,7 +119,8 @@ extension Resources {
                 guard revision == record.revision else { throw APIStatus.modified(resource, call.name) }
             }
             try await prepare(&new, old: old, call, dryRun: dryRun, fields)
-            if new.sameObject(as: old), hasSameOwners(new, old) { return record.value }
+            let isOutdated = (store as? CustomResourceStore)?.isOutdated(record.key) ?? false
+            if new.sameObject(as: old), hasSameOwners(new, old), !isOutdated { return record.value }
             do {
                 return try await write(new, old: old, record, call, dryRun: dryRun)
             } catch StoreError.conflict, StoreError.notFound {
@@ -147,7 +148,7 @@ extension Resources {
             takeStatus(&new, old: old, resource)
             rules.prepareForStatusUpdate(&new, old, ruleContext)
             try await admit(&new, context)
-            let errors = rules.validateStatusUpdate(new, old)
+            let errors = Kinds.validateStatusUpdate(new, old: old, resource: resource)
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         case "finalize":
             var kept = old
@@ -206,7 +207,8 @@ extension Resources {
     private func countGeneration(_ new: inout Document, old: Document, _ resource: ResourceInfo) {
         guard resource.generation else { return }
         var (a, b) = (new, old)
-        for field in ["metadata", "status"] {
+        let isPlain = resource.custom != nil && !resource.hasStatus
+        for field in isPlain ? ["metadata"] : ["metadata", "status"] {
             a[field] = nil
             b[field] = nil
         }

@@ -65,32 +65,12 @@ extension Resources {
         }
     }
 
-    /// `POST pods/NAME/eviction`. Disruption budgets are not consulted: their kind is not served yet.
-    func evict(_ call: Call) async throws -> Answer {
-        let options = try call.writeOptions(kind: "CreateOptions")
-        let subresource = call.resource.subresource("eviction")
-        let eviction = try BodyDecoder(registry: registry, call: call).object(
-            kind: "Eviction", group: "policy", version: "v1", type: subresource?.type,
-            validation: options.fieldValidation)
-        let name = eviction.text("metadata", "name") ?? ""
-        guard name.isEmpty || name == call.name else {
-            throw APIStatus.badRequest("name in URL does not match name in Eviction object")
-        }
-        var deletion = DeleteOptions()
-        deletion.gracePeriodSeconds = eviction.number("deleteOptions", "gracePeriodSeconds")
-        deletion.propagationPolicy = eviction.text("deleteOptions", "propagationPolicy")
-        deletion.uid = eviction.text("deleteOptions", "preconditions", "uid")
-        deletion.resourceVersion = eviction.text("deleteOptions", "preconditions", "resourceVersion")
-        deletion.dryRun = options.dryRun || !eviction.list("deleteOptions", "dryRun").isEmpty
-        _ = try await delete(call, name: call.name, deletion)
-        return .document(Self.created, status: 201)
-    }
-
     /// Writes of `pods/NAME/ephemeralcontainers` and `…/resize`: only the part that the subresource is about counts.
     func writePodPart(_ call: Call) async throws -> Answer {
         let options = try call.writeOptions(kind: call.info.method == "PUT" ? "UpdateOptions" : "PatchOptions")
         let decoder = BodyDecoder(registry: registry, call: call)
         let make: (Document) throws -> Document
+        var fields = FieldAccount.update
         if call.info.method == "PUT" {
             let given = try decoder.object(
                 kind: "Pod", group: "", version: "v1", type: call.resource.type, validation: options.fieldValidation)
@@ -98,12 +78,19 @@ extension Resources {
             make = { _ in given }
         } else {
             let kind = try PatchKind(call.request.headers["Content-Type"])
-            let patch = try Self.readPatch(call, kind)
-            make = { old in try apply(patch, kind, to: old, call) }
+            if kind == .apply {
+                let applied = try Self.readConfiguration(call, options.fieldValidation)
+                let settled = Settlement()
+                fields = .applied(settled)
+                make = { old in try appliedObject(applied, old, call, force: options.force, settled) }
+            } else {
+                let patch = try Self.readPatch(call, kind)
+                make = { old in try apply(patch, kind, to: old, call) }
+            }
         }
         let isResize = call.subresource == "resize"
         return .object(
-            try await change(call, dryRun: options.dryRun) { old in
+            try await change(call, dryRun: options.dryRun, fields: fields) { old in
                 let given = try make(old)
                 var pod = old.withoutRevision
                 if let revision = given.text("metadata", "resourceVersion"), call.info.method == "PUT" {

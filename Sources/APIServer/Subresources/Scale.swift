@@ -16,23 +16,31 @@ extension Resources {
         let options = try call.writeOptions(kind: isPut ? "UpdateOptions" : "PatchOptions")
         let type = call.resource.subresource("scale")?.type
         let decoder = BodyDecoder(registry: registry, call: call)
-        let make: (Document) throws -> Document
+        let settled = Settlement()
+        let make: (_ scale: Document, _ object: Document) throws -> Document
         if isPut {
             let given = try decoder.object(
                 kind: "Scale", group: "autoscaling", version: "v1", type: type, validation: options.fieldValidation)
             try checkIdentity(given, call)
-            make = { _ in given }
+            make = { _, _ in given }
         } else {
             let kind = try PatchKind(call.request.headers["Content-Type"])
-            let patch = try Self.readPatch(call, kind)
-            make = { old in
-                if kind == .strategic, let type { return try registry.strategicMerge(patch, into: old, type: type) }
-                return try apply(patch, kind == .strategic ? .merge : kind, to: old, call)
+            if kind == .apply {
+                let applied = try Self.readConfiguration(call, options.fieldValidation)
+                make = { scale, object in
+                    try appliedScale(applied, object, scale, call, force: options.force, settled)
+                }
+            } else {
+                let patch = try Self.readPatch(call, kind)
+                make = { old, _ in
+                    if kind == .strategic, let type { return try registry.strategicMerge(patch, into: old, type: type) }
+                    return try apply(patch, kind == .strategic ? .merge : kind, to: old, call)
+                }
             }
         }
-        let bytes = try await change(call, dryRun: options.dryRun) { old in
+        let bytes = try await change(call, dryRun: options.dryRun, fields: .applied(settled)) { old in
             let before = Self.scale(of: old)
-            let given = try make(before)
+            let given = try make(before, old)
             let replicas = given.number("spec", "replicas") ?? 0
             guard replicas >= 0 else {
                 throw APIStatus.invalid(
@@ -45,6 +53,7 @@ extension Resources {
             if !revision.isEmpty, isPut || revision != before.text("metadata", "resourceVersion") {
                 object.set(Document(revision), at: "metadata", "resourceVersion")
             }
+            if !call.isApply { settled.entries = scaleAccount(old, before, given, call) }
             return object
         }
         return .document(Self.scale(of: try ObjectCodec.document(bytes, call.resource)))

@@ -159,7 +159,9 @@ struct WatchSession: Sendable {
         }
         while true {
             let batch: (events: [StoreEvent], revision: Revision)
-            do { batch = try await watch.next() } catch let error as StoreError {
+            do { batch = try await watch.next() } catch is ResourceWithdrawn {
+                return
+            } catch let error as StoreError {
                 return try await writer.write(try lines.error(APIStatus.from(error, call.resource)))
             }
             var out: [UInt8] = []

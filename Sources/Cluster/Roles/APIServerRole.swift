@@ -33,6 +33,7 @@ public struct APIServerRole: Sendable {
             serviceCIDR: Addresses.services, advertiseAddress: record.address, advertisePort: Addresses.apiPort,
             clientCA: authority, serviceAccountKey: { key })
         configuration.dnsAddress = Addresses.dns
+        configuration.processStatistics = { ProcessUsage.statistics() }
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))
         configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]

@@ -95,6 +95,7 @@ public struct StandaloneServer: Sendable {
                     try Self.kept("\(path)/service-account.key") { try PrivateKey.generateRSA().pem }
                 }
             })
+        configuration.processStatistics = { ProcessUsage.statistics() }
         let network = world.network
         let clock = world.clock
         let toKubelets = try TLSClientContext(

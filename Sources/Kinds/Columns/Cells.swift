@@ -16,6 +16,11 @@ extension Kinds {
     }
 }
 
+extension Kinds {
+    /// How long ago an object was made.
+    public static func ageCell(of object: Document, now: Timestamp) -> Document { Cells.age(object, now: now) }
+}
+
 /// Parts of cells that many kinds share.
 enum Cells {
     static let none: Document = "<none>"

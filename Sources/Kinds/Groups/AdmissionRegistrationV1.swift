@@ -151,7 +151,7 @@ extension GroupText {
               matchResources    MatchResources?  "Narrows the requests down."
               paramRef          ParamRef?  "Objects that parameterize it."
               policyName        string required  "Name of the policy."
-              validationActions [string] required set  "What follows from a failed validation."
+              validationActions [string]? required set  "What follows from a failed validation."
 
             type ValidatingAdmissionPolicySpec  "What a validating policy demands."
               auditAnnotations [AuditAnnotation] atomic  "Notes for the audit log."

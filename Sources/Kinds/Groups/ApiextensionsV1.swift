@@ -2,7 +2,8 @@ import Schema
 
 extension GroupText {
     static let apiextensionsV1 = GroupText(
-        group: "apiextensions.k8s.io", version: "v1", package: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
+        group: "apiextensions.k8s.io", version: "v1",
+        package: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
         texts: """
             kind CustomResourceDefinition customresourcedefinitions customresourcedefinition cluster generation short=crd,crds categories=api-extensions
               /status get,patch,update

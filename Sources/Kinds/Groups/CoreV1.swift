@@ -6,6 +6,12 @@ extension GroupText {
         texts: """
             kind Binding bindings binding namespaced verbs=create
 
+            kind ComponentStatus componentstatuses componentstatus cluster short=cs verbs=get,list
+              column Name string format=name "Name of the object."
+              column Status string "Condition in one word."
+              column Message string "What the component answered."
+              column Error string "What went wrong when it was asked."
+
             kind ConfigMap configmaps configmap namespaced short=cm
               column Name string format=name "Name of the object."
               column Data string "Number of entries."
@@ -27,6 +33,10 @@ extension GroupText {
               column "First Seen" string priority=1 "Time since it first happened."
               column Count string priority=1 "How often it happened."
               column Name string format=name priority=1 "Name of the object."
+
+            kind LimitRange limitranges limitrange namespaced short=limits
+              column Name string format=name "Name of the object."
+              column "Created At" date "When it was made."
 
             kind Namespace namespaces namespace cluster short=ns verbs=create,delete,get,list,patch,update,watch
               /finalize update
@@ -102,6 +112,25 @@ extension GroupText {
               column Images string "Images of the containers."
               column "Pod Labels" string "Labels of the pods made from it."
 
+            kind ReplicationController replicationcontrollers replicationcontroller namespaced generation short=rc categories=all
+              /scale get,patch,update autoscaling/v1:Scale
+              /status get,patch,update
+              column Name string format=name "Name of the object."
+              column Desired integer "Pods wanted."
+              column Current integer "Pods there."
+              column Ready integer "How many are ready, of how many wanted."
+              column Age string "Time since it was made."
+              column Containers string priority=1 "Names of the containers."
+              column Images string priority=1 "Images of the containers."
+              column Selector string priority=1 "Labels of the pods it is about."
+
+            kind ResourceQuota resourcequotas resourcequota namespaced short=quota
+              /status get,patch,update
+              column Name string format=name "Name of the object."
+              column Request string "Used and most of what is requested."
+              column Limit string "Used and most of what is limited."
+              column Age string "Time since it was made."
+
             kind Secret secrets secret namespaced
               column Name string format=name "Name of the object."
               column Type string "Its type."
@@ -124,6 +153,8 @@ extension GroupText {
               column Age string "Time since it was made."
               column Selector string priority=1 "Labels of the pods it is about."
             """,
-        .coreV1Pods, .coreV1Containers, .coreV1Volumes, .coreV1Scheduling, .coreV1Nodes, .coreV1Services, .coreV1Objects
+        .coreV1Pods, .coreV1Containers, .coreV1Volumes, .coreV1Scheduling, .coreV1Nodes, .coreV1Services,
+        .coreV1Objects,
+        .coreV1Policies
     )
 }

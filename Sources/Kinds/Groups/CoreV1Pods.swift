@@ -70,7 +70,7 @@ extension StaticString {
           activeDeadlineSeconds         int64? min=1  "Seconds after which the pod is failed."
           affinity                  Affinity?  "Where the pod should run."
           automountServiceAccountToken  bool?  "Whether containers get the account's token."
-          containers                [Container] required nonempty unique map(name) merge(name)  "The containers."
+          containers                [Container] required unique map(name) merge(name)  "The containers."
           dnsConfig                 PodDNSConfig?  "Additions to the DNS settings."
           dnsPolicy                 string = ClusterFirst enum(ClusterFirstWithHostNet,ClusterFirst,Default,None)  "Where DNS settings come from."
           enableServiceLinks        bool?  "Whether services become environment variables."

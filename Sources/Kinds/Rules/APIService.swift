@@ -8,9 +8,7 @@ extension KindRules {
         rules.prepareForCreate = { service, _ in service["status"] = nil }
         rules.prepareForStatusUpdate = { new, old, _ in new["spec"] = old["spec"] }
         rules.validateNew = { APIServiceRules.validate($0) }
-        rules.validateUpdate = { new, old in
-            MetadataRules.validateUpdate(new, old: old, nameSyntax: .pathSegment) + APIServiceRules.validate(new)
-        }
+        rules.validateUpdate = { new, _ in APIServiceRules.validate(new) }
         rules.cells = { service, now in
             let target = service.at("spec", "service")
             let place = target.map { "\($0.text("namespace") ?? "")/\($0.text("name") ?? "")" } ?? "Local"

@@ -26,7 +26,10 @@ extension KindRules {
                 if new["status"]?.isObject != true { new["status"] = .emptyObject }
                 CertificateRequests.stampConditions(&new, old: old, now: context.now)
             },
-            validate: { CertificateRequests.validateUpdate($0, old: $1, approves: true) })
+            validate: {
+                MetadataRules.validateUpdate($0, old: $1, nameSyntax: .pathSegment)
+                    + CertificateRequests.validateUpdate($0, old: $1, approves: true)
+            })
         rules.selectableFields = { [("spec.signerName", $0.text("spec", "signerName") ?? "")] }
         rules.cells = { request, now in
             let duration = request.number("spec", "expirationSeconds")
@@ -195,7 +198,7 @@ public enum CertificateRequests {
                     .forbidden("status.certificate", "updates may not modify existing certificate content"))
             }
         }
-        return errors + MetadataRules.validateUpdate(new, old: old, nameSyntax: .pathSegment)
+        return errors
     }
 
     private static func wrongRequest(_ encoded: String?) -> String? {

@@ -13,6 +13,7 @@ enum ContainerValidation {
         errors += ports(container.list("ports"), path + ".ports", hostNetwork: hostNetwork)
         errors += environment(container.list("env"), path + ".env")
         errors += mounts(container, path, volumes: volumes)
+        errors += BlockDevices.check(container, path)
         for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
             guard let probe = container[name] else { continue }
             errors += handler(probe, "\(path).\(name)")
@@ -116,6 +117,7 @@ enum ContainerValidation {
                 errors.append(.invalid(here, "", "may not be specified when `value` is not empty"))
             }
             errors += fieldReference(source["fieldRef"], here + ".fieldRef")
+            errors += ResourceReference.check(source["resourceFieldRef"], here + ".resourceFieldRef", inVolume: false)
             for field in ["configMapKeyRef", "secretKeyRef"] {
                 guard let reference = source[field] else { continue }
                 if reference.text("name")?.isEmpty ?? true { errors.append(.required("\(here).\(field).name")) }
@@ -162,6 +164,7 @@ enum ContainerValidation {
             if let place = mount.text("mountPath"), !place.isEmpty, !paths.insert(place).inserted {
                 errors.append(.invalid(here + ".mountPath", Document(place), "must be unique"))
             }
+            errors += BlockDevices.clashes(of: mount, container, here)
             errors += PodValidation.relative(mount["subPath"], path + ".volumeMounts.subPath")
             if mount["subPath"] != nil, mount["subPathExpr"] != nil {
                 errors.append(
@@ -169,6 +172,20 @@ enum ContainerValidation {
                         here + ".subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"))
             }
             errors += propagation(mount, container, path + ".volumeMounts")
+        }
+        return errors
+    }
+
+    static func sleep(_ container: Document, _ path: String, grace: Int) -> [FieldError] {
+        var errors: [FieldError] = []
+        for hook in ["postStart", "preStop"] {
+            guard let seconds = container.at("lifecycle", hook, "sleep")?.number("seconds"),
+                seconds < 0 || seconds > grace
+            else { continue }
+            errors.append(
+                .invalid(
+                    "\(path).lifecycle.\(hook).sleep", Document(seconds),
+                    "must be non-negative and less than terminationGracePeriodSeconds (\(grace))"))
         }
         return errors
     }
@@ -254,19 +271,41 @@ enum ResourceValidation {
                 if isExtended(member.key), amount.milliValue % 1000 != 0 {
                     errors.append(.invalid(here, member.value, "must be an integer"))
                 }
+                if member.key.hasPrefix(hugePages) { errors += wholePages(member.key, member.value, amount, here) }
                 guard side == "requests" else { continue }
                 errors += against(limits, member, amount, path + ".requests", path)
             }
         }
+        let names = Set(["limits", "requests"].flatMap { (resources[$0]?.members ?? []).map(\.key) })
+        if names.contains(where: { $0.hasPrefix(hugePages) }), names.isDisjoint(with: ["cpu", "memory"]) {
+            errors.append(.forbidden(path, "HugePages require cpu or memory"))
+        }
         return errors
+    }
+
+    static let hugePages = "hugepages-"
+
+    /// An amount of huge pages is a number of pages of the size in the name.
+    private static func wholePages(
+        _ name: String, _ value: Document, _ amount: Quantity, _ path: String
+    ) -> [FieldError] {
+        guard let size = Quantity(String(name.dropFirst(hugePages.count))), size > .zero else {
+            return [.invalid(path, Document(name), "\(name) is not a valid huge page resource")]
+        }
+        if amount > .zero, amount.milliValue % size.milliValue == 0 { return [] }
+        let text = amount.description
+        return [.invalid(path, Document(text), "\(text) is not positive integer multiple of \(name)")]
+    }
+
+    /// A resource that nodes know by themselves, which more may be asked of than there is.
+    private static func isShared(_ name: String) -> Bool {
+        !name.hasPrefix(hugePages) && (!name.contains("/") || name.contains("kubernetes.io/"))
     }
 
     private static func against(
         _ limits: Document?, _ member: Document.Member, _ amount: Quantity, _ path: String, _ parent: String
     ) -> [FieldError] {
-        let shared = standard.contains(member.key)
-        // A name that is wrong was reported as such.
-        guard shared || isExtended(member.key) || member.key.hasPrefix("hugepages-") else { return [] }
+        let shared = isShared(member.key)
         guard let limit = limits?[member.key].flatMap(quantity) else {
             return shared ? [] : [.required(parent + ".limits", "Limit must be set for non overcommitable resources")]
         }

@@ -10,7 +10,6 @@ extension KindRules {
         if hasStatus { rules.prepareForCreate = { object, _ in object["status"] = nil } }
         rules.prepareForStatusUpdate = { new, old, _ in CustomResourceRules.keepMetadata(&new, of: old) }
         rules.validateCreate = { CustomResourceRules.scaleErrors($0, custom) }
-        rules.validateUpdate = { new, old in MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain) }
         let type = resource.type
         rules.validateStatusUpdate = { new, old in
             MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain)

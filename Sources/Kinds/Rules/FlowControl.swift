@@ -5,7 +5,7 @@ extension KindRules {
     static let flowSchema: KindRules = {
         var rules = KindRules()
         rules.prepareForCreate = { schema, _ in schema["status"] = .emptyObject }
-        rules.prepareForStatusUpdate = { new, old, _ in StatusWrites.keepMetadata(&new, old: old) }
+        rules.prepareForStatusUpdate = { new, old, _ in MetadataRules.keepForStatus(&new, old: old) }
         rules.validateCreate = { schema in
             let spec = schema["spec"] ?? .emptyObject
             var errors = FlowSchemas.validate(spec, name: schema.text("metadata", "name") ?? "")
@@ -28,7 +28,7 @@ extension KindRules {
     static let priorityLevel: KindRules = {
         var rules = KindRules()
         rules.prepareForCreate = { level, _ in level["status"] = .emptyObject }
-        rules.prepareForStatusUpdate = { new, old, _ in StatusWrites.keepMetadata(&new, old: old) }
+        rules.prepareForStatusUpdate = { new, old, _ in MetadataRules.keepForStatus(&new, old: old) }
         rules.validateCreate = { level in
             let spec = level["spec"] ?? .emptyObject
             var errors = PriorityLevels.validate(spec, name: level.text("metadata", "name") ?? "")

@@ -5,7 +5,9 @@ extension KindRules {
     static let pod: KindRules = {
         var rules = KindRules()
         rules.applyDefaults = { PodDefaults.complete(pod: &$0) }
+        rules.warnings = { PodWarnings.pod($0, old: $1) }
         rules.prepareForCreate = { pod, context in
+            AppArmorAnnotations.adopt(&pod, context.warn)
             pod["status"] = ["phase": "Pending", "qosClass": Document(QualityOfService.of(pod))]
             if !pod.list("spec", "schedulingGates").isEmpty {
                 pod.set(
@@ -33,7 +35,8 @@ extension KindRules {
                 ? [] : [.forbidden("spec.ephemeralContainers", "cannot be set on create")]
         }
         rules.validateCreate = { pod in
-            PodValidation.spec(pod["spec"] ?? .emptyObject, path: "spec", isTemplate: false)
+            AppArmorAnnotations.validate(pod)
+                + PodValidation.spec(pod["spec"] ?? .emptyObject, path: "spec", isTemplate: false)
         }
         rules.validateUpdate = { PodUpdate.validate($0, old: $1) }
         rules.selectableFields = { pod in
@@ -56,6 +59,9 @@ extension KindRules {
         var rules = KindRules()
         rules.applyDefaults = { PodTemplates.complete(&$0, at: "template") }
         rules.validateCreate = { PodTemplates.validate($0["template"] ?? .emptyObject, path: "template") }
+        rules.warnings = { template, _ in
+            PodWarnings.template(template["template"] ?? .emptyObject, path: "template")
+        }
         rules.cells = { template, _ in
             Cells.containers(template["template"]) + [Cells.labels(template.map("template", "metadata", "labels"))]
         }
@@ -78,6 +84,21 @@ enum PodTemplates {
     }
 }
 
+extension PodTemplates {
+    /// What holds for pods that are to run until they are deleted.
+    static func forever(_ template: Document, path: String, kind: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let policy = template.text("spec", "restartPolicy"), policy != "Always" {
+            errors.append(.notSupported(path + ".spec.restartPolicy", Document(policy), ["Always"]))
+        }
+        if template.at("spec", "activeDeadlineSeconds") != nil {
+            errors.append(
+                .forbidden(path + ".spec.activeDeadlineSeconds", "activeDeadlineSeconds in \(kind) is not Supported"))
+        }
+        return errors
+    }
+}
+
 /// What may change in a pod.
 enum PodUpdate {
     private static let message =
@@ -91,6 +112,10 @@ enum PodUpdate {
         for field in ["containers", "initContainers"] where spec.list(field).count != before.list(field).count {
             return [.forbidden("spec." + field, "pod updates may not add or remove containers")]
         }
+        for (index, container) in spec.list("containers").enumerated() where (container.text("image") ?? "").isEmpty {
+            errors.append(.required("spec.containers[\(index)].image"))
+        }
+        if !errors.isEmpty { return errors }
         errors += deadline(spec["activeDeadlineSeconds"], before["activeDeadlineSeconds"])
         errors += tolerations(spec.list("tolerations"), before.list("tolerations"))
         let gates = gates(spec.list("schedulingGates"), before.list("schedulingGates"))

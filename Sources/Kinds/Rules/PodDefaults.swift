@@ -39,6 +39,11 @@ enum PodDefaults {
 
     private static func complete(container: inout Document, hostNetwork: Bool) {
         guard container.isObject else { return }
+        if let lifecycle = container["lifecycle"], lifecycle["stopSignal"] != nil {
+            // Stop signals are not among the features that are on.
+            container.set(.none, at: "lifecycle", "stopSignal")
+            if lifecycle.count == 1 { container["lifecycle"] = .none }
+        }
         if container["imagePullPolicy"] == nil {
             container["imagePullPolicy"] = isFloating(container.text("image") ?? "") ? "Always" : "IfNotPresent"
         }
@@ -70,7 +75,13 @@ enum PodDefaults {
             spec[field] = Document(containers.elements.map(withRequests))
         }
         if let limits = spec.at("resources", "limits"), limits.count > 0 {
-            var resources = withRequests(["resources": spec["resources"] ?? .emptyObject])["resources"] ?? .emptyObject
+            var resources = spec["resources"] ?? .emptyObject
+            for limit in limits.members
+            where resources.at("requests", limit.key) == nil
+                && (["cpu", "memory"].contains(limit.key) || limit.key.hasPrefix(ResourceValidation.hugePages))
+            {
+                resources.set(limit.value, at: "requests", limit.key)
+            }
             raisePodRequests(&resources, spec)
             spec["resources"] = resources
         }

@@ -28,7 +28,30 @@ enum PodSecurity {
                 let here = "\(path).\(field)[\(index)].securityContext"
                 errors += profile(
                     container.at("securityContext", "seccompProfile"), here + ".seccompProfile", "seccomp")
+                if let context = container["securityContext"] { errors += escalation(context, spec, here) }
             }
+        }
+        return errors
+    }
+
+    /// Rights that contradict each other.
+    private static func escalation(_ context: Document, _ spec: Document, _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let mount = context["procMount"] {
+            if mount == "Unmasked", spec.flag("hostUsers") != false {
+                errors.append(
+                    .invalid(path + ".procMount", mount, "`hostUsers` must be false to use `Unmasked`"))
+            }
+        }
+        guard context.flag("allowPrivilegeEscalation") == false else { return errors }
+        let start = "cannot set `allowPrivilegeEscalation` to false and "
+        if context.flag("privileged") == true {
+            errors.append(.invalid(path, GoStructures.securityContext(context), start + "`privileged` to true"))
+        }
+        for capability in context.list("capabilities", "add") where capability == "CAP_SYS_ADMIN" {
+            errors.append(
+                .invalid(
+                    path, GoStructures.securityContext(context), start + "`capabilities.Add` CAP_SYS_ADMIN"))
         }
         return errors
     }

@@ -6,6 +6,7 @@ enum PodValidation {
     static func spec(_ spec: Document, path: String, isTemplate: Bool) -> [FieldError] {
         var errors: [FieldError] = []
         let volumes = volumes(spec.list("volumes"), path + ".volumes", &errors)
+        if spec.list("containers").isEmpty { errors.append(.required(path + ".containers")) }
         errors += containers(spec, path, volumes: volumes, isTemplate: isTemplate)
         errors += ephemeral(spec, path, isTemplate: isTemplate)
         errors += dns(spec, path)
@@ -19,6 +20,7 @@ enum PodValidation {
         errors += PodSecurity.check(spec, path)
         errors += PodHost.check(spec, path)
         errors += claims(spec.list("resourceClaims"), path + ".resourceClaims")
+        errors += PodResources.check(spec, path)
         for (index, alias) in spec.list("hostAliases").enumerated() {
             let here = "\(path).hostAliases[\(index)]"
             errors += Formats.ip(alias.text("ip") ?? "").map { .invalid(here + ".ip", alias["ip"], $0) }
@@ -39,6 +41,8 @@ enum PodValidation {
         var errors: [FieldError] = []
         var names: Set<String> = []
         let hostNetwork = spec.flag("hostNetwork") == true
+        let grace = spec.number("terminationGracePeriodSeconds") ?? 30
+        let claimNames = spec.list("resourceClaims").compactMap { $0.text("name") }
         for field in ["containers", "initContainers"] {
             for (index, container) in spec.list(field).enumerated() {
                 let here = "\(path).\(field)[\(index)]"
@@ -50,10 +54,24 @@ enum PodValidation {
                     if field == "containers" { names.insert(name) }
                 }
                 errors += ContainerValidation.check(container, here, volumes: volumes, hostNetwork: hostNetwork)
+                errors += BlockDevices.sources(container, here, volumes: spec.list("volumes"))
+                errors += PodResources.claims(container.list("resources", "claims"), of: claimNames, here)
+                errors += ContainerValidation.sleep(container, here, grace: grace)
+                errors += resizing(container, spec, here)
                 if field == "initContainers" { errors += initContainer(container, here) }
             }
         }
         return errors + ContainerValidation.hostPorts(spec.list("containers"), path + ".containers")
+    }
+
+    /// A pod whose containers never start again cannot be resized by starting them again.
+    private static func resizing(_ container: Document, _ spec: Document, _ path: String) -> [FieldError] {
+        guard spec.text("restartPolicy") == "Never" else { return [] }
+        return container.list("resizePolicy").filter { $0.text("restartPolicy") == "RestartContainer" }.map { _ in
+            .invalid(
+                path + ".resizePolicy", "RestartContainer",
+                "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
+        }
     }
 
     private static func initContainer(_ container: Document, _ path: String) -> [FieldError] {
@@ -130,6 +148,19 @@ enum PodValidation {
             if let place = source.text("path"), hasBackstep(place) {
                 errors.append(.invalid(path + ".path", Document(place), "must not contain '..'"))
             }
+        case "rbd":
+            if source.list("monitors").isEmpty { errors.append(.required(path + ".monitors")) }
+            if (source.text("image") ?? "").isEmpty { errors.append(.required(path + ".image")) }
+        case "iscsi": errors += iscsi(source, path)
+        case "fc":
+            let (targets, names) = (source.list("targetWWNs"), source.list("wwids"))
+            if targets.isEmpty == names.isEmpty {
+                let text = "must specify either targetWWNs or wwids, but not both"
+                errors.append(
+                    targets.isEmpty
+                        ? .required(path + ".targetWWNs", text)
+                        : .invalid(path + ".targetWWNs", source["targetWWNs"], text))
+            }
         case "nfs":
             if let place = source.text("path"), !place.hasPrefix("/") {
                 errors.append(.invalid(path + ".path", Document(place), "must be an absolute path"))
@@ -139,6 +170,28 @@ enum PodValidation {
                 errors.append(.forbidden(path + ".sizeLimit", "SizeLimit field must be a valid resource quantity"))
             }
         default: break
+        }
+        return errors
+    }
+
+    private static func iscsi(_ source: Document, _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if (source.text("targetPortal") ?? "").isEmpty { errors.append(.required(path + ".targetPortal")) }
+        let name = source.text("iqn") ?? ""
+        if name.isEmpty {
+            errors.append(.required(path + ".iqn"))
+        } else if !["iqn", "eui", "naa"].contains(where: { name.hasPrefix($0) }) {
+            errors.append(
+                .invalid(path + ".iqn", Document(name), "must be valid format starting with iqn, eui, or naa"))
+        }
+        let unit = source.number("lun") ?? 0
+        if !(0...255).contains(unit) {
+            errors.append(.invalid(path + ".lun", Document(unit), "must be between 0 and 255, inclusive"))
+        }
+        if source.flag("chapAuthDiscovery") == true || source.flag("chapAuthSession") == true,
+            source["secretRef"] == nil
+        {
+            errors.append(.required(path + ".secretRef"))
         }
         return errors
     }

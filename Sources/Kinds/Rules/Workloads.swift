@@ -22,12 +22,9 @@ extension KindRules {
                     ("availableReplicas", "replicas", "status.replicas"),
                     ("availableReplicas", "readyReplicas", "readyReplicas"),
                 ])
-            guard let before = old.number("status", "collisionCount"),
-                (new.number("status", "collisionCount") ?? 0) < before
-            else { return errors }
-            return errors
-                + [.invalid("status.collisionCount", new.at("status", "collisionCount"), "cannot be decremented")]
+            return errors + Workloads.collisions(new, old)
         }
+        rules.warnings = { new, old in old == nil ? Workloads.nameWarnings(new) : [] }
         rules.cells = { WorkloadColumns.deployment($0, now: $1) }
         return rules
     }()
@@ -46,12 +43,13 @@ extension KindRules {
                     ("availableReplicas", "readyReplicas", "readyReplicas"),
                 ])
         }
-        rules.selectableFields = { set in [("status.replicas", String(set.number("status", "replicas") ?? 0))] }
+        rules.checksUpdatesTwice = true
+        rules.warnings = { new, old in old == nil ? Workloads.nameWarnings(new) : [] }
         rules.cells = { WorkloadColumns.replicaSet($0, now: $1) }
         return rules
     }()
 
-    private static let workload: KindRules = {
+    static let workload: KindRules = {
         var rules = KindRules()
         rules.prepareForCreate = { object, _ in object["status"] = .emptyObject }
         rules.prepareForUpdate = { object, old, _ in object["status"] = old["status"] }
@@ -68,32 +66,24 @@ enum Workloads {
             let wrong = MetadataRules.labelSelector(selector, "spec.selector")
             errors += wrong
             if !wrong.isEmpty {
-                errors.append(.invalid("spec.selector", selector, "invalid label selector"))
+                errors.append(.invalid("spec.selector", Shown.selector(selector), "invalid label selector"))
             } else if selector.list("matchExpressions").isEmpty, selector["matchLabels"]?.count ?? 0 == 0 {
-                errors.append(.invalid("spec.selector", selector, "empty selector is invalid for deployment"))
+                errors.append(
+                    .invalid("spec.selector", Shown.selector(selector), "empty selector is invalid for deployment"))
             }
         }
         let template = spec["template"] ?? .emptyObject
         if wrongMatch(selector, template) {
             errors.append(
                 .invalid(
-                    "spec.template.metadata.labels", template.at("metadata", "labels"),
+                    "spec.template.metadata.labels", Shown.map(template.at("metadata", "labels")),
                     "`selector` does not match template `labels`"))
         }
         errors += PodTemplates.validate(template, path: "spec.template")
-        if let policy = template.text("spec", "restartPolicy"), policy != "Always" {
-            errors.append(
-                .notSupported("spec.template.spec.restartPolicy", Document(policy), ["Always"]))
-        }
-        if template.at("spec", "activeDeadlineSeconds") != nil {
-            errors.append(
-                .forbidden(
-                    "spec.template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in ReplicaSet is not Supported"))
-        }
-        return errors
+        return errors + PodTemplates.forever(template, path: "spec.template", kind: "ReplicaSet")
     }
 
-    private static func wrongMatch(_ selector: Document?, _ template: Document) -> Bool {
+    static func wrongMatch(_ selector: Document?, _ template: Document) -> Bool {
         guard let selector, selector.isObject else { return true }
         // What is wrong with the selector itself has been said.
         guard MetadataRules.labelSelector(selector, "").isEmpty, let parsed = LabelSelector(selector) else {
@@ -138,13 +128,17 @@ enum Workloads {
             errors.append(
                 .invalid(path + ".maxUnavailable", update["maxUnavailable"], "may not be 0 when `maxSurge` is 0"))
         }
-        if let share = update.text("maxUnavailable"), let percent = Int(share.dropLast()), percent > 100 {
-            errors.append(.invalid(path + ".maxUnavailable", Document(share), "must not be greater than 100%"))
-        }
-        return errors
+        return errors + exceedsAll(update["maxUnavailable"], path + ".maxUnavailable")
     }
 
-    private static func isZero(_ value: Document?) -> Bool { value?.int == 0 || value?.string == "0%" }
+    static func isZero(_ value: Document?) -> Bool { value?.int == 0 || value?.string == "0%" }
+
+    /// A share of more than everything.
+    static func exceedsAll(_ value: Document?, _ path: String) -> [FieldError] {
+        guard let share = value?.string, share.hasSuffix("%"), let percent = Int(share.dropLast()), percent > 100
+        else { return [] }
+        return [.invalid(path, value, "must not be greater than 100%")]
+    }
 
     /// Counts in the status that cannot exceed another.
     static func counts(_ object: Document, _ pairs: [(String, String, String)]) -> [FieldError] {
@@ -153,5 +147,23 @@ enum Workloads {
             guard value > object.number("status", limit) ?? 0 else { return nil }
             return .invalid("status." + field, Document(value), "cannot be greater than \(name)")
         }
+    }
+
+    /// The count of collisions is part of the names of what was made: it never goes down, nor away.
+    static func collisions(_ new: Document, _ old: Document) -> [FieldError] {
+        guard let before = old.number("status", "collisionCount") else { return [] }
+        let count = new.number("status", "collisionCount")
+        if let count, count >= before { return [] }
+        return [.invalid("status.collisionCount", Document(count ?? 0), "cannot be decremented")]
+    }
+
+    /// Names that become part of host names had better be labels of the DNS.
+    static func nameWarnings(_ object: Document) -> [String] {
+        let wrong = Formats.dnsLabel(object.text("metadata", "name") ?? "")
+        if wrong.isEmpty { return [] }
+        return [
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS "
+                + "label is recommended: [\(wrong.joined(separator: " "))]"
+        ]
     }
 }

@@ -45,6 +45,7 @@ public struct LabelSelector: Sendable, Equatable, CustomStringConvertible {
                     key: expression.text("key") ?? "", action: action,
                     values: expression.list("values").compactMap(\.string)))
         }
+        requirements.sort { $0.key < $1.key }
     }
 
     public var isEmpty: Bool { requirements.isEmpty }
@@ -68,7 +69,7 @@ public struct LabelSelector: Sendable, Equatable, CustomStringConvertible {
     /// The form of query parameters.
     public var description: String {
         requirements.map { requirement in
-            let values = requirement.values.joined(separator: ",")
+            let values = requirement.values.sorted().joined(separator: ",")
             switch requirement.action {
             case .isIn where requirement.values.count == 1: return "\(requirement.key)=\(values)"
             case .isIn: return "\(requirement.key) in (\(values))"

@@ -15,7 +15,8 @@ enum FieldComparison {
     static func changes(from old: Document, to new: Document, _ type: TypeInfo) -> FieldSet {
         var nodes: [FieldSet.Node] = []
         zip(old.members, new.members) { key, before, after in
-            guard key != "apiVersion", key != "kind", let index = type.index[key] else { return }
+            guard key != "apiVersion", key != "kind" else { return }
+            guard let index = type.index[key] else { return unknown(key, before, after, type, to: &nodes) }
             let field = type.fields[index]
             guard key == "metadata", case .object(let metadata) = field.shape else {
                 append(before, after, FieldForm(field), field.pathElement, to: &nodes)
@@ -76,11 +77,20 @@ enum FieldComparison {
     ) -> FieldSet {
         var nodes: [FieldSet.Node] = []
         zip(old, new) { key, before, after in
-            guard let index = type.index[key], leavingOut.isEmpty || !leavingOut.contains(key) else { return }
+            guard leavingOut.isEmpty || !leavingOut.contains(key) else { return }
+            guard let index = type.index[key] else { return unknown(key, before, after, type, to: &nodes) }
             let field = type.fields[index]
             append(before, after, FieldForm(field), field.pathElement, to: &nodes)
         }
         return FieldSet(found: nodes)
+    }
+
+    /// A member that the type does not declare but keeps.
+    private static func unknown(
+        _ key: String, _ old: Document?, _ new: Document?, _ type: TypeInfo, to nodes: inout [FieldSet.Node]
+    ) {
+        guard type.preservesUnknownFields else { return }
+        append(old, new, .deduced, FieldElement.field(key), to: &nodes)
     }
 
     private static func map(_ old: [Document.Member], _ new: [Document.Member], _ form: FieldForm) -> FieldSet {

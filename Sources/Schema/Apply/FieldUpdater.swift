@@ -129,7 +129,9 @@ public struct FieldUpdater: Sendable {
         var fields = TypedFields.set(of: applied, type)
         if !ignored.isEmpty { fields = fields.subtractingRecursively(ignored) }
         account[applier] = ManagedEntry(applier, apiVersion: apiVersion, time: last?.time, fields: fields)
-        let new = last.map { pruned(merged, account, last: $0, fields) } ?? merged
+        // Whoever applies names the object, and so keeps what holds its name.
+        let named = TypedFields.set(of: applied, type, isWhole: true)
+        let new = last.map { pruned(merged, account, last: $0, named) } ?? merged
         let changes = changes(from: live, to: new, type)
         if !force { try refuseConflicts(changes, account, live: live, new: new, applier) }
         _ = release(changes, from: &account, old: live, new: new, except: applier)
@@ -160,7 +162,7 @@ public struct FieldUpdater: Sendable {
         if !conflicts.isEmpty { throw ApplyConflict(conflicts: conflicts) }
     }
 
-    /// Takes away what the applier named last time, does not name now, and no other applier names.
+    /// Takes away what the applier named last time, does not name now, and nobody else owns.
     private func pruned(_ merged: Document, _ managed: ManagedFields, last: ManagedEntry, _ fields: FieldSet)
         -> Document
     {
@@ -173,8 +175,9 @@ public struct FieldUpdater: Sendable {
             TypedFields.withStructures(lastFields, form), from: start.object, form)
         // Adding back starts with the version that was pruned, so that converting misses nothing it needs.
         var owned: [String: FieldSet] = [:]
-        for entry in managed.entries where entry.identity.isApply {
-            owned[entry.apiVersion] = (owned[entry.apiVersion] ?? FieldSet()).union(entry.fields)
+        for entry in managed.entries {
+            let held = entry.identity == last.identity ? fields : entry.fields
+            owned[entry.apiVersion] = (owned[entry.apiVersion] ?? FieldSet()).union(held)
         }
         var current = last.apiVersion
         for version in [last.apiVersion] + owned.keys.filter({ $0 != last.apiVersion }).sorted() {
@@ -182,8 +185,10 @@ public struct FieldUpdater: Sendable {
                 let rest = versioned(pruned, from: current, version)
             else { continue }
             let form = FieldForm.structure(merged.type.info)
-            let all = TypedFields.withStructures(TypedFields.set(of: merged.object, merged.type.info), form)
-            let left = TypedFields.withStructures(TypedFields.set(of: rest.object, merged.type.info), form)
+            let all = TypedFields.withStructures(
+                TypedFields.set(of: merged.object, merged.type.info, isWhole: true), form)
+            let left = TypedFields.withStructures(
+                TypedFields.set(of: rest.object, merged.type.info, isWhole: true), form)
             let keep = left.union(TypedFields.withStructures(fields, form))
             pruned = TypedFields.removing(all.subtracting(keep), from: merged.object, form)
             whole = merged
@@ -191,8 +196,8 @@ public struct FieldUpdater: Sendable {
         }
         guard let final = versioned(pruned, from: current, last.apiVersion) else { return merged }
         // Only what the applier owned may go.
-        let all = TypedFields.withStructures(TypedFields.set(of: start.object, start.type.info), form)
-        let left = TypedFields.withStructures(TypedFields.set(of: final.object, start.type.info), form)
+        let all = TypedFields.withStructures(TypedFields.set(of: start.object, start.type.info, isWhole: true), form)
+        let left = TypedFields.withStructures(TypedFields.set(of: final.object, start.type.info, isWhole: true), form)
         let gone = all.subtracting(left).intersection(TypedFields.withStructures(lastFields, form))
         let result = TypedFields.removing(gone, from: start.object, form)
         return versioned(result, from: last.apiVersion, apiVersion)?.object ?? merged

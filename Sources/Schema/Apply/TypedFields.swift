@@ -3,29 +3,29 @@ import Document
 /// The fields that an applied configuration names, and what follows from such a set for an object.
 enum TypedFields {
     /// The set of an object's fields. A structure is not a field itself, its parts are; a member of a map and an
-    /// element of a list are fields beside their parts.
-    static func set(of object: Document, _ type: TypeInfo) -> FieldSet {
-        var nodes: [FieldSet.Node] = []
-        for member in object.members where member.key != "apiVersion" && member.key != "kind" {
-            guard let index = type.index[member.key] else { continue }
-            let field = type.fields[index]
-            guard member.key == "metadata", case .object(let metadata) = field.shape else {
-                if let node = owned(member.value, FieldForm(field), field.pathElement, isDeclared: true) {
-                    nodes.append(node)
-                }
-                continue
+    /// element of a list are fields beside their parts. The bookkeeping belongs to the set where `isWhole`.
+    static func set(of object: Document, _ type: TypeInfo, isWhole: Bool = false) -> FieldSet {
+        let nodes = object.members.compactMap { member -> FieldSet.Node? in
+            if !isWhole, member.key == "apiVersion" || member.key == "kind" { return nil }
+            guard !isWhole, member.key == "metadata", let field = type.field(member.key),
+                case .object(let metadata) = field.shape
+            else { return part(member, of: type) }
+            let inner = member.value.members.compactMap { member in
+                FieldComparison.unowned.contains(member.key) ? nil : part(member, of: metadata)
             }
-            var inner: [FieldSet.Node] = []
-            for member in member.value.members where !FieldComparison.unowned.contains(member.key) {
-                guard let index = metadata.index[member.key] else { continue }
-                let field = metadata.fields[index]
-                if let node = owned(member.value, FieldForm(field), field.pathElement, isDeclared: true) {
-                    inner.append(node)
-                }
-            }
-            if !inner.isEmpty { nodes.append(FieldSet.Node(field.pathElement, [], FieldSet(found: inner))) }
+            return inner.isEmpty ? nil : FieldSet.Node(field.pathElement, [], FieldSet(found: inner))
         }
         return FieldSet(found: nodes)
+    }
+
+    /// The field of a structure that a member is.
+    private static func part(_ member: Document.Member, of type: TypeInfo) -> FieldSet.Node? {
+        if let index = type.index[member.key] {
+            let field = type.fields[index]
+            return owned(member.value, FieldForm(field), field.pathElement, isDeclared: true)
+        }
+        guard type.preservesUnknownFields else { return nil }
+        return owned(member.value, .deduced, FieldElement.field(member.key), isDeclared: false)
     }
 
     private static func owned(_ value: Document, _ form: FieldForm, _ element: String, isDeclared: Bool) -> FieldSet
@@ -38,11 +38,7 @@ enum TypedFields {
         case .leaf: marks = .member
         case .structure(let type):
             children = FieldSet(
-                found: value.members.compactMap { member -> FieldSet.Node? in
-                    guard let index = type.index[member.key] else { return nil }
-                    let field = type.fields[index]
-                    return owned(member.value, FieldForm(field), field.pathElement, isDeclared: true)
-                })
+                found: value.members.compactMap { part($0, of: type) })
         case .map(let inner):
             let form = FieldForm(inner)
             children = FieldSet(

@@ -57,6 +57,7 @@ enum TypedValidation {
         guard value.isObject else { return mistake("expected map, got &{\(GoText.value(value))}", path, &found) }
         for member in value.members {
             guard let field = type.field(member.key) else {
+                if type.preservesUnknownFields { continue }
                 mistake("field not declared in schema", "\(path).\(member.key)", &found)
                 continue
             }
@@ -111,6 +112,29 @@ public enum GoText {
             return "map[" + members.map { "\($0.key):\(Self.value($0.value))" }.joined(separator: " ") + "]"
         case .bool, .int, .double: return value.jsonText
         }
+    }
+
+    /// As `%q` prints it: control characters as `\\x01`, not as JSON has them.
+    public static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22: result += "\\\""
+            case 0x5C: result += "\\\\"
+            case 7: result += "\\a"
+            case 8: result += "\\b"
+            case 9: result += "\\t"
+            case 10: result += "\\n"
+            case 11: result += "\\v"
+            case 12: result += "\\f"
+            case 13: result += "\\r"
+            case ..<32, 127:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\x" + (digits.count < 2 ? "0" : "") + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
     }
 
     static func type(_ value: Document) -> String {

@@ -17,6 +17,8 @@ public final class CustomVersion: Sendable {
     public let definition: String
     public let listKind: String
     public let schema: StructuralSchema
+    /// The type of lists.
+    let listType: TypeInfo
     /// The version in which objects are stored.
     public let storageVersion: String
     /// `None` or `Webhook`, with the settings.
@@ -30,8 +32,9 @@ public final class CustomVersion: Sendable {
 
     /// - definition: a whole CustomResourceDefinition.
     /// - version: one of its `spec.versions`.
-    public init(definition: Document, version: Document, schema: StructuralSchema) {
+    init(definition: Document, version: Document, schema: StructuralSchema, listType: TypeInfo) {
         self.schema = schema
+        self.listType = listType
         let kind = definition.text("spec", "names", "kind") ?? ""
         let group = definition.text("spec", "group") ?? ""
         self.definition = definition.text("metadata", "name") ?? ""
@@ -88,7 +91,7 @@ public final class CustomVersion: Sendable {
 
     /// The resource as the registry knows it.
     public static func resource(
-        definition: Document, version: Document, metadata: TypeID, scaleType: TypeID?,
+        definition: Document, version: Document, metadata: TypeID, listMetadata: TypeID, scaleType: TypeID?,
         rules: (StructuralSchema) -> (any CustomRules)?
     ) -> ResourceInfo {
         let names = definition.at("status", "acceptedNames") ?? .emptyObject
@@ -102,7 +105,10 @@ public final class CustomVersion: Sendable {
             group: group, version: name, plural: definition.text("spec", "names", "plural") ?? "",
             singular: names.text("singular") ?? kind.lowercased(), kind: kind,
             namespaced: definition.text("spec", "scope") == "Namespaced", type: type)
-        let custom = CustomVersion(definition: definition, version: version, schema: schema)
+        let listKind = definition.text("spec", "names", "listKind") ?? kind + "List"
+        let custom = CustomVersion(
+            definition: definition, version: version, schema: schema,
+            listType: .customList(of: type.info, kind: listKind, metadata: listMetadata))
         resource.shortNames = names.list("shortNames").compactMap(\.string)
         resource.categories = names.list("categories").compactMap(\.string)
         resource.verbs = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]

@@ -19,6 +19,20 @@ extension TypeInfo {
         return TypeID(type)
     }
 
+    /// The type of lists of a custom kind.
+    static func customList(of type: TypeInfo, kind: String, metadata: TypeID) -> TypeInfo {
+        let package = type.fullName.dropLast(type.name.count)
+        let list = TypeInfo(name: kind, group: type.group, version: type.version, fullName: package + kind)
+        list.isList = true
+        list.documentation = "A list of \(type.name) objects."
+        for name in ["apiVersion", "kind"] { list.add(FieldInfo(name: name, shape: .string)) }
+        list.add(FieldInfo(name: "metadata", shape: .object(metadata.info)))
+        var items = FieldInfo(name: "items", shape: .list(.object(type)))
+        items.isRequired = true
+        list.add(items)
+        return list
+    }
+
     private func add(_ field: FieldInfo) {
         index[field.name] = fields.count
         fields.append(field)

@@ -12,10 +12,7 @@ extension KindRules {
         rules.prepareForUpdate = { definition, _, _ in DefinitionRules.noteStorageVersion(&definition) }
         rules.prepareForStatusUpdate = { new, old, _ in CustomResourceRules.keepMetadata(&new, of: old) }
         rules.validateNew = { DefinitionRules.validate($0, old: nil) }
-        rules.validateUpdate = { new, old in
-            MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain)
-                + DefinitionRules.validate(new, old: old)
-        }
+        rules.validateUpdate = { new, old in DefinitionRules.validate(new, old: old) }
         rules.validateStatusUpdate = { new, _ in
             DefinitionNames.errors(new.at("status", "acceptedNames") ?? .emptyObject, "status.acceptedNames")
         }
@@ -25,7 +22,7 @@ extension KindRules {
 }
 
 /// What holds for CustomResourceDefinitions.
-enum DefinitionRules {
+public enum DefinitionRules {
     static func applyDefaults(_ definition: inout Document) {
         let kind = definition.text("spec", "names", "kind") ?? ""
         func fill(_ field: String, _ value: String) {
@@ -43,14 +40,12 @@ enum DefinitionRules {
     /// The version that objects are stored in from now on has to be remembered until none is left in it.
     static func noteStorageVersion(_ definition: inout Document) {
         var stored = definition.list("status", "storedVersions").compactMap(\.string)
-        for version in definition.list("spec", "versions") where version.flag("storage") == true {
-            let name = version.text("name") ?? ""
-            if !stored.contains(name) { stored.append(name) }
-        }
+        let storage = definition.list("spec", "versions").first { $0.flag("storage") == true }
+        if let name = storage?.text("name"), !stored.contains(name) { stored.append(name) }
         if !stored.isEmpty { definition.set(Document(stored), at: "status", "storedVersions") }
     }
 
-    static func isTrue(_ condition: String, _ definition: Document) -> Bool {
+    public static func isTrue(_ condition: String, _ definition: Document) -> Bool {
         definition.list("status", "conditions").contains {
             $0.text("type") == condition && $0.text("status") == "True"
         }

@@ -107,7 +107,8 @@ struct SchemaTextRules {
         }
         for name in ["id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref"] {
             guard let value = schema[name], !value.isNull else { continue }
-            let isEmpty = value.string?.isEmpty == true || (value.isObject && value.count == 0 && name != "dependencies")
+            let isEmpty =
+                value.string?.isEmpty == true || (value.isObject && value.count == 0 && name != "dependencies")
             if !isEmpty || name == "$ref" || name == "additionalItems" {
                 errors.append(.forbidden("\(path).\(name)", "\(name) is not supported"))
             }

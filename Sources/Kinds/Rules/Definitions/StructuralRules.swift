@@ -146,7 +146,8 @@ public enum StructuralRules {
             if let pattern = schema.text("pattern"), !pattern.isEmpty, let fault = PatternSyntax.fault(in: pattern) {
                 errors.append(
                     .invalid(
-                        path + ".pattern", Document(pattern), "must be a valid regular expression, but isn't: \(fault)"))
+                        path + ".pattern", Document(pattern), "must be a valid regular expression, but isn't: \(fault)")
+                )
             }
         }
 

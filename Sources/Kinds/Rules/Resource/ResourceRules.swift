@@ -15,7 +15,6 @@ extension KindRules {
             }
             return errors
         }
-        rules.validateUpdate = { MetadataRules.validateUpdate($0, old: $1, nameSyntax: .dnsSubdomainWhole) }
         rules.cells = { [Cells.age($0, now: $1)] }
         return rules
     }()
@@ -28,17 +27,15 @@ extension KindRules {
         }
         rules.prepareForCreate = { claim, _ in claim["status"] = .emptyObject }
         rules.prepareForStatusUpdate = { new, old, _ in
-            StatusWrites.keepMetadata(&new, old: old)
+            MetadataRules.keepForStatus(&new, old: old)
             ClaimStatus.dropDeallocated(&new, old: old)
         }
         rules.validateNew = { DeviceClaims.validate($0.at("spec", "devices"), "spec.devices") }
         rules.validateUpdate = { new, old in
-            MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain)
-                + DeviceClaims.unchanged(new["spec"], old["spec"]) { DeviceClaims.form.show($0, as: "ClaimSpec") }
+            DeviceClaims.unchanged(new["spec"], old["spec"]) { DeviceClaims.form.show($0, as: "ClaimSpec") }
         }
-        rules.validateStatusUpdate = {
-            MetadataRules.validateUpdate($0, old: $1, nameSyntax: .dnsSubdomain) + ClaimStatus.validate($0, old: $1)
-        }
+        rules.validateStatusUpdate = { ClaimStatus.validate($0, old: $1) }
+        rules.statusHasNoTable = true
         rules.cells = { [Document(ClaimStatus.state($0)), Cells.age($0, now: $1)] }
         return rules
     }()
@@ -56,12 +53,11 @@ extension KindRules {
                 + DeviceClaims.validate(template.at("spec", "spec", "devices"), "spec.spec.devices")
         }
         rules.validateUpdate = { new, old in
-            MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain)
-                + DeviceClaims.unchanged(new["spec"], old["spec"]) { spec in
-                    var members = (spec["metadata"]?.members ?? []).map { ($0.key, $0.value) }
-                    members.append(("Spec", DeviceClaims.form.show(spec["spec"], as: "ClaimSpec")))
-                    return Document(members: members)
-                }
+            DeviceClaims.unchanged(new["spec"], old["spec"]) { spec in
+                var members = (spec["metadata"]?.members ?? []).map { ($0.key, $0.value) }
+                members.append(("Spec", DeviceClaims.form.show(spec["spec"], as: "ClaimSpec")))
+                return Document(members: members)
+            }
         }
         rules.cells = { [Cells.age($0, now: $1)] }
         return rules
@@ -72,10 +68,7 @@ extension KindRules {
         rules.prepareForCreate = { slice, context in ResourceSlices.stampTaints(&slice, context) }
         rules.prepareForUpdate = { slice, _, context in ResourceSlices.stampTaints(&slice, context) }
         rules.validateNew = { ResourceSlices.validate($0, old: nil) }
-        rules.validateUpdate = {
-            MetadataRules.validateUpdate($0, old: $1, nameSyntax: .dnsSubdomain)
-                + ResourceSlices.validate($0, old: $1)
-        }
+        rules.validateUpdate = { ResourceSlices.validate($0, old: $1) }
         rules.selectableFields = { slice in
             [
                 ("spec.nodeName", slice.text("spec", "nodeName") ?? ""),
@@ -90,15 +83,6 @@ extension KindRules {
         }
         return rules
     }()
-}
-
-/// What a write of the status leaves as it was, for the kinds whose metadata it may not touch.
-enum StatusWrites {
-    static func keepMetadata(_ new: inout Document, old: Document) {
-        for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
-            new.set(old.at("metadata", field), at: "metadata", field)
-        }
-    }
 }
 
 /// Lists and maps with a bound; what is beyond it is not looked at any further.
