@@ -21,7 +21,7 @@ help:
 	@echo "make build        build the release binary ($(BINARY))"
 	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
-	@echo "make fmt          format; make check  formatter's verdict and the tidy test"
+	@echo "make fmt          format; make check  formatter's verdict, the tidy test, and with LAB_REFERENCE the published types"
 	@echo "make clean        remove what was built"
 
 packages:
@@ -69,7 +69,7 @@ fmt:
 
 check:
 	swift format lint -s -r -p Sources Tests Package.swift
-	swift test --filter TidyTests
+	swift test --filter 'TidyTests|KindsTests.ReferenceTests'
 
 conformance: build
 	$(SUDO) $(BINARY) conformance --cluster $(CLUSTER)

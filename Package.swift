@@ -107,7 +107,7 @@ let package = Package(
         tests("LinuxTests", ["Linux", "CLinux"]),
         tests("WireTests", ["Wire", "Linux"]),
         tests("SchemaTests", ["Schema", "Document"]),
-        tests("KindsTests", ["Kinds", "Schema", "Document", "Basics"]),
+        tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),

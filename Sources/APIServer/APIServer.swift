@@ -21,6 +21,7 @@ public final class APIServer: Sendable {
     let metrics: ServerMetrics
     let paths: PathHandlers
     let custom: CustomResources
+    let aggregator: Aggregator
     private let started: Timestamp
 
     public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
@@ -32,13 +33,25 @@ public final class APIServer: Sendable {
         // One registry for all that is served: what is declared, and what definitions add while the server runs.
         let registry = Schema.Registry(extending: Kinds.registry)
         let resources = Resources(
-            registry: registry, store: store, world: world, admission: Admission.plugins(configuration.admission),
+            registry: registry, store: store, world: world,
+            admission: Admission.plugins(
+                .init(
+                    configuration: configuration.admission,
+                    caller: WebhookCaller(
+                        client: WebhookClient(
+                            world: world, nameServers: configuration.nameServers, store: store, registry: registry),
+                        world: world))),
             allocations: ServiceAllocations(range: configuration.serviceCIDR, random: world.random),
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
-        let connector = ServiceConnector(resources: resources)
-        custom = CustomResources(registry: registry, store: store, world: world, log: log, connector: connector)
+        let connector = ServiceConnector(resources: resources, clientCertificate: configuration.proxyClient)
+        let aggregator = Aggregator(
+            registry: registry, store: store, world: world, log: log, connector: connector)
+        self.aggregator = aggregator
+        custom = CustomResources(
+            registry: registry, store: store, world: world, log: log, connector: connector,
+            served: { aggregator.registryChanged() })
         tokens = ServiceAccountTokens(
             issuer: configuration.serviceAccountIssuer, key: configuration.serviceAccountKey)
         authenticator = Authenticator(
@@ -51,7 +64,7 @@ public final class APIServer: Sendable {
         paths = PathHandlers(
             serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
                 .description,
-            registry: registry, tokens: tokens, metrics: metrics, fairness: resources.fairness,
+            registry: registry, aggregator: aggregator, tokens: tokens, metrics: metrics, fairness: resources.fairness,
             store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
@@ -89,13 +102,19 @@ public final class APIServer: Sendable {
         defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
-            switch try await resources.fairness.admit(user, info, resources) {
+            switch await resources.fairness.admit(user, info, resources) {
             case .admitted(let given): slot = given
             case .unlimited: break
             case .refused(let seconds, let headers): return (PathHandlers.tooMany(retryAfter: seconds), headers)
             }
             try await require(info.attributes(for: user))
-            let response =
+            let response: Response
+            if let remote = aggregator.remote(forPath: info.path) {
+                response = try await AggregatedProxy(connector: aggregator.connector)
+                    .forward(request, as: user, to: remote)
+                return (response, slot?.headers ?? [])
+            }
+            response =
                 try await info.isResource
                 ? dispatch(request, info, user, warnings) : paths.answer(request, info)
             return (response, (slot?.headers ?? []) + warnings.headers)
@@ -230,6 +249,7 @@ public final class APIServer: Sendable {
     }
 
     private func sub(_ call: Call) async throws -> Answer {
+        try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {
         case (_, "status"), ("namespaces", "finalize"), ("certificatesigningrequests.certificates.k8s.io", "approval"):

@@ -21,6 +21,8 @@ public struct APIServerConfiguration: Sendable {
     public var bootstrapTokenAuth = true
     /// Bearer tokens with their users, besides those of service accounts.
     public var staticTokens: [String: UserInfo] = [:]
+    /// Who is asked for the addresses of servers outside that are given by name, such as webhooks.
+    public var nameServers: [Endpoint] = []
     /// Which admission plug-ins run, and how.
     public var admission = AdmissionConfiguration()
     /// Requests that are carried out at once, divided among the priority levels; those of exempt levels come on top.
@@ -29,6 +31,8 @@ public struct APIServerConfiguration: Sendable {
     public var nodeTransport: NodeTransport?
     /// What the process uses of its machine, for its metrics.
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
+    /// The certificate and key in PEM with which this server calls the servers that extend it.
+    public var proxyClient: (certificatePEM: [UInt8], keyPEM: [UInt8])?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.

@@ -21,6 +21,7 @@ extension APIServer {
         try await resources.repairAddresses()
         try await publishEndpoints()
         try await custom.load()
+        _ = try await aggregator.load()
         paths.noteBootstrapped()
     }
 
@@ -157,6 +158,7 @@ extension APIServer {
     public func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.upkeep() }
+            group.addTask { try await self.aggregator.run(self.aggregatorWriter) }
             group.addTask { try await self.custom.run(cleaning: self.removeObjects) }
             group.addTask { try await FairnessKeeper(server: self).run() }
             try await group.next()

@@ -114,6 +114,7 @@ enum DecodingCheck {
         switch shape {
         case .quantity:
             guard value.string != nil else { return mismatch(value, shape, owner, path) }
+            if QuantityForm.isWrongInSuffixOnly(value) { return "unable to parse quantity's suffix" }
             return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         case .time, .microTime:
             guard let text = value.string else { return mismatch(value, shape, owner, path) }

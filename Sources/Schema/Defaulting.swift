@@ -83,17 +83,29 @@ enum Completion {
             return Document(members: value.members.map { ($0.key, $0.value.isNull ? "" : $0.value) })
         case .map(let element):
             guard needsCompletion(element), value.isObject else { return value }
+            if case .quantity = element {
+                return Document(members: value.members.map { ($0.key, inThousandths($0.value)) })
+            }
             return Document(members: value.members.map { ($0.key, completed($0.value, shape: element)) })
         case .quantity, .time, .microTime: return canonical(value, shape)
         default: return value
         }
     }
 
+    /// Amounts of named resources are kept to the thousandth, rounded up.
+    private static func inThousandths(_ value: Document) -> Document {
+        guard let amount = Quantity(QuantityForm.trimmed(value)), !amount.isWholeInThousandths else {
+            return canonical(value, .quantity)
+        }
+        return Document(Quantity(milli: amount.milliValue, format: amount.format).description)
+    }
+
     /// Quantities and times are written in one way only; what cannot be read stays for validation to refuse.
     private static func canonical(_ value: Document, _ shape: Shape) -> Document {
         if case .quantity = shape {
-            guard let amount = Quantity(value.string ?? value.jsonText) else { return value }
-            let text = amount.description
+            let given = QuantityForm.trimmed(value)
+            guard let amount = Quantity(given) else { return value }
+            let text = QuantityForm.isKept(given) ? given : amount.description
             return text == value.string ? value : Document(text)
         }
         guard let text = value.string else { return value }
@@ -118,5 +130,48 @@ enum Completion {
         case .value(let value): completed(value, shape: field.shape)
         case .structure(let type): completed(.emptyObject, as: type)
         }
+    }
+}
+
+/// How an amount that was given is written again.
+enum QuantityForm {
+    static func trimmed(_ value: Document) -> String {
+        guard let text = value.string else { return value.jsonText }
+        guard text.utf8.first == UInt8(ascii: " ") || text.utf8.last == UInt8(ascii: " ") else { return text }
+        return String(String(text.drop { $0 == " " }.reversed().drop { $0 == " " }).reversed())
+    }
+
+    /// Whether an amount that cannot be read has the general form, so that its suffix is what is wrong.
+    static func isWrongInSuffixOnly(_ value: Document) -> Bool {
+        let text = trimmed(value)
+        if text.isEmpty { return false }
+        func isSign(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") }
+        func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
+        var bytes = Array(text.utf8)[...]
+        if let first = bytes.first, isSign(first) { bytes = bytes.dropFirst() }
+        bytes = bytes.drop(while: isDigit)
+        if bytes.first == UInt8(ascii: ".") { bytes = bytes.dropFirst().drop(while: isDigit) }
+        bytes = bytes.drop { "eEinumkKMGTP".utf8.contains($0) }
+        if let first = bytes.first, isSign(first) { bytes = bytes.dropFirst() }
+        return bytes.allSatisfy(isDigit)
+    }
+
+    /// Whole numbers, with an exponent or without any suffix, stay as their author wrote them: `010`, `+5`, `1E3`.
+    static func isKept(_ text: String) -> Bool {
+        var bytes = Array(text.utf8)[...]
+        func isSign(_ byte: UInt8?) -> Bool { byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") }
+        func takeDigits() -> Bool {
+            let count = bytes.prefix { (48...57).contains($0) }.count
+            bytes = bytes.dropFirst(count)
+            return count > 0
+        }
+        if isSign(bytes.first) { bytes = bytes.dropFirst() }
+        guard takeDigits() else { return false }
+        if bytes.first == UInt8(ascii: ".") { bytes = bytes.dropFirst() }
+        if bytes.isEmpty { return true }
+        guard bytes.first == UInt8(ascii: "e") || bytes.first == UInt8(ascii: "E") else { return false }
+        bytes = bytes.dropFirst()
+        if isSign(bytes.first) { bytes = bytes.dropFirst() }
+        return takeDigits() && bytes.isEmpty
     }
 }

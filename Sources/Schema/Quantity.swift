@@ -41,7 +41,8 @@ public struct Quantity: Sendable, Hashable, Comparable {
             }
             bytes = bytes.dropFirst()
         }
-        guard !digits.isEmpty, digits.count <= 64, let unit = Unit(bytes) else { return nil }
+        // A suffix alone is nothing of it.
+        guard !digits.isEmpty || !bytes.isEmpty, digits.count <= 64, let unit = Unit(bytes) else { return nil }
         let scale = unit.decimalPower + 9 - (fraction ?? 0)
         guard let amount = Self.scaled(digits, power: scale, binaryShift: unit.binaryShift) else { return nil }
         self.init(nano: negative ? -amount : amount, format: unit.format)
@@ -115,6 +116,7 @@ public struct Quantity: Sendable, Hashable, Comparable {
     /// Thousandths, rounded up.
     public var milliValue: Int { Int(clamping: Self.roundedUp(nano, 1_000_000)) }
     public var isZero: Bool { nano == 0 }
+    var isWholeInThousandths: Bool { nano % 1_000_000 == 0 }
 
     private static func roundedUp(_ value: Int128, _ unit: Int128) -> Int128 {
         let quotient = value / unit

@@ -188,7 +188,7 @@ enum Scalar {
             return nil
         case .quantity:
             if value.int != nil || value.double != nil { return nil }
-            guard let text = value.string, Quantity(text) != nil else { return "quantity" }
+            guard value.string != nil, Quantity(QuantityForm.trimmed(value)) != nil else { return "quantity" }
             return nil
         case .intOrString: return value.int == nil && value.string == nil ? "integer or string" : nil
         case .time, .microTime:

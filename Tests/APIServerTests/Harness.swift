@@ -26,7 +26,10 @@ struct Harness: Sendable {
         return (try PrivateKey.generate().pem, certificate.der)
     }
 
-    init(store: any Store = MemoryStore()) async throws {
+    init(
+        store: any Store = MemoryStore(), network: any Network = NoNetwork(),
+        admission: AdmissionConfiguration = AdmissionConfiguration()
+    ) async throws {
         let (key, admin) = try Self.identity.get()
         clock = ManualClock()
         self.admin = PeerIdentity(certificate: admin)
@@ -36,9 +39,10 @@ struct Harness: Sendable {
         var configuration = APIServerConfiguration(
             serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKey: { key })
         configuration.dnsAddress = IPAddress("10.96.0.10")
+        configuration.admission = admission
         server = try APIServer(
             configuration: configuration, store: store,
-            world: World(clock: clock, random: SeededRandomness(7), network: NoNetwork()), log: .silent)
+            world: World(clock: clock, random: SeededRandomness(7), network: network), log: .silent)
         try await server.bootstrap()
     }
 

@@ -62,6 +62,65 @@ struct ReferenceTests {
         #expect(differences == [])
     }
 
+    /// Versions that Kubernetes does not promise to keep, and which it does not serve by default.
+    private static func isUnstable(_ version: some StringProtocol) -> Bool {
+        version.contains("alpha") || version.contains("beta")
+    }
+
+    /// Every published type of a stable version is declared. That its fields are, too, the test above holds.
+    @Test func everyStableTypeIsDeclared() throws {
+        let published = try Reference.document("api-types.json")["definitions"] ?? .null
+        let ours = Set((Kinds.registry.openAPIv2()["definitions"] ?? .null).members.map(\.key))
+        let missing = published.members.map(\.key).filter { name in
+            !ours.contains(name) && !name.split(separator: ".").contains(where: Self.isUnstable)
+        }
+        #expect(published.count > 500)
+        #expect(missing.sorted() == [])
+    }
+
+    /// Every published resource of a stable version, as discovery shows it.
+    @Test func everyStableResourceIsDeclared() throws {
+        let published = try Reference.document("discovery.json")
+        var count = 0
+        for group in published.list("/api", "items") + published.list("/apis", "items") {
+            let name = group.text("metadata", "name") ?? ""
+            for version in group.list("versions") where !Self.isUnstable(version.text("version") ?? "") {
+                for resource in version.list("resources") {
+                    count += 1
+                    let plural = resource.text("resource") ?? ""
+                    let mine = Kinds.registry.resource(
+                        group: name, version: version.text("version") ?? "", plural: plural)
+                    let declared = mine.map(Self.discovered)
+                    #expect(declared == Self.discovered(resource), "\(plural).\(name)")
+                }
+            }
+        }
+        #expect(count > 60)
+    }
+
+    private static func discovered(_ resource: ResourceInfo) -> [String] {
+        let parts = resource.subresources.map { part in
+            "/\(part.name) \(part.verbs.sorted().joined(separator: ","))"
+        }
+        return [
+            resource.kind, resource.singular, resource.namespaced ? "Namespaced" : "Cluster",
+            resource.verbs.sorted().joined(separator: ","), resource.shortNames.joined(separator: ","),
+            resource.categories.joined(separator: ","),
+        ] + parts.sorted()
+    }
+
+    private static func discovered(_ resource: Document) -> [String] {
+        func words(_ value: Document, _ field: String) -> [String] { value.list(field).compactMap(\.string) }
+        let parts = resource.list("subresources").map { part in
+            "/\(part.text("subresource") ?? "") \(words(part, "verbs").sorted().joined(separator: ","))"
+        }
+        return [
+            resource.text("responseKind", "kind") ?? "", resource.text("singularResource") ?? "",
+            resource.text("scope") ?? "", words(resource, "verbs").sorted().joined(separator: ","),
+            words(resource, "shortNames").joined(separator: ","), words(resource, "categories").joined(separator: ","),
+        ] + parts.sorted()
+    }
+
     /// Without descriptions and enumerations, which the published facts leave out.
     private static func plain(_ schema: Document) -> Document {
         if schema.isArray { return Document(schema.elements.map(plain)) }

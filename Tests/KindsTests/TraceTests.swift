@@ -63,7 +63,10 @@ struct TraceTests {
     /// What a real server said about every recorded object that was to be created.
     @Test func objectsAreJudgedAsRecorded() throws {
         var outcome = Outcome()
-        for group in ["pods", "core", "apps", "services", "rbac", "coordination", "discovery", "events"] {
+        for group in [
+            "pods", "core", "apps", "batch", "autoscaling", "policy", "services", "rbac", "coordination", "discovery",
+            "events",
+        ] {
             for file in Traces.files(group) { try judge(file, &outcome) }
         }
         if getenv("LAB_VERBOSE") != nil { for difference in outcome.differences { print("DIFF", difference) } }
@@ -83,7 +86,10 @@ struct TraceTests {
     /// The complete form of every recorded object that was created.
     @Test func objectsAreCompletedAsRecorded() throws {
         var outcome = Outcome()
-        for group in ["pods", "core", "apps", "services", "rbac", "coordination", "discovery", "events", "patch"] {
+        for group in [
+            "pods", "core", "apps", "batch", "autoscaling", "policy", "services", "rbac", "coordination", "discovery",
+            "events", "patch",
+        ] {
             for file in Traces.files(group) {
                 for step in try Traces.document(file).list("steps") { try complete(step, file, &outcome) }
             }

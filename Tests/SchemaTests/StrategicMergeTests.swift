@@ -89,7 +89,7 @@ struct Sample {
             #"{"engine":{"power":1}}"#
         ),
         (#"{"spare":{"$retainKeys":["fuel"],"fuel":"new"}}"#, #"{"spare":{"power":1}}"#, #"{"spare":{"fuel":"new"}}"#),
-        (#"{"spare":{"$patch":"delete"}}"#, #"{"spare":{"power":1}}"#, "{}"),
+        (#"{"spare":{"$patch":"delete"}}"#, #"{"spare":{"power":1}}"#, #"{"spare":{}}"#),
         // Order: b and a as the patch says; x, which only the server has, stays before what it stood before.
         (
             ##"{"$setElementOrder/arms":[{"name":"b"},{"name":"a"}],"arms":[{"name":"b","reach":1}]}"##,

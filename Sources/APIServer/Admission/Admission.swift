@@ -25,18 +25,24 @@ public struct AdmissionConfiguration: Sendable {
 }
 
 enum Admission {
+    /// What plug-ins are made of.
+    struct Parts: Sendable {
+        var configuration: AdmissionConfiguration
+        var caller: WebhookCaller
+    }
+
     struct Entry: Sendable {
         var name: String
         var isDefault: Bool
-        var make: @Sendable (AdmissionConfiguration) -> [any AdmissionPlugin]
+        var make: @Sendable (Parts) -> any AdmissionPlugin
 
         init(
             _ name: String, off: Bool = false,
-            _ make: @escaping @Sendable (AdmissionConfiguration) -> any AdmissionPlugin
+            _ make: @escaping @Sendable (Parts) -> any AdmissionPlugin
         ) {
             self.name = name
             isDefault = !off
-            self.make = { [make($0)] }
+            self.make = make
         }
     }
 
@@ -48,12 +54,12 @@ enum Admission {
         Entry("NodeRestriction") { _ in NodeRestriction() },
         Entry("TaintNodesByCondition") { _ in NewNodeTaint() },
         Entry("AlwaysPullImages", off: true) { _ in AlwaysPullImages() },
-        Entry("PodSecurity") { PodSecurityAdmission(configuration: $0.podSecurity) },
-        Entry("PodNodeSelector", off: true) { PodNodeSelector(selectors: $0.nodeSelectors) },
+        Entry("PodSecurity") { PodSecurityAdmission(configuration: $0.configuration.podSecurity) },
+        Entry("PodNodeSelector", off: true) { PodNodeSelector(selectors: $0.configuration.nodeSelectors) },
         Entry("Priority") { _ in PriorityAdmission() },
         Entry("DefaultTolerationSeconds") { _ in DefaultTolerations() },
         Entry("PodTolerationRestriction", off: true) { _ in PodTolerationRestriction() },
-        Entry("EventRateLimit", off: true) { EventRateLimit(rules: $0.eventRateLimits) },
+        Entry("EventRateLimit", off: true) { EventRateLimit(rules: $0.configuration.eventRateLimits) },
         Entry("ExtendedResourceToleration", off: true) { _ in ExtendedResourceToleration() },
         Entry("DefaultStorageClass") { _ in DefaultStorageClass() },
         Entry("StorageObjectInUseProtection") { _ in StorageObjectInUseProtection() },
@@ -66,6 +72,10 @@ enum Admission {
         Entry("DefaultIngressClass") { _ in DefaultIngressClass() },
         Entry("PodTopologyLabels") { _ in PodTopologyLabels() },
         Entry("DenyServiceExternalIPs", off: true) { _ in DenyServiceExternalIPs() },
+        Entry("MutatingAdmissionPolicy") { _ in MutatingPolicies() },
+        Entry("MutatingAdmissionWebhook") { MutatingWebhooks(caller: $0.caller) },
+        Entry("ValidatingAdmissionPolicy") { _ in ValidatingPolicies() },
+        Entry("ValidatingAdmissionWebhook") { ValidatingWebhooks(caller: $0.caller) },
         Entry("ResourceQuota") { _ in QuotaAdmission() },
     ]
 
@@ -75,12 +85,13 @@ enum Admission {
     ]
 
     /// The plug-ins of a server in the order in which they run.
-    static func plugins(_ configuration: AdmissionConfiguration) -> [any AdmissionPlugin] {
+    static func plugins(_ parts: Parts) -> [any AdmissionPlugin] {
+        let configuration = parts.configuration
         let chosen = order.filter { entry in
             configuration.enabled.contains(entry.name)
                 || (entry.isDefault && !configuration.disabled.contains(entry.name))
         }
-        return chosen.flatMap { $0.make(configuration) } + always
+        return chosen.map { $0.make(parts) } + always
     }
 }
 

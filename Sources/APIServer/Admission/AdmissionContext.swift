@@ -26,8 +26,10 @@ struct AdmissionContext: Sendable {
     var warnings: Warnings
     /// The kind of the object: the subresource's own where it has one.
     var kind: KindName
-    /// The options of the request, such as `CreateOptions`, with their kind.
-    var options = Document.null
+    /// Makes the options of the request, such as `CreateOptions`, with their kind.
+    var options: @Sendable () -> Document = { .null }
+    /// How the plug-ins that change the object come to a second round.
+    var reinvocation: Reinvocation?
 
     /// Whether it is about objects of this resource themselves.
     func isOn(_ qualifiedName: String) -> Bool { subresource.isEmpty && resource.qualifiedName == qualifiedName }

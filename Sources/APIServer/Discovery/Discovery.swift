@@ -7,13 +7,20 @@ public struct Discovery: Sendable {
     /// Group versions in the order in which clients shall prefer them.
     let groupVersions: [(group: String, version: String)]
     let resources: [ResourceInfo]
+    /// What other servers answer for.
+    let remotes: [Aggregator.Remote]
     let serverAddress: String
 
-    public init(
-        groupVersions: [(group: String, version: String)], resources: [ResourceInfo], serverAddress: String
+    init(
+        groupVersions: [(group: String, version: String)], resources: [ResourceInfo],
+        remotes: [Aggregator.Remote] = [], serverAddress: String
     ) {
         self.groupVersions = groupVersions
         self.resources = resources
+        self.remotes = remotes.sorted {
+            $0.versionPriority == $1.versionPriority
+                ? VersionPriority.comesBefore($0.version, $1.version) : $0.versionPriority > $1.versionPriority
+        }
         self.serverAddress = serverAddress
     }
 
@@ -26,7 +33,27 @@ public struct Discovery: Sendable {
 
     private var groups: [String] {
         var seen: Set<String> = [""]
-        return groupVersions.map(\.group).filter { seen.insert($0).inserted }
+        var groups = groupVersions.map(\.group).filter { seen.insert($0).inserted }
+        // Groups of other servers stand where their rank puts them among ours.
+        for remote in remotes.sorted(by: { $0.groupPriority > $1.groupPriority })
+        where seen.insert(remote.group).inserted {
+            let place = groups.firstIndex { rank($0) < remote.groupPriority } ?? groups.endIndex
+            groups.insert(remote.group, at: place)
+        }
+        return groups
+    }
+
+    private func rank(_ group: String) -> Int {
+        guard groupVersions.contains(where: { $0.group == group }) else {
+            return remotes.filter { $0.group == group }.map(\.groupPriority).max() ?? 0
+        }
+        // Upstream lists its own registrations' group before all others.
+        return group == "apiregistration.k8s.io" ? .max : LocalServices.groupPriority(group)
+    }
+
+    private func versions(of group: String) -> [String] {
+        groupVersions.filter { $0.group == group }.map(\.version)
+            + remotes.filter { $0.group == group }.map(\.version)
     }
 
     private static let terminatingVerbs = ["delete", "deletecollection", "get", "list", "watch"]
@@ -55,7 +82,7 @@ public struct Discovery: Sendable {
 
     /// `GET /apis/GROUP`; nil where there is no such group.
     public func group(named name: String, standalone: Bool = true) -> Document? {
-        let versions = groupVersions.filter { $0.group == name }.map(\.version)
+        let versions = versions(of: name)
         guard let preferred = versions.first, !name.isEmpty else { return nil }
         func entry(_ version: String) -> Document {
             ["groupVersion": Document("\(name)/\(version)"), "version": Document(version)]
@@ -120,12 +147,18 @@ public struct Discovery: Sendable {
     /// `GET /api` (core) or `GET /apis` (the rest), when the client accepts the aggregated form.
     public func aggregated(core: Bool) -> Document {
         let items = (core ? [""] : groups).map { group -> Document in
-            let versions = groupVersions.filter { $0.group == group }.map { entry -> Document in
+            var versions = groupVersions.filter { $0.group == group }.map { entry -> Document in
                 [
                     "version": Document(entry.version),
                     "resources": Document(members(of: group, entry.version).map(aggregated)),
                     "freshness": "Current",
                 ]
+            }
+            for remote in remotes where remote.group == group {
+                versions.append([
+                    "version": Document(remote.version), "resources": Document(RemoteResources.aggregated(remote)),
+                    "freshness": remote.finding.isAvailable ? "Current" : "Stale",
+                ])
             }
             var metadata = Document.emptyObject
             if !group.isEmpty { metadata["name"] = Document(group) }

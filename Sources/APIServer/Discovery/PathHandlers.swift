@@ -9,7 +9,8 @@ import Wire
 /// Paths that are no resources: discovery, OpenAPI, version, health, metrics.
 final class PathHandlers: Sendable {
     private let serverAddress: String
-    private let madeDiscovery = Mutex<(generation: Int, discovery: Discovery)?>(nil)
+    private let aggregator: Aggregator
+    private let madeDiscovery = Mutex<(generations: [Int], discovery: Discovery)?>(nil)
     private let registry: Schema.Registry
     private let tokens: ServiceAccountTokens
     private let metrics: ServerMetrics
@@ -30,11 +31,13 @@ final class PathHandlers: Sendable {
     }
 
     init(
-        serverAddress: String, registry: Schema.Registry, tokens: ServiceAccountTokens, metrics: ServerMetrics,
-        fairness: Fairness, store: any Store, jwksURI: String, process: (@Sendable () -> ProcessStatistics?)?
+        serverAddress: String, registry: Schema.Registry, aggregator: Aggregator, tokens: ServiceAccountTokens,
+        metrics: ServerMetrics, fairness: Fairness, store: any Store, jwksURI: String,
+        process: (@Sendable () -> ProcessStatistics?)?
     ) {
         self.process = process
         self.serverAddress = serverAddress
+        self.aggregator = aggregator
         self.registry = registry
         self.tokens = tokens
         self.metrics = metrics
@@ -67,7 +70,15 @@ final class PathHandlers: Sendable {
         case "debug" where parts.first == "api_priority_and_fairness" && parts.count == 2:
             guard let dump = fairness.dump(parts[1], info.query) else { throw APIStatus.noSuchPath }
             return text(dump)
-        case "openapi": return try openAPI(parts, request)
+        case "openapi":
+            if parts.count == 4, parts[0] == "v3", parts[1] == "apis",
+                let remote = aggregator.remote(group: parts[2], version: parts[3])
+            {
+                // The document is the other server's own, and the same for everybody.
+                return try await AggregatedProxy(connector: aggregator.connector)
+                    .forward(request, as: AggregatedProxy.aggregatorUser, to: remote)
+            }
+            return try openAPI(parts, request)
         case ".well-known" where parts == ["openid-configuration"]:
             return published(try tokens.discovery(jwksURI: jwksURI), type: "application/json")
         case "openid" where parts == ["v1", "jwks"]:
@@ -82,11 +93,13 @@ final class PathHandlers: Sendable {
     func knows(group: String) -> Bool { registry.declaredGroupVersions.contains { $0.group == group } }
 
     private var discovery: Discovery {
-        let generation = registry.generation
-        if let made = madeDiscovery.withLock({ $0 }), made.generation == generation { return made.discovery }
+        let remotes = aggregator.remotes
+        let generations = [registry.generation, remotes.generation]
+        if let made = madeDiscovery.withLock({ $0 }), made.generations == generations { return made.discovery }
         let discovery = Discovery(
-            groupVersions: registry.groupVersions, resources: registry.resources, serverAddress: serverAddress)
-        madeDiscovery.withLock { $0 = (generation, discovery) }
+            groupVersions: registry.groupVersions, resources: registry.resources, remotes: remotes.list,
+            serverAddress: serverAddress)
+        madeDiscovery.withLock { $0 = (generations, discovery) }
         return discovery
     }
 
@@ -194,6 +207,11 @@ final class PathHandlers: Sendable {
             var paths = Document.emptyObject
             for (path, group, version) in openAPIPaths {
                 let hash = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }.hash
+                paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
+            }
+            for remote in aggregator.remotes.list where remote.finding.isAvailable {
+                let path = "apis/\(remote.group)/\(remote.version)"
+                let hash = Hex.encode(Digest.sha256(Document(remote.resources).json)).uppercased()
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
             }
             return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)

@@ -29,6 +29,11 @@ final class CustomResourceStore: Store {
     /// Whether writing the object again would change what is stored, although it is the same object.
     func isOutdated(_ key: String) -> Bool { outdated.withLock { $0.contains(key) } }
 
+    /// Another version of the resource; nil where it has none of that name.
+    func version(_ apiVersion: String) -> ResourceInfo? {
+        definition.versions.values.first { $0.apiVersion == apiVersion }
+    }
+
     // MARK: Reading
 
     private static func mark(_ apiVersion: String) -> [UInt8] { Array("{\"apiVersion\":\"\(apiVersion)\",".utf8) }

@@ -17,6 +17,7 @@ final class CustomResources: Sendable {
     private let log: Log
     private let converter: ObjectConverter
     private let state = Mutex(State())
+    private let served: @Sendable () -> Void
     private let cleanup: AsyncStream<Void>
     private let cleanupSignal: AsyncStream<Void>.Continuation
 
@@ -32,8 +33,13 @@ final class CustomResources: Sendable {
 
     static let finalizer = "customresourcecleanup.apiextensions.k8s.io"
 
-    init(registry: Schema.Registry, store: any Store, world: World, log: Log, connector: ServiceConnector) {
+    /// - served: is told whenever what is served has changed.
+    init(
+        registry: Schema.Registry, store: any Store, world: World, log: Log, connector: ServiceConnector,
+        served: @escaping @Sendable () -> Void
+    ) {
         self.registry = registry
+        self.served = served
         self.store = store
         self.world = world
         self.log = log
@@ -170,7 +176,8 @@ final class CustomResources: Sendable {
 
     private func serve(_ stored: [Stored]) {
         let registry = registry
-        let (resources, retired) = state.withLock { state -> ([ResourceInfo], [ServedDefinition]) in
+        let (resources, retired, isNew) = state.withLock { state -> ([ResourceInfo], [ServedDefinition], Bool) in
+            var isNew = false
             var served: [String: ServedDefinition] = [:]
             var resources: [ResourceInfo] = []
             for entry in stored {
@@ -182,7 +189,9 @@ final class CustomResources: Sendable {
                         ?? ServedDefinition(entry.document, since: entry.record.revision, registry: registry)
                 else { continue }
                 served[name] = definition
+                if known == nil { isNew = true }
                 let isGoing = entry.document.text("metadata", "deletionTimestamp") != nil
+                if definition.noteGoing(isGoing) { isNew = true }
                 for version in definition.served {
                     guard let resource = definition.versions[version] else { continue }
                     resources.append(isGoing ? resource.terminating() : resource)
@@ -190,9 +199,12 @@ final class CustomResources: Sendable {
             }
             let retired = state.served.values.filter { served[$0.name] !== $0 }
             state.served = served
-            return (resources, retired)
+            return (resources, retired, isNew)
         }
+        // Most changes of a definition are changes of its conditions, which change nothing here.
+        guard !retired.isEmpty || isNew else { return }
         registry.setAdded(resources)
+        served()
         for definition in retired { definition.retire() }
     }
 

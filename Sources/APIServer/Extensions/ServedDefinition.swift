@@ -22,6 +22,7 @@ final class ServedDefinition: Sendable {
 
     private struct State {
         var isRetired = false
+        var isGoing = false
         var watches: [ObjectIdentifier: CustomWatch] = [:]
     }
 
@@ -51,6 +52,14 @@ final class ServedDefinition: Sendable {
     func isCurrent(_ definition: Document) -> Bool {
         spec.means(definition["spec"] ?? .emptyObject)
             && acceptedNames.means(definition.at("status", "acceptedNames") ?? .emptyObject)
+    }
+
+    /// Whether it has begun, or stopped, to go since the last time this was said.
+    func noteGoing(_ isGoing: Bool) -> Bool {
+        state.withLock { state in
+            defer { state.isGoing = isGoing }
+            return state.isGoing != isGoing
+        }
     }
 
     var group: String { spec.text("group") ?? "" }

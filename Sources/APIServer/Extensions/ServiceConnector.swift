@@ -59,6 +59,27 @@ final class ServiceConnector: Sendable {
             timeout: timeout)
     }
 
+    /// - spec: of an APIService that names a Service.
+    func target(spec: Document, timeout: Duration) async throws -> Target {
+        let bundle = spec.text("caBundle").flatMap { Base64.decode($0) } ?? []
+        var trust: Trust = bundle.isEmpty ? .system : .authorities(bundle)
+        if spec.flag("insecureSkipTLSVerify") == true { trust = .everyone }
+        return try await target(
+            namespace: spec.text("service", "namespace") ?? "", service: spec.text("service", "name") ?? "",
+            port: spec.number("service", "port") ?? 443, trust: trust, timeout: timeout)
+    }
+
+    /// A Service, nil where it is missing, and its endpoints.
+    func serviceParts(namespace: String, name: String) async throws -> (service: Document?, slices: [Document]) {
+        guard let service = try await resources.object("services", namespace: namespace, name: name) else {
+            return (nil, [])
+        }
+        let slices = try await resources.objects("endpointslices", group: "discovery.k8s.io", namespace: namespace)
+        return (
+            service, slices.filter { $0.text("metadata", "labels", "kubernetes.io/service-name") == name }
+        )
+    }
+
     /// - client: a `clientConfig` with `url` or `service`, and `caBundle`.
     func target(client: Document, timeout: Duration) async throws -> (target: Target, path: String, url: String) {
         let bundle = client.text("caBundle").flatMap { Base64.decode($0) } ?? []

@@ -108,9 +108,9 @@ final class Fairness: Sendable {
     // MARK: Admission
 
     /// Waits until the request may be carried out, or says that it may not.
-    func admit(_ user: UserInfo, _ info: RequestInfo, _ resources: Resources) async throws -> Admission {
+    func admit(_ user: UserInfo, _ info: RequestInfo, _ resources: Resources) async -> Admission {
         if Self.isLongRunning(info) { return .unlimited }
-        let configuration = try await current(resources)
+        let configuration = await current(resources)
         guard let (schema, place) = configuration.classify(user, info) else { return .unlimited }
         let headers = [
             ("X-Kubernetes-PF-FlowSchema-UID", schema.uid),

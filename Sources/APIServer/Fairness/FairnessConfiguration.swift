@@ -19,12 +19,18 @@ extension Fairness {
     }
 
     /// The configuration as of the last change.
-    func current(_ resources: Resources) async throws -> Configuration {
+    func current(_ resources: Resources) async -> Configuration {
         let (known, isStale, generation) = state.withLock { ($0.configuration, $0.isStale, $0.generation) }
         guard isStale else { return known }
-        let levels = try await resources.objects("prioritylevelconfigurations", group: Self.group)
-        let schemas = try await resources.objects("flowschemas", group: Self.group)
-        return adopt(levels.compactMap(PriorityLevel.init), schemas.map(FlowSchema.init), generation: generation)
+        do {
+            let levels = try await resources.objects("prioritylevelconfigurations", group: Self.group)
+            let schemas = try await resources.objects("flowschemas", group: Self.group)
+            return adopt(levels.compactMap(PriorityLevel.init), schemas.map(FlowSchema.init), generation: generation)
+        } catch {
+            // What was known is good enough to decide about order; the store's trouble shows where it matters.
+            log.warning("priority and fairness: \(error)")
+            return known
+        }
     }
 
     /// Takes over a configuration that was read when the changes had this count.

@@ -22,7 +22,7 @@ extension Resources {
         try prepareMetadata(&object, call)
         dedupeOwners(&object, call.warnings)
         Kinds.applyDefaults(to: &object, resource: resource)
-        let managed = accountForNew(fields, given, object, call)
+        let managed = accountForNew(fields, object, call)
         object.set(managed, at: "metadata", "managedFields")
         var context = context(call, .create, dryRun: dryRun)
         context.name = object.text("metadata", "name") ?? ""

@@ -135,9 +135,12 @@ extension Resources {
             var context = context(call, .delete, old: old, dryRun: options.dryRun)
             context.name = name
             // Nothing can be changed about what goes; whoever changes objects may still refuse.
-            var last = old
-            try await admit(&last, context)
-            try await validate(old, context)
+            // An eviction was admitted as what it is.
+            if call.subresource.isEmpty {
+                var last = old
+                try await admit(&last, context)
+                try await validate(old, context)
+            }
             do {
                 let decision = try decide(old, options, resource, name)
                 switch decision {

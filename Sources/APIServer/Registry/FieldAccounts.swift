@@ -28,6 +28,18 @@ extension Resources {
     /// Who owned everything before the first apply came.
     static let beforeFirstApply = "before-first-apply"
 
+    /// Entries of other versions of a custom resource are taken to be of fields with the same names, which holds
+    /// wherever the definition converts by the version alone.
+    private func customConverter(of resource: ResourceInfo) -> FieldUpdater.Converter {
+        let custom = store as? CustomResourceStore
+        return { object, apiVersion in
+            guard let target = custom?.version(apiVersion) else { return nil }
+            var converted = object
+            converted["apiVersion"] = Document(apiVersion)
+            return (converted, target.type)
+        }
+    }
+
     /// The account of a call's writer.
     func fieldUpdater(_ call: Call) -> FieldUpdater {
         FieldUpdater(
@@ -38,7 +50,8 @@ extension Resources {
 
     /// Kinds that are served in several versions: an object as another of them shows it.
     private func converter(of resource: ResourceInfo) -> FieldUpdater.Converter {
-        { [registry] object, apiVersion in
+        if resource.custom != nil { return customConverter(of: resource) }
+        return { [registry] object, apiVersion in
             guard let target = registry.resource(apiVersion: apiVersion, kind: resource.kind) else { return nil }
             let given = object.text("apiVersion") ?? resource.apiVersion
             guard given != apiVersion, let source = registry.resource(apiVersion: given, kind: resource.kind) else {
@@ -57,7 +70,7 @@ extension Resources {
         guard let type = call.resource.subresource("scale")?.type, let managed = ManagedFields(current) else {
             return current
         }
-        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: Self.replicasPath)
+        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: replicasPath(call.resource))
         var scale = fields.scale
         guard !scale.isEmpty, scaleUpdater(type).update(&scale, from: before, to: after, by: scaleWriter(call)) else {
             return current
@@ -74,7 +87,7 @@ extension Resources {
         guard let managed = ManagedFields(old.at("metadata", "managedFields")) else {
             throw APIStatus.failure(500, "", "failed to decode managed fields")
         }
-        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: Self.replicasPath)
+        let fields = ScaleFields(managed, apiVersion: call.resource.apiVersion, path: replicasPath(call.resource))
         var scale = fields.scale
         let updater = scaleUpdater(type)
         if scale.isEmpty {
@@ -88,7 +101,11 @@ extension Resources {
         return after
     }
 
-    private static let replicasPath = ["f:spec", "f:replicas"]
+    /// Where a kind has its replicas, as a path in a set of fields.
+    private func replicasPath(_ resource: ResourceInfo) -> [String] {
+        guard let scale = resource.custom?.scale else { return ["f:spec", "f:replicas"] }
+        return scale.specReplicas.map { "f:" + $0 }
+    }
 
     private func scaleUpdater(_ type: TypeID) -> FieldUpdater {
         FieldUpdater(
@@ -109,11 +126,12 @@ extension Resources {
     }
 
     /// The entries of a new object.
-    func accountForNew(_ fields: FieldAccount, _ given: Document, _ object: Document, _ call: Call) -> Document? {
+    func accountForNew(_ fields: FieldAccount, _ object: Document, _ call: Call) -> Document? {
         if case .settled(let entries) = fields { return entries }
         var managed = ManagedFields()
         let updater = fieldUpdater(call)
-        _ = updater.update(&managed, from: updater.zero, to: object, by: writer(call))
+        let shown = Self.counted(object, call.resource)
+        _ = updater.update(&managed, from: updater.zero, to: shown, by: writer(call))
         return managed.isEmpty ? Optional.none : managed.document
     }
 
@@ -140,9 +158,15 @@ extension Resources {
             if managed?.isEmpty == false { source = claimed } else { managed = nil }
         }
         guard var managed = managed ?? ManagedFields(current), !managed.isEmpty else { return nil }
-        let hasChanged = fieldUpdater(call).update(&managed, from: old, to: new, by: writer(call))
+        let shown = Self.counted(new, call.resource)
+        let hasChanged = fieldUpdater(call).update(&managed, from: old, to: shown, by: writer(call))
         if !hasChanged { return source }
         return managed.isEmpty ? Optional.none : managed.document
+    }
+
+    /// Whoever writes a daemon set also writes the annotation that counts its templates, even without knowing it.
+    private static func counted(_ object: Document, _ resource: ResourceInfo) -> Document {
+        resource.qualifiedName == "daemonsets.apps" ? DaemonSetGeneration.counted(object) : object
     }
 
     private static func isReset(_ claimed: Document) -> Bool {
@@ -176,6 +200,9 @@ extension Schema.Registry {
 /// The fields that a way of writing cannot change: the server sets them back, so the writer does not own them.
 enum ResetFields {
     static func of(_ resource: ResourceInfo, subresource: String) -> FieldSet {
+        if resource.qualifiedName == "certificatesigningrequests.certificates.k8s.io" {
+            return certificateRequests[subresource] ?? FieldSet()
+        }
         switch subresource {
         case "":
             // Who asks for a certificate says what for once, and never again.
@@ -186,6 +213,7 @@ enum ResetFields {
             case "pods": return podStatus
             case "deployments.apps": return deploymentStatus
             case "certificatesigningrequests.certificates.k8s.io": return spec.union(status)
+            case _ where resource.custom != nil: return customStatus
             default: return spec
             }
         case "ephemeralcontainers": return allBut(["ephemeralContainers"], resource)
@@ -205,7 +233,13 @@ enum ResetFields {
     }
 
     private static let status = FieldSet(path: ["f:status"])
+    /// What is asked for never changes, and approval and certificate are written in different ways.
+    private static let certificateRequests = [
+        "": spec.union(status), "status": spec.union(FieldSet(path: ["f:status", "f:conditions"])),
+        "approval": spec.union(FieldSet(path: ["f:status", "f:certificate"])),
+    ]
     private static let spec = FieldSet(path: ["f:spec"])
+    private static let customStatus = spec.union(FieldSet(path: ["f:metadata"]))
     private static let podStatus = spec.union(FieldSet(path: ["f:metadata", "f:deletionTimestamp"]))
         .union(FieldSet(path: ["f:metadata", "f:ownerReferences"]))
     private static let deploymentStatus = spec.union(FieldSet(path: ["f:metadata", "f:labels"]))

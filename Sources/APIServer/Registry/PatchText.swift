@@ -62,7 +62,20 @@ struct PatchText {
         }
     }
 
-    /// The order of the structures is that of the numbers of their protobuf fields, all but a few late additions.
+    /// Fields that came later and stand beside the one that they belong to: the field, and what it follows.
+    private static let lateFields: [String: [(field: String, follows: String)]] = [
+        "Container": [
+            ("envFrom", "ports"), ("resizePolicy", "resources"), ("restartPolicy", "resizePolicy"),
+            ("restartPolicyRules", "restartPolicy"), ("volumeDevices", "volumeMounts"),
+            ("startupProbe", "readinessProbe"), ("terminationMessagePolicy", "terminationMessagePath"),
+        ],
+        "PodSpec": [
+            ("initContainers", "volumes"), ("ephemeralContainers", "containers"),
+            ("automountServiceAccountToken", "serviceAccount"), ("shareProcessNamespace", "hostIPC"),
+        ],
+    ]
+
+    /// The order of the structures is that of the numbers of their protobuf fields, all but the late additions.
     private static func order(of type: TypeInfo) -> [String: Int]? {
         guard let plan = MessagePlan.of(type) else { return nil }
         var places: [(UInt64, String)] = plan.fields.map { ($0.number, $0.name) }
@@ -70,8 +83,14 @@ struct PatchText {
         let sorted = places.enumerated().sorted { a, b in
             a.element.0 == b.element.0 ? a.offset < b.offset : a.element.0 < b.element.0
         }
+        var names = sorted.map(\.element.1)
+        for (field, follows) in lateFields[type.name] ?? [] {
+            guard let from = names.firstIndex(of: field) else { continue }
+            names.remove(at: from)
+            names.insert(field, at: (names.firstIndex(of: follows) ?? names.count - 1) + 1)
+        }
         var order = ["kind": -2, "apiVersion": -1]
-        for (place, entry) in sorted.enumerated() { order[entry.element.1] = place }
+        for (place, name) in names.enumerated() { order[name] = place }
         return order
     }
 }

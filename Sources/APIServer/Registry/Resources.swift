@@ -56,6 +56,12 @@ struct Resources: Sendable {
     // MARK: What every write does
 
     func admit(_ object: inout Document, _ context: AdmissionContext) async throws {
+        var context = context
+        let rounds = Reinvocation()
+        context.reinvocation = rounds
+        for plugin in admission { try await plugin.mutate(&object, context, self) }
+        guard rounds.isWanted else { return }
+        rounds.beginSecondRound()
         for plugin in admission { try await plugin.mutate(&object, context, self) }
     }
 
@@ -98,7 +104,8 @@ struct Resources: Sendable {
         AdmissionContext(
             operation: operation, resource: call.resource, subresource: call.subresource, namespace: call.namespace,
             name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings,
-            kind: .init(group: call.resource.group, version: call.resource.version, kind: call.resource.kind))
+            kind: .init(group: call.resource.group, version: call.resource.version, kind: call.resource.kind),
+            options: { call.optionsDocument(operation) })
     }
 }
 

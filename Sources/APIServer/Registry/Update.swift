@@ -100,6 +100,11 @@ extension Resources {
             let old = try ObjectCodec.document(record.value, resource)
             var new = try await make(old)
             if let uid = new.text("metadata", "uid"), !uid.isEmpty, uid != old.text("metadata", "uid") {
+                // A whole object says which one it was made for; a patch tries to change it.
+                guard call.info.method == "PUT" else {
+                    throw APIStatus.invalid(
+                        resource, call.name, [.invalid("metadata.uid", Document(uid), "field is immutable")])
+                }
                 throw uidMismatch(call, uid, old.text("metadata", "uid") ?? "")
             }
             let given = new.text("metadata", "resourceVersion") ?? ""
@@ -170,10 +175,11 @@ extension Resources {
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
         default:
             // The other subresources have made `new` from the old object themselves.
+            if !call.hasOwnBody { try await admit(&new, context) }
             countGeneration(&new, old: old, resource)
         }
         new.set(managed, at: "metadata", "managedFields")
-        try await validate(new, context)
+        if !call.hasOwnBody { try await validate(new, context) }
     }
 
     private func keepServerFields(_ new: inout Document, old: Document) {

@@ -15,12 +15,14 @@ extension Resources {
         let subresource = call.resource.subresource("eviction")
         // The older version of the body is still understood.
         let isOlder = (try? Document(json: call.request.body))?.text("apiVersion") == "policy/v1beta1"
-        let eviction = try BodyDecoder(registry: registry, call: call).object(
+        var eviction = try BodyDecoder(registry: registry, call: call).object(
             kind: "Eviction", group: "policy", version: isOlder ? "v1beta1" : "v1", type: subresource?.type,
             validation: options.fieldValidation)
         guard (eviction.text("metadata", "name") ?? "") == call.name else {
             throw APIStatus.badRequest("name in URL does not match name in Eviction object")
         }
+        try await admitBody(
+            &eviction, call, .create, .init(group: "policy", version: "v1", kind: "Eviction"), dryRun: options.dryRun)
         var deletion = DeleteOptions()
         deletion.gracePeriodSeconds = eviction.number("deleteOptions", "gracePeriodSeconds")
         deletion.propagationPolicy = eviction.text("deleteOptions", "propagationPolicy")

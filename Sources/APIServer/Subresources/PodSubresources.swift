@@ -11,7 +11,7 @@ extension Resources {
     /// `POST pods/NAME/binding` and `POST bindings`: the scheduler's decision.
     func bind(_ call: Call) async throws -> Answer {
         let options = try call.writeOptions(kind: "CreateOptions")
-        let binding = try BodyDecoder(registry: registry, call: call).object(
+        var binding = try BodyDecoder(registry: registry, call: call).object(
             kind: "Binding", group: "", version: "v1",
             type: registry.resource(group: "", version: "v1", kind: "Binding")?.type,
             validation: options.fieldValidation)
@@ -28,12 +28,21 @@ extension Resources {
         if node.isEmpty { errors.append(.required("target.name")) }
         if !errors.isEmpty { throw APIStatus.invalid(kind: "Binding", group: "", name: name, errors) }
         let now = world.clock.now
-        _ = try await change(call.about(pods, name: name, subresource: "binding"), dryRun: options.dryRun) { old in
-            try Self.checkBinding(binding, of: old, to: node, name)
+        let podCall = call.about(pods, name: name, subresource: "binding")
+        try await admitBody(
+            &binding, podCall, .create, .init(group: "", version: "v1", kind: "Binding"), dryRun: options.dryRun)
+        let admitted = binding
+        _ = try await change(podCall, dryRun: options.dryRun) { old in
+            try Self.checkBinding(admitted, of: old, to: node, name)
             var pod = old
             pod.set(Document(node), at: "spec", "nodeName")
-            for member in binding.at("metadata", "annotations")?.members ?? [] {
+            for member in admitted.at("metadata", "annotations")?.members ?? [] {
                 pod.set(member.value, at: "metadata", "annotations", member.key)
+            }
+            for key in PodTopologyLabels.keys {
+                if let value = admitted.at("metadata", "labels", key) {
+                    pod.set(value, at: "metadata", "labels", key)
+                }
             }
             pod.setCondition("PodScheduled", "True", now: now)
             return pod.withoutRevision

@@ -40,7 +40,10 @@ extension Resources {
         }
         let bytes = try await change(call, dryRun: options.dryRun, fields: .applied(settled)) { old in
             let before = Self.scale(of: old)
-            let given = try make(before, old)
+            var given = try make(before, old)
+            try await admitBody(
+                &given, call, .update, .init(group: "autoscaling", version: "v1", kind: "Scale"), old: before,
+                dryRun: options.dryRun)
             let replicas = given.number("spec", "replicas") ?? 0
             guard replicas >= 0 else {
                 throw APIStatus.invalid(

@@ -14,6 +14,9 @@ struct TokenRequests: Sendable {
         var request = try BodyDecoder(registry: resources.registry, call: call).object(
             kind: "TokenRequest", group: "authentication.k8s.io", version: "v1", type: subresource?.type,
             validation: options.fieldValidation)
+        try await resources.admitBody(
+            &request, call, .create, .init(group: "authentication.k8s.io", version: "v1", kind: "TokenRequest"),
+            dryRun: options.dryRun)
         guard let account = try await resources.document(call.resource, namespace: call.namespace, name: call.name)
         else { throw APIStatus.notFound(call.resource, call.name) }
         let named = request.text("metadata", "name") ?? ""

@@ -4,6 +4,7 @@ import Schema
 extension KindRules {
     static let apiService: KindRules = {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.nameSyntax = .anything
         rules.prepareForCreate = { service, _ in service["status"] = nil }
         rules.prepareForStatusUpdate = { new, old, _ in new["spec"] = old["spec"] }

@@ -46,6 +46,15 @@ extension KindRules {
     static let serviceAccount: KindRules = {
         var rules = KindRules()
         rules.cells = { account, now in [Cells.age(account, now: now)] }
+        rules.warnings = { account, old in
+            let key = "kubernetes.io/enforce-mountable-secrets"
+            let value = account.text("metadata", "annotations", key)
+            guard let value, value != old?.text("metadata", "annotations", key) else { return [] }
+            return [
+                "metadata.annotations[\(key)]: deprecated in v1.32+; prefer separate namespaces to isolate access to "
+                    + "mounted secrets"
+            ]
+        }
         return rules
     }()
 }

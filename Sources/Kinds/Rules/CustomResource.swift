@@ -6,6 +6,7 @@ extension KindRules {
     /// The rules of a resource that a definition declares: what holds for all of them, and what the definition says.
     static func custom(_ resource: ResourceInfo, _ custom: CustomVersion) -> KindRules {
         var rules = KindRules()
+        rules.plainFinalizers = true
         let hasStatus = resource.hasStatus
         if hasStatus { rules.prepareForCreate = { object, _ in object["status"] = nil } }
         rules.prepareForStatusUpdate = { new, old, _ in CustomResourceRules.keepMetadata(&new, of: old) }

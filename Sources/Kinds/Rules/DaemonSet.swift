@@ -57,6 +57,14 @@ public enum DaemonSetGeneration {
         set.set(Document(String(generation)), at: "metadata", "annotations", key)
     }
 
+    /// With the annotation, as a set that has none of its own starts with it.
+    public static func counted(_ set: Document) -> Document {
+        guard set.at("metadata", "annotations", key) == nil else { return set }
+        var result = set
+        Self.set(&result, 0)
+        return result
+    }
+
     public static func removed(from set: Document) -> Document {
         guard let annotations = set.at("metadata", "annotations"), annotations[key] != nil else { return set }
         var result = set

@@ -32,7 +32,7 @@ enum FieldForm {
         switch shape {
         case .object(let type): self = type.isAtomic ? .leaf : .structure(type)
         case .map(let element): self = .map(element)
-        case .raw, .any, .fieldSet, .patch: self = .deduced
+        case .any: self = .deduced
         default: self = .leaf
         }
     }

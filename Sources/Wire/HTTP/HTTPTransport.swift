@@ -163,7 +163,7 @@ public final class HTTPTransport: Transport {
 }
 
 /// Runs `body`, cancelled with `TimedOut` when it takes longer than `time`.
-func withDeadline<T: Sendable>(
+public func withDeadline<T: Sendable>(
     _ time: Duration, _ clock: any WorldClock, _ what: @autoclosure @escaping @Sendable () -> String,
     _ body: @escaping @Sendable () async throws -> T
 ) async throws -> T {

@@ -4,6 +4,7 @@ import Schema
 extension KindRules {
     static let customResourceDefinition: KindRules = {
         var rules = KindRules()
+        rules.plainFinalizers = true
         rules.applyDefaults = { DefinitionRules.applyDefaults(&$0) }
         rules.prepareForCreate = { definition, _ in
             definition["status"] = nil
