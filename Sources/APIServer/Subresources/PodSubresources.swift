@@ -138,11 +138,15 @@ extension Resources {
         let new = given.list("spec", "ephemeralContainers")
         for existing in old.list("spec", "ephemeralContainers") {
             let name = existing.text("name") ?? ""
-            let found = new.first { $0.text("name") == name }
-            if let found, found.means(existing) { continue }
-            var text = "existing ephemeral containers \"\(name)\" may not be \(found == nil ? "removed" : "changed")\n"
-            if let found { text += PodDifference.container(existing, found) }
-            throw APIStatus.invalid(call.resource, call.name, [.forbidden("spec.ephemeralContainers", text)])
+            let same = new.first { $0.text("name") == name }
+            if let same, same.means(existing) { continue }
+            let fate = same.map { "changed\n" + Kinds.ephemeralContainerDifference(existing, $0) } ?? "removed\n"
+            throw APIStatus.invalid(
+                call.resource, call.name,
+                [
+                    .forbidden(
+                        "spec.ephemeralContainers", "existing ephemeral containers \"\(name)\" may not be \(fate)")
+                ])
         }
         let list: Document? = new.isEmpty ? .none : .some(Document(new))
         pod.set(list, at: "spec", "ephemeralContainers")

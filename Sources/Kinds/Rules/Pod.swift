@@ -144,8 +144,8 @@ enum PodUpdate {
             comparable["affinity"] = before["affinity"]
         }
         if !Equality.semantic(comparable, before), errors.isEmpty {
-            let difference = LineDifference.unified(GoDump.podSpec(before), GoDump.podSpec(comparable))
-            errors.append(.forbidden("spec", "\(message)\n\(difference)"))
+            let difference = InternalForm.podDifference(before, comparable)
+            errors.append(.forbidden("spec", message + "\n" + difference))
         }
         return errors
     }
