@@ -249,5 +249,28 @@ struct OpenAPISchemas {
             (Self.metaPackage + "FieldsV1", described(["type": "object"], "A set of field paths as a tree.")),
             (Self.metaPackage + "Patch", described(["type": "object"], "A change of an object.")),
         ]
+            + (form == .two
+                ? [(Self.machinery + "version.Info", described(Self.versionInfo, "The version of a server."))] : [])
     }
+
+    /// What `/version` answers.
+    private static let versionInfo: Document = {
+        let facts = [
+            ("buildDate", "When it was built."), ("compiler", "Compiler that built it."),
+            ("emulationMajor", "Major version that it behaves as."),
+            ("emulationMinor", "Minor version that it behaves as."), ("gitCommit", "Commit that it was built from."),
+            ("gitTreeState", "Whether the tree was clean."), ("gitVersion", "Version in full."),
+            ("goVersion", "Version of the language."), ("major", "Major version."),
+            ("minCompatibilityMajor", "Oldest major version that it is compatible with."),
+            ("minCompatibilityMinor", "Oldest minor version that it is compatible with."),
+            ("minor", "Minor version."), ("platform", "Operating system and processor."),
+        ]
+        let required = facts.map(\.0).filter { !$0.hasPrefix("emulation") && !$0.hasPrefix("minCompatibility") }
+        return [
+            "type": "object",
+            "properties": Document(
+                members: facts.map { ($0.0, ["type": "string", "description": Document($0.1)] as Document) }),
+            "required": Document(required),
+        ]
+    }()
 }
