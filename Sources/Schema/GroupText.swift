@@ -48,6 +48,7 @@
 /// | `= VALUE` | default, as JSON; a bare word is a string |
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
+/// | `values(A,B)` | the same, told by OpenAPI but left to the kind's rules to check; of a list, those of its elements |
 /// | `min=N` `max=N` | range of a number |
 /// | `format=NAME` | a syntax of `Formats` |
 /// | `atomic` `set` `map(a,b)` | how a list is owned and merged by apply; `map` names the keys of an element |

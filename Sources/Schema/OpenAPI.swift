@@ -157,7 +157,13 @@ struct OpenAPISchemas {
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
-        if !field.enumeration.isEmpty { extras.append(("enum", Document(field.enumeration.sorted()))) }
+        if !field.shownValues.isEmpty {
+            if case .list = field.shape {
+                schema.set(Document(field.shownValues), at: "items", "enum")
+            } else {
+                extras.append(("enum", Document(field.shownValues)))
+            }
+        }
         if !field.documentation.isEmpty { extras.append(("description", Document(field.documentation))) }
         extras += listExtensions(field)
         if form == .three, isReference { schema = ["allOf": [schema]] }

@@ -24,9 +24,9 @@ extension GroupText {
               status HorizontalPodAutoscalerStatus  "What is there."
 
             type HorizontalPodAutoscalerSpec  "What an autoscaler wants."
-              maxReplicas                    int32 required  "Greatest number of pods."
-              minReplicas                    int32? = 1  "Least number of pods."
               scaleTargetRef                 CrossVersionObjectReference required  "What to scale."
+              minReplicas                    int32? = 1  "Least number of pods."
+              maxReplicas                    int32 required  "Greatest number of pods."
               targetCPUUtilizationPercentage int32?  "Processor time wanted, in percent of the pods' requests."
 
             type HorizontalPodAutoscalerStatus  "State of an autoscaler."
