@@ -51,8 +51,8 @@ extension StaticString {
           clientIP ClientIPConfig?  "Affinity by the client's address."
 
         type Taint  "Keeps pods off a node unless they tolerate it."
-          effect    string required  "What it does to pods."
           key       string required nonempty  "Key of the entry."
+          effect    string required values(NoExecute,NoSchedule,PreferNoSchedule)  "What it does to pods."
           timeAdded time?  "When it was added."
           value     string  "Value."
 

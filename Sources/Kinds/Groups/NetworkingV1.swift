@@ -35,9 +35,9 @@ extension GroupText {
               column Age string "Time since it was made."
 
             type HTTPIngressPath  "What becomes of requests for a path."
+              pathType string? required values(Exact,ImplementationSpecific,Prefix)  "How the path is compared: Exact, Prefix or ImplementationSpecific."
               backend  IngressBackend required  "Where they go."
               path     string  "Path, or its beginning."
-              pathType string? required  "How the path is compared: Exact, Prefix or ImplementationSpecific."
 
             type HTTPIngressRuleValue  "Paths of a host."
               paths [HTTPIngressPath] required atomic  "The paths."
@@ -133,7 +133,7 @@ extension GroupText {
               egress      [NetworkPolicyEgressRule] atomic  "Traffic that the pods may send."
               ingress     [NetworkPolicyIngressRule] atomic  "Traffic that the pods accept."
               podSelector LabelSelector  "Pods that the policy is about, all of the namespace when empty."
-              policyTypes [string] atomic  "Directions that the policy limits: Ingress, Egress."
+              policyTypes [string] atomic values(Egress,Ingress)  "Directions that the policy limits: Ingress, Egress."
 
             type ParentReference  "An object that something belongs to."
               group     string  "API group of the object."
