@@ -295,8 +295,9 @@ struct GroupParser {
             field.patchMergeKey = key
         } else if let values = word.arguments(of: "enum") {
             field.enumeration = values.commaList
-        } else if let values = word.arguments(of: "shows") {
-            field.shownValues = values.commaList
+            field.shownValues = field.enumeration.sorted()
+        } else if let values = word.arguments(of: "values") {
+            field.shownValues = values.commaList.sorted()
         } else if let value = word.value(of: "min=") {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {
