@@ -1,5 +1,7 @@
+import Basics
 import Document
 import Schema
+import Wire
 
 /// What there is, told in the two forms that clients ask for: one document a group version (legacy),
 /// and everything at once (aggregated). Pure: a list of resources in, documents out.
@@ -124,7 +126,19 @@ public struct Discovery: Sendable {
         ]
         if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
         if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
+        if resource.verbs.contains("list") { entry["storageVersionHash"] = Document(Self.storageHash(resource)) }
         return entry
+    }
+
+    /// Changes when objects are stored in another version, so that a migration knows when it is due.
+    private static func storageHash(_ resource: ResourceInfo) -> String {
+        var (group, version) = (resource.group, resource.custom?.storageVersion ?? resource.version)
+        switch (resource.group, resource.kind) {
+        case ("events.k8s.io", "Event"): (group, version) = ("", "v1")
+        case ("autoscaling", "HorizontalPodAutoscaler"): version = "v2"
+        default: break
+        }
+        return Base64.encode(Array(Digest.sha256(Array("\(group)/\(version)/\(resource.kind)".utf8)).prefix(8)))
     }
 
     private func legacy(_ subresource: SubresourceInfo, of resource: ResourceInfo) -> Document {
