@@ -293,6 +293,8 @@ struct GroupParser {
             field.patchMergeKey = key
         } else if let values = word.arguments(of: "enum") {
             field.enumeration = values.commaList
+        } else if let values = word.arguments(of: "known") {
+            field.knownValues = values.commaList
         } else if let value = word.value(of: "min=") {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {

@@ -48,6 +48,7 @@
 /// | `= VALUE` | default, as JSON; a bare word is a string |
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
+/// | `known(A,B)` | the values that OpenAPI names, where the kind's own rules say which of them it may have |
 /// | `min=N` `max=N` | range of a number |
 /// | `format=NAME` | a syntax of `Formats` |
 /// | `atomic` `set` `map(a,b)` | how a list is owned and merged by apply; `map` names the keys of an element |

@@ -157,7 +157,8 @@ struct OpenAPISchemas {
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
-        if !field.enumeration.isEmpty { extras.append(("enum", Document(field.enumeration.sorted()))) }
+        let values = field.enumeration.isEmpty ? field.knownValues : field.enumeration
+        if !values.isEmpty { extras.append(("enum", Document(values.sorted()))) }
         if !field.documentation.isEmpty { extras.append(("description", Document(field.documentation))) }
         extras += listExtensions(field)
         if form == .three, isReference { schema = ["allOf": [schema]] }

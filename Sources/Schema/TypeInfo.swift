@@ -37,6 +37,8 @@ public struct FieldInfo: Sendable {
     /// Whether OpenAPI shows `defaultValue`.
     public var publishesDefault = false
     public var enumeration: [String] = []
+    /// Values that OpenAPI names without the schema holding anybody to them.
+    public var knownValues: [String] = []
     public var minimum: Int?
     public var maximum: Int?
     public var format = ""
