@@ -163,7 +163,7 @@ private struct Identities {
             ipAddresses: [options.address, .loopback] + [options.services.address(at: 1)].compactMap(\.self),
             usage: [.server], now: now, validity: validity)
         admin = try authority.issue(
-            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], now: now,
+            commonName: "admin", organizations: ["system:masters"], usage: [.client], now: now,
             validity: validity)
         kubeletClient = try authority.issue(
             commonName: "kube-apiserver-kubelet-client", organizations: ["system:masters"], usage: [.client], now: now,
