@@ -11,7 +11,7 @@ extension APIServer {
                 _ = try await resources.create(service, try call("POST", service), dryRun: false)
             },
             setStatus: { [self] name, change in
-                let main = try call("PUT", Self.service(named: name))
+                let main = try call("PATCH", Self.service(named: name))
                 let status = main.about(main.resource, name: name, subresource: "status")
                 _ = try await resources.change(status, dryRun: false) { change($0.withoutRevision) }
             },

@@ -1,5 +1,7 @@
+import Basics
 import Document
 import Schema
+import Wire
 
 /// What there is, told in the two forms that clients ask for: one document a group version (legacy),
 /// and everything at once (aggregated). Pure: a list of resources in, documents out.
@@ -124,7 +126,20 @@ public struct Discovery: Sendable {
         ]
         if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
         if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
+        // What is never stored has no stored form to tell of.
+        if resource.verbs.contains("get") { entry["storageVersionHash"] = Document(Self.storageHash(resource)) }
         return entry
+    }
+
+    /// Changes when the group version changes in which objects are stored: then a client may want to rewrite them.
+    private static func storageHash(_ resource: ResourceInfo) -> String {
+        var (group, version) = (resource.group, resource.version)
+        switch (resource.group, resource.kind) {
+        case ("autoscaling", _): version = "v2"
+        case ("events.k8s.io", _): (group, version) = ("", "v1")
+        default: break
+        }
+        return Base64.encode(Array(Digest.sha256(Array("\(group)/\(version)/\(resource.kind)".utf8)).prefix(8)))
     }
 
     private func legacy(_ subresource: SubresourceInfo, of resource: ResourceInfo) -> Document {

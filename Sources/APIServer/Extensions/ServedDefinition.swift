@@ -41,7 +41,7 @@ final class ServedDefinition: Sendable {
             versions[version.text("name") ?? ""] = CustomVersion.resource(
                 definition: definition, version: version, metadata: metadata, listMetadata: listMetadata,
                 scaleType: scale,
-                rules: { _ in nil })
+                rules: { CompiledRules($0) })
         }
         self.versions = versions
         served = given.filter { $0.flag("served") == true }.compactMap { $0.text("name") }

@@ -10,7 +10,7 @@ extension Resources {
             guard let object = try await document(call.resource, namespace: call.namespace, name: name) else {
                 throw APIStatus.notFound(call.resource, name)
             }
-            return .document(Self.scale(of: object))
+            return .document(try Self.scale(of: object, call.resource))
         }
         let isPut = call.info.method == "PUT"
         let options = try call.writeOptions(kind: isPut ? "UpdateOptions" : "PatchOptions")
@@ -24,7 +24,7 @@ extension Resources {
             try checkIdentity(given, call)
             make = { _, _ in given }
         } else {
-            let kind = try PatchKind(call.request.headers["Content-Type"])
+            let kind = try PatchKind(call.request.headers["Content-Type"], call.resource)
             if kind == .apply {
                 let applied = try Self.readConfiguration(call, options.fieldValidation)
                 make = { scale, object in
@@ -39,7 +39,7 @@ extension Resources {
             }
         }
         let bytes = try await change(call, dryRun: options.dryRun, fields: .applied(settled)) { old in
-            let before = Self.scale(of: old)
+            let before = try Self.scale(of: old, call.resource)
             var given = try make(before, old)
             try await admitBody(
                 &given, call, .update, .init(group: "autoscaling", version: "v1", kind: "Scale"), old: before,
@@ -51,7 +51,8 @@ extension Resources {
                     [.invalid("spec.replicas", Document(replicas), "must be greater than or equal to 0")])
             }
             var object = old.withoutRevision
-            object.set(Document(replicas), at: "spec", "replicas")
+            let place = call.resource.custom?.scale?.specReplicas ?? ["spec", "replicas"]
+            object.set(Document(replicas), path: place[...])
             let revision = given.text("metadata", "resourceVersion") ?? ""
             if !revision.isEmpty, isPut || revision != before.text("metadata", "resourceVersion") {
                 object.set(Document(revision), at: "metadata", "resourceVersion")
@@ -59,14 +60,12 @@ extension Resources {
             if !call.isApply { settled.entries = scaleAccount(old, before, given, call) }
             return object
         }
-        return .document(Self.scale(of: try ObjectCodec.document(bytes, call.resource)))
+        return .document(try Self.scale(of: try ObjectCodec.document(bytes, call.resource), call.resource))
     }
 
-    private static func scale(of object: Document) -> Document {
-        var metadata = Document.emptyObject
-        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-            metadata[field] = object.at("metadata", field)
-        }
+    private static func scale(of object: Document, _ resource: ResourceInfo) throws(APIStatus) -> Document {
+        if let paths = resource.custom?.scale { return try scale(of: object, at: paths) }
+        let metadata = scaleMetadata(object)
         var status: Document = ["replicas": object.at("status", "replicas") ?? 0]
         let selector = object.at("spec", "selector")
         let text =
@@ -78,6 +77,34 @@ extension Resources {
         if let replicas = object.number("spec", "replicas"), replicas != 0 { spec["replicas"] = Document(replicas) }
         return [
             "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status,
+        ]
+    }
+
+    private static func scaleMetadata(_ object: Document) -> Document {
+        var metadata = Document.emptyObject
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            metadata[field] = object.at("metadata", field)
+        }
+        return metadata
+    }
+
+    /// The scale of a custom resource, whose definition says where its parts are.
+    private static func scale(
+        of object: Document, at paths: CustomVersion.ScalePaths
+    ) throws(APIStatus) -> Document {
+        guard let wanted = object.at(path: paths.specReplicas)?.int else {
+            let path = "." + paths.specReplicas.joined(separator: ".")
+            throw .internalError("the spec replicas field \(Document(path).jsonText) does not exist")
+        }
+        var status: Document = ["replicas": Document(object.at(path: paths.statusReplicas)?.int ?? 0)]
+        if let path = paths.labelSelector, let text = object.at(path: path)?.string, !text.isEmpty {
+            status["selector"] = Document(text)
+        }
+        var spec = Document.emptyObject
+        if wanted != 0 { spec["replicas"] = Document(wanted) }
+        return [
+            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": scaleMetadata(object), "spec": spec,
+            "status": status,
         ]
     }
 }

@@ -195,6 +195,8 @@ struct SchemaValidator {
             found.errors.append(.tooLong(at(path), limit: most))
         } else if let least = schema.checks.minLength, length < least {
             found.errors.append(invalid(path, value, "should be at least \(least) chars long"))
+        } else if let pattern = schema.checks.compiledPattern, !pattern.matches(text) {
+            found.errors.append(invalid(path, value, "should match '\(schema.checks.pattern)'"))
         }
         return found
     }

@@ -117,6 +117,7 @@ public struct ValueChecks: Sendable {
     public var minLength: Int?
     public var maxLength: Int?
     public var pattern = ""
+    var compiledPattern: CEL.Regex?
     public var minItems: Int?
     public var maxItems: Int?
     public var minProperties: Int?
@@ -141,6 +142,8 @@ public struct ValueChecks: Sendable {
         minLength = text.number("minLength")
         maxLength = text.number("maxLength")
         pattern = text.text("pattern") ?? ""
+        // A pattern that is no regular expression does not get into a definition.
+        if !pattern.isEmpty { compiledPattern = try? CEL.Regex(pattern) }
         minItems = text.number("minItems")
         maxItems = text.number("maxItems")
         minProperties = text.number("minProperties")

@@ -27,7 +27,8 @@ enum DefinitionSchema {
         errors += checker.errors
         if errors.isEmpty, let unsupported { errors.append(unsupported) }
         guard isSound, checker.errors.isEmpty else { return errors }
-        return errors
+        let isKnown = old.map { $0.means(root) } ?? false
+        return errors + DefinitionExpressions.errors(root, isKnown: isKnown, path)
     }
 
     private static let allowedAtRoot = [

@@ -143,12 +143,19 @@ public enum StructuralRules {
                 nested(inner, skips: nil, "\(path).oneOf[\(index)]")
             }
             if let inner = schema["not"], inner.isObject { nested(inner, skips: nil, path + ".not") }
-            if let pattern = schema.text("pattern"), !pattern.isEmpty, let fault = PatternSyntax.fault(in: pattern) {
+            if let pattern = schema.text("pattern"), !pattern.isEmpty, let fault = Self.fault(inPattern: pattern) {
                 errors.append(
                     .invalid(
-                        path + ".pattern", Document(pattern), "must be a valid regular expression, but isn't: \(fault)")
-                )
+                        path + ".pattern", Document(pattern),
+                        "must be a valid regular expression, but isn't: error parsing regexp: \(fault)"))
             }
+        }
+
+        private static func fault(inPattern pattern: String) -> String? {
+            do throws(CEL.Regex.SyntaxError) {
+                _ = try CEL.Regex(pattern)
+                return nil
+            } catch { return error.message }
         }
 
         private mutating func nested(_ schema: Document, skips: IntOrStringPattern?, _ path: String) {
