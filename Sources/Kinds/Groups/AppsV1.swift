@@ -69,8 +69,8 @@ extension GroupText {
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              type               string required  "Its type."
               status             string required  "What is there."
+              type               string required  "Its type."
 
             type DaemonSetSpec  "What a daemon set wants."
               selector             LabelSelector? required immutable  "Selects its pods."
@@ -93,7 +93,7 @@ extension GroupText {
 
             type DaemonSetUpdateStrategy  "How a daemon set's pods are replaced."
               rollingUpdate RollingUpdateDaemonSet?  "Bounds of a step."
-              type          string = RollingUpdate values(OnDelete,RollingUpdate)  "Its type."
+              type          string = RollingUpdate shows(OnDelete,RollingUpdate)  "Its type."
 
             type Deployment object  "Keeps pods running and replaces them step by step."
               spec   DeploymentSpec  "What is wanted."
@@ -104,8 +104,8 @@ extension GroupText {
               lastUpdateTime     time  "When the condition was last written."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              type               string required  "Its type."
               status             string required  "What is there."
+              type               string required  "Its type."
 
             type DeploymentSpec  "What a deployment wants."
               minReadySeconds         int32 min=0  "Seconds that a new pod must be ready before it counts as available."
@@ -130,7 +130,7 @@ extension GroupText {
 
             type DeploymentStrategy  "How pods are replaced."
               rollingUpdate RollingUpdateDeployment?  "Bounds of a step."
-              type          string = RollingUpdate values(Recreate,RollingUpdate)  "Its type."
+              type          string = RollingUpdate shows(Recreate,RollingUpdate)  "Its type."
 
             type ReplicaSet object  "Keeps a number of equal pods."
               spec   ReplicaSetSpec  "What is wanted."
@@ -140,8 +140,8 @@ extension GroupText {
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              type               string required  "Its type."
               status             string required  "What is there."
+              type               string required  "Its type."
 
             type ReplicaSetSpec  "What a replica set wants."
               minReadySeconds int32 min=0  "Seconds that a new pod must be ready before it counts as available."
@@ -178,8 +178,8 @@ extension GroupText {
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              type               string required  "Its type."
               status             string required  "What is there."
+              type               string required  "Its type."
 
             type StatefulSetOrdinals  "Numbers of the pods."
               start int32 always  "Number of the first pod."
@@ -189,7 +189,7 @@ extension GroupText {
               whenScaled  string? = Retain  "When the pod is scaled away."
 
             type StatefulSetSpec  "What a stateful set wants."
-              podManagementPolicy  string = OrderedReady values(OrderedReady,Parallel)  "Whether pods come and go one by one."
+              podManagementPolicy  string = OrderedReady shows(OrderedReady,Parallel)  "Whether pods come and go one by one."
               updateStrategy       StatefulSetUpdateStrategy  "How pods are replaced."
               persistentVolumeClaimRetentionPolicy StatefulSetPersistentVolumeClaimRetentionPolicy? = {}  "What becomes of claims made from the templates."
               replicas             int32? = 1  "Number of pods."
@@ -215,6 +215,6 @@ extension GroupText {
 
             type StatefulSetUpdateStrategy  "How a stateful set's pods are replaced."
               rollingUpdate RollingUpdateStatefulSetStrategy?  "Bounds of a step."
-              type          string values(OnDelete,RollingUpdate)  "Its type."
+              type          string shows(OnDelete,RollingUpdate)  "Its type."
             """)
 }
