@@ -68,10 +68,13 @@ extension APIServer {
         var target = "\(root)\(namespace)/\(resource.plural)"
         if method != "POST" { target += "/\(object.text("metadata", "name") ?? "")" }
         let request = Request(method, target)
-        return Call(
+        var call = Call(
             request: request, info: RequestInfo(request),
             user: UserInfo(name: "system:apiserver", groups: ["system:masters", "system:authenticated"]),
             resource: resource, media: MediaType())
+        // Webhooks may run in the very cluster that this is about to serve.
+        call.isInternal = true
+        return call
     }
 
     func ensure(_ object: Document) async throws {

@@ -10,6 +10,8 @@ public struct ControllerOptions: Sendable {
     public var nodeMaskSize = 24
     /// PEM of the authority that signed the API server's certificate, for every namespace's `kube-root-ca.crt`.
     public var rootCertificate: String?
+    /// Makes the tokens that live in Secrets; nil leaves those unfilled.
+    public var tokenMaker: TokenMaker?
     /// A silent node counts as lost after this.
     public var nodeMonitorGracePeriod = Duration.seconds(50)
     public var nodeMonitorPeriod = Duration.seconds(5)
@@ -57,6 +59,9 @@ private func allControllers(_ informers: Informers, _ options: ControllerOptions
     ]
     if let network = options.clusterCIDR {
         controllers.append(NodeIPAM(informers, network: network, length: options.nodeMaskSize))
+    }
+    if let make = options.tokenMaker {
+        controllers.append(TokenController(informers, certificate: options.rootCertificate, make: make))
     }
     if let certificate = options.rootCertificate {
         controllers.append(RootCAPublisher(informers, certificate: certificate))

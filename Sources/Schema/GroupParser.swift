@@ -187,6 +187,8 @@ struct GroupParser {
                 type.fields[index].isRequired = true
             } else if word == "atomic" {
                 type.isAtomic = true
+            } else if let order = word.arguments(of: "order") {
+                type.requiredOrder = order.commaList
             } else if let union = word.arguments(of: "union") {
                 let parts = union.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
                 let pairs = (parts.last ?? "").split(separator: ",").map { pair in
@@ -293,6 +295,8 @@ struct GroupParser {
             field.patchMergeKey = key
         } else if let values = word.arguments(of: "enum") {
             field.enumeration = values.commaList
+        } else if let values = word.arguments(of: "shows") {
+            field.shownValues = values.commaList
         } else if let value = word.value(of: "min=") {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {

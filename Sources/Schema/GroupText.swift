@@ -28,7 +28,8 @@
 /// `priority=n`. The kind's body is the type of the same name. A kind that can be listed gets its list type unasked.
 ///
 /// A **type** line has the name, then `object` (it has apiVersion, kind and metadata), `needsMetadata` (OpenAPI lists
-/// the metadata as required), `atomic` (apply replaces it as a whole) and `union(discriminator:field=Value,…)`.
+/// the metadata as required), `atomic` (apply replaces it as a whole), `order(a,b)` (how OpenAPI orders the required
+/// fields) and `union(discriminator:field=Value,…)`.
 ///
 /// A **field** line has the name, the type and attributes. Types: `string bool int32 int64 double bytes quantity
 /// intOrString time microTime`, `raw` (an embedded object), `any` (any JSON), `fieldSet`, `patch`; a declared type;
@@ -48,6 +49,7 @@
 /// | `= VALUE` | default, as JSON; a bare word is a string |
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
+/// | `shows(A,B)` | values that OpenAPI shows, and that the kind's rules check |
 /// | `min=N` `max=N` | range of a number |
 /// | `as=NAME` | the type of this package that OpenAPI names in place of `any` |
 /// | `format=NAME` | a syntax of `Formats` |

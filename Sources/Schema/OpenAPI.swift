@@ -20,7 +20,9 @@ extension Registry {
         }
         return [
             "openapi": "3.0.0", "info": ["title": "Kubernetes", "version": "unversioned"],
-            "paths": paths.all(of: resources(group: group, version: version)),
+            "paths": Document(
+                members: [paths.resourceIndex(group: group, version: version)].map { ($0.0, $0.1) }
+                    + paths.all(of: resources(group: group, version: version)).members.map { ($0.key, $0.value) }),
             "components": [
                 "schemas": generator.schemas(from: roots),
                 "securitySchemes": ["BearerToken": OpenAPISchemas.bearerToken],
@@ -29,6 +31,33 @@ extension Registry {
     }
 
     /// The OpenAPI 2 document of everything.
+    private var openAPIv2Paths: [(String, Document)] {
+        let paths = OpenAPIPaths(form: .two)
+        let versions = groupVersions
+        return OpenAPIPaths.indexes(of: versions).map(paths.index)
+            + versions.map { paths.resourceIndex(group: $0.group, version: $0.version) }
+            + paths.all(of: resources).members.map { ($0.key, $0.value) }
+    }
+
+    /// The names of the OpenAPI 3 documents about discovery itself, such as `apis` and `apis/apps`.
+    public var openAPIIndexes: [String] { OpenAPIPaths.indexes(of: groupVersions) }
+
+    /// The OpenAPI 3 document of one of `openAPIIndexes`.
+    public func openAPIv3(index name: String) -> Document {
+        let path = OpenAPIPaths(form: .three).index(name)
+        let generator = OpenAPISchemas(form: .three, resources: [])
+        let names = ["APIVersions", "APIGroupList", "APIGroup"]
+        let roots = types(group: "meta", version: "v1").filter { names.contains($0.name) }
+        return [
+            "openapi": "3.0.0", "info": ["title": "Kubernetes", "version": "unversioned"],
+            "paths": Document(members: [path]),
+            "components": [
+                "schemas": generator.schemas(from: roots),
+                "securitySchemes": ["BearerToken": OpenAPISchemas.bearerToken],
+            ],
+        ]
+    }
+
     public func openAPIv2() -> Document {
         let all = resources
         let generator = OpenAPISchemas(form: .two, resources: all)
@@ -36,7 +65,8 @@ extension Registry {
         for resource in all { if let custom = resource.custom { roots += [resource.type.info, custom.listType] } }
         return [
             "swagger": "2.0", "info": ["title": "Kubernetes", "version": "unversioned"],
-            "paths": OpenAPIPaths(form: .two).all(of: all),
+            "paths": Document(members: openAPIv2Paths.sorted { $0.0 < $1.0 }),
+            "parameters": Parameter.declarations,
             "definitions": generator.schemas(from: roots + types(group: "meta", version: "v1")),
             "securityDefinitions": ["BearerToken": OpenAPISchemas.bearerToken],
             "security": [["BearerToken": []]],
@@ -91,7 +121,8 @@ struct OpenAPISchemas {
         if !type.documentation.isEmpty { schema["description"] = Document(type.documentation) }
         let fields = type.fields.sorted { $0.name < $1.name }
         if !fields.isEmpty { schema["properties"] = Document(members: fields.map { ($0.name, property($0)) }) }
-        let required = type.fields.filter(\.isRequired).map(\.name)
+        var required = type.fields.filter(\.isRequired).map(\.name)
+        if !type.requiredOrder.isEmpty { required = type.requiredOrder.filter(required.contains) }
         if !required.isEmpty { schema["required"] = Document(required) }
         if type.isAtomic { schema["x-kubernetes-map-type"] = "atomic" }
         if let union = type.union {
@@ -157,7 +188,14 @@ struct OpenAPISchemas {
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
-        if !field.enumeration.isEmpty { extras.append(("enum", Document(field.enumeration.sorted()))) }
+        let values = (field.shownValues.isEmpty ? field.enumeration : field.shownValues).sorted()
+        if !values.isEmpty {
+            if case .list = field.shape {
+                schema.set(Document(values), at: "items", "enum")
+            } else {
+                extras.append(("enum", Document(values)))
+            }
+        }
         if !field.documentation.isEmpty { extras.append(("description", Document(field.documentation))) }
         extras += listExtensions(field)
         if form == .three, isReference { schema = ["allOf": [schema]] }
@@ -232,6 +270,11 @@ struct OpenAPISchemas {
         }
     }
 
+    private static let versionFields = [
+        "buildDate", "compiler", "emulationMajor", "emulationMinor", "gitCommit", "gitTreeState", "gitVersion",
+        "goVersion", "major", "minCompatibilityMajor", "minCompatibilityMinor", "minor", "platform",
+    ]
+
     /// The types that have a form of their own on the wire.
     private var wellKnown: [(String, Document)] {
         func described(_ schema: Document, _ text: String) -> Document {
@@ -256,6 +299,20 @@ struct OpenAPISchemas {
             (Self.metaPackage + "Time", described(time, "A time as RFC 3339, in whole seconds.")),
             (Self.metaPackage + "MicroTime", described(time, "A time as RFC 3339, with microseconds.")),
             (Self.metaPackage + "FieldsV1", described(["type": "object"], "A set of field paths as a tree.")),
+            (
+                Self.machinery + "version.Info",
+                described(
+                    [
+                        "type": "object",
+                        "properties": Document(
+                            members: Self.versionFields.map {
+                                ($0, ["type": "string", "description": "Of the server."])
+                            }
+                        ),
+                        "required": Document(
+                            Self.versionFields.filter { !$0.contains("ompatib") && !$0.hasPrefix("em") }),
+                    ], "What the server is.")
+            ),
             (Self.metaPackage + "Patch", described(["type": "object"], "A change of an object.")),
             (Self.extensions + "JSON", described([:], "Any JSON value.")),
             (Self.extensions + "JSONSchemaPropsOrArray", described([:], "A schema, or several.")),

@@ -19,6 +19,9 @@ struct OpenAPIPaths {
             let operations = [("get", operation(resource, "list", "listForAll"))]
             result.append(("\(root)/\(resource.plural)", item(operations, parameters: [Parameter.pretty])))
         }
+        if resource.namespaced, resource.verbs.contains("watch") {
+            result.append(watchPath(resource, "\(root)/watch/\(resource.plural)", "ListForAllNamespaces", []))
+        }
         let places = resource.namespaced ? [Parameter.namespace] : []
         let onCollection = operations(resource, [("deletecollection", "delete"), ("list", "get"), ("create", "post")])
         if !onCollection.isEmpty {
@@ -29,13 +32,142 @@ struct OpenAPIPaths {
             resource, [("delete", "delete"), ("get", "get"), ("patch", "patch"), ("update", "put")])
         if !onObject.isEmpty { result.append((collection + "/{name}", item(onObject, parameters: named))) }
         for subresource in resource.subresources {
-            let onPart = subresource.verbs.map { verb in
-                (Self.method(of: verb), operation(resource, verb, verb, subresource: subresource))
-            }
+            result += paths(of: subresource, resource, at: "\(collection)/{name}/\(subresource.name)", places)
+        }
+        if resource.verbs.contains("watch") {
+            let watched = resource.namespaced ? "\(root)/watch/namespaces/{namespace}" : "\(root)/watch"
+            result.append(watchPath(resource, "\(watched)/\(resource.plural)", "List", places))
             result.append(
-                ("\(collection)/{name}/\(subresource.name)", item(onPart.sorted { $0.0 < $1.0 }, parameters: named)))
+                watchPath(resource, "\(watched)/\(resource.plural)/{name}", "", [Parameter.name] + places))
         }
         return result
+    }
+
+    private static let proxyMethods = ["delete", "get", "head", "options", "patch", "post", "put"]
+
+    private func paths(
+        of subresource: SubresourceInfo, _ resource: ResourceInfo, at path: String, _ places: [Parameter]
+    ) -> [(String, Document)] {
+        let named = [Parameter.name] + places
+        // Connections and texts take their options in the path's parameters.
+        let options = subresource.type == nil ? Parameter.options(of: subresource) : [Parameter.pretty]
+        let isProxy = subresource.name == "proxy"
+        let methods = isProxy ? Self.proxyMethods : subresource.verbs.map(Self.method).sorted()
+        func operations(suffix: String) -> [(String, Document)] {
+            methods.map { method in
+                let verb = isProxy ? method : subresource.verbs.first { Self.method(of: $0) == method } ?? method
+                var operation = operation(resource, verb, verb, subresource: subresource)
+                if !suffix.isEmpty, let name = operation.text("operationId") {
+                    operation["operationId"] = Document(name + suffix)
+                }
+                return (method, operation)
+            }
+        }
+        var result = [(path, item(operations(suffix: ""), parameters: named + options))]
+        if isProxy {
+            var rest = Parameter.name
+            rest.name = "path"
+            rest.documentation = "Path of the request."
+            result.append(
+                ("\(path)/{path}", item(operations(suffix: "WithPath"), parameters: named + [rest] + options)))
+        }
+        return result
+    }
+
+    /// The old form of a watch, as a path of its own.
+    private func watchPath(
+        _ resource: ResourceInfo, _ path: String, _ suffix: String, _ places: [Parameter]
+    ) -> (String, Document) {
+        let group = Self.camel(resource.group, capital: true) + Self.capitalized(resource.version)
+        let scope = resource.namespaced && suffix != "ListForAllNamespaces" ? "Namespaced" : ""
+        var operation: Document = [
+            "operationId": Document("watch\(group)\(scope)\(resource.kind)\(suffix)"),
+            "tags": [Document("\(Self.camel(resource.group, capital: false))_\(resource.version)")],
+            "x-kubernetes-action": suffix.isEmpty ? "watch" : "watchlist",
+            "x-kubernetes-group-version-kind": [
+                "group": Document(resource.group), "kind": Document(resource.kind),
+                "version": Document(resource.version),
+            ],
+        ]
+        addForms(to: &operation, streamed(resource))
+        operation["responses"] = responses(
+            "watch", OpenAPISchemas.metaPackage + "WatchEvent", types: streamed(resource))
+        return (path, item([("get", operation)], parameters: places + Parameter.lists + [Parameter.pretty]))
+    }
+
+    // MARK: What groups and versions there are
+
+    /// The paths that lead to a document of discovery, by the name of their OpenAPI 3 document.
+    static func indexes(of groupVersions: [(group: String, version: String)]) -> [String] {
+        var groups: [String] = []
+        for entry in groupVersions where !entry.group.isEmpty && !groups.contains(entry.group) {
+            groups.append(entry.group)
+        }
+        return [".well-known/openid-configuration", "api", "apis"] + groups.map { "apis/\($0)" }
+            + ["openid/v1/jwks", "version"]
+    }
+
+    /// The path of one index, such as `apis/apps`.
+    func index(_ name: String) -> (String, Document) {
+        let parts = name.split(separator: "/").map(String.init)
+        let meta = OpenAPISchemas.metaPackage
+        switch (parts.first, parts.count) {
+        case ("api", 1): return entry(name, "getCoreAPIVersions", "core", meta + "APIVersions")
+        case ("apis", 1): return entry(name, "getAPIVersions", "apis", meta + "APIGroupList")
+        case ("apis", 2):
+            let group = Self.camel(parts[1], capital: true)
+            let tag = Self.camel(parts[1], capital: false)
+            return entry(name, "get\(group)APIGroup", tag, meta + "APIGroup")
+        case ("version", _):
+            return entry(
+                name, "getCodeVersion", "version", "io.k8s.apimachinery.pkg.version.Info", forms: ["application/json"])
+        case ("openid", _):
+            return entry(
+                name, "getServiceAccountIssuerOpenIDKeyset", "openid", nil, forms: ["application/jwk-set+json"])
+        default:
+            return entry(
+                name, "getServiceAccountIssuerOpenIDConfiguration", "WellKnown", nil, forms: ["application/json"])
+        }
+    }
+
+    /// The path that lists the resources of a group version.
+    func resourceIndex(group: String, version: String) -> (String, Document) {
+        let name = group.isEmpty ? "api/\(version)" : "apis/\(group)/\(version)"
+        return entry(
+            name, "get\(Self.camel(group, capital: true))\(Self.capitalized(version))APIResources",
+            "\(Self.camel(group, capital: false))_\(version)", OpenAPISchemas.metaPackage + "APIResourceList")
+    }
+
+    private func entry(
+        _ name: String, _ identifier: String, _ tag: String, _ answer: String?, forms: [String] = Self.allForms
+    ) -> (String, Document) {
+        var operation: Document = ["operationId": Document(identifier), "tags": [Document(tag)]]
+        if form == .two {
+            operation["consumes"] = Document(forms)
+            operation["produces"] = Document(forms)
+            operation["schemes"] = ["https"]
+        }
+        operation["responses"] = responses("get", answer, types: forms)
+        return ("/\(name)/", ["get": operation])
+    }
+
+    private static let allForms = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+
+    /// Custom resources have no protobuf form.
+    private func forms(_ resource: ResourceInfo) -> [String] {
+        resource.custom == nil ? Self.allForms : Array(Self.allForms.prefix(2))
+    }
+
+    private func streamed(_ resource: ResourceInfo) -> [String] {
+        let plain = forms(resource)
+        return plain + plain.filter { $0 != "application/yaml" }.map { $0 + ";stream=watch" }
+    }
+
+    private func addForms(to operation: inout Document, _ produced: [String]) {
+        guard form == .two else { return }
+        if operation["consumes"] == nil { operation["consumes"] = ["*/*"] }
+        operation["produces"] = Document(produced)
+        operation["schemes"] = ["https"]
     }
 
     private func operations(_ resource: ResourceInfo, _ verbs: [(verb: String, method: String)]) -> [(String, Document)]
@@ -53,7 +185,7 @@ struct OpenAPIPaths {
 
     private func item(_ operations: [(String, Document)], parameters: [Parameter]) -> Document {
         var item = Document(members: operations)
-        item["parameters"] = Document(parameters.map { $0.document(form) })
+        item["parameters"] = Document(parameters.sorted { $0.name < $1.name }.map { $0.document(form) })
         return item
     }
 
@@ -71,25 +203,26 @@ struct OpenAPIPaths {
         let group = subresource?.group ?? resource.group
         let version = subresource?.version ?? resource.version
         let body = subresource == nil ? resource.type.info : subresource?.type?.info
-        let isConnect = subresource != nil && body == nil
+        let isText = subresource?.name == "log"
+        let isConnect = subresource != nil && body == nil && !isText
         var operation: Document = [
             "operationId": Document(identifier(resource, name, subresource)),
             "tags": [Document("\(Self.camel(resource.group, capital: false))_\(resource.version)")],
             "x-kubernetes-action": Document(isConnect ? "connect" : Self.actions[verb] ?? verb),
             "x-kubernetes-group-version-kind": [
-                "group": Document(group), "kind": Document(kind), "version": Document(version),
+                "group": Document(group), "kind": Document(isText ? resource.kind : kind),
+                "version": Document(version),
             ],
         ]
-        var parameters = isConnect ? [] : Parameter.query(of: verb).map { $0.document(form) }
+        var parameters = isConnect || isText ? [] : Parameter.query(of: verb).map { $0.document(form, verb: verb) }
         let answer = answer(resource, verb, body)
         if !isConnect { addBody(verb, body, to: &operation, parameters: &parameters) }
         if !parameters.isEmpty { operation["parameters"] = Document(parameters) }
-        if form == .two {
-            if operation["consumes"] == nil { operation["consumes"] = ["*/*"] }
-            operation["produces"] = ["application/json", "application/yaml"]
-            operation["schemes"] = ["https"]
-        }
-        operation["responses"] = responses(verb, answer)
+        var forms = verb == "list" ? streamed(resource) : forms(resource)
+        if isConnect { forms = ["*/*"] }
+        if isText { forms.insert("text/plain", at: 0) }
+        addForms(to: &operation, forms)
+        operation["responses"] = responses(verb, answer, types: forms)
         return operation
     }
 
@@ -128,6 +261,7 @@ struct OpenAPIPaths {
         if form == .two {
             var parameter: Document = ["in": "body", "name": "body", "schema": schema]
             if isRequired { parameter["required"] = true }
+            if let name = Parameter.sharedBody(verb) { parameter = Parameter.reference(name) }
             parameters.insert(parameter, at: 0)
             operation["consumes"] = Document(types)
         } else {
@@ -137,7 +271,7 @@ struct OpenAPIPaths {
         }
     }
 
-    private func responses(_ verb: String, _ answer: String?) -> Document {
+    private func responses(_ verb: String, _ answer: String?, types: [String]) -> Document {
         var codes = ["200"]
         switch verb {
         case "create": codes = ["200", "201", "202"]
@@ -148,7 +282,6 @@ struct OpenAPIPaths {
         let schema = answer.map { form.reference($0) } ?? ["type": "string"]
         var content: Document = ["description": "OK", "schema": schema]
         if form == .three {
-            let types = answer == nil ? ["*/*"] : ["application/json", "application/yaml"]
             let entry: Document = ["schema": schema]
             content = ["description": "OK", "content": Document(members: types.map { ($0, entry) })]
         }
@@ -168,7 +301,7 @@ struct OpenAPIPaths {
         if name == "listForAll" { return "list\(group)\(resource.kind)ForAllNamespaces" }
         let scope = resource.namespaced ? "Namespaced" : ""
         let part = Self.capitalized(subresource?.name ?? "")
-        if let subresource, subresource.type == nil {
+        if let subresource, subresource.type == nil, subresource.name != "log" {
             return "connect\(group)\(Self.capitalized(Self.method(of: name)))\(scope)\(resource.kind)\(part)"
         }
         let many = name == "deletecollection" ? "Collection" : ""
@@ -183,79 +316,5 @@ struct OpenAPIPaths {
         let short = group.hasSuffix(".k8s.io") ? String(group.dropLast(7)) : group
         let joined = short.split(separator: ".").map { capitalized(String($0)) }.joined()
         return capital ? joined : joined.prefix(1).lowercased() + joined.dropFirst()
-    }
-}
-
-/// A parameter in the path or the query.
-struct Parameter {
-    var name: String
-    var place = "query"
-    var type = "string"
-    var documentation: String
-
-    static let name = Parameter(name: "name", place: "path", documentation: "Name of the object.")
-    static let namespace = Parameter(name: "namespace", place: "path", documentation: "Namespace of the object.")
-    static let pretty = Parameter(name: "pretty", documentation: "Indent the answer if true.")
-
-    private static let dryRun = Parameter(
-        name: "dryRun", documentation: "With All, do everything but store the result.")
-    private static let fieldManager = Parameter(
-        name: "fieldManager", documentation: "Who makes the change, for the record of field ownership.")
-    private static let fieldValidation = Parameter(
-        name: "fieldValidation",
-        documentation: "What to do about unknown and repeated fields: Ignore, Warn (as if absent) or Strict.")
-    private static let force = Parameter(
-        name: "force", type: "boolean", documentation: "Take over fields that another manager owns.")
-
-    private static let lists = [
-        Parameter(name: "allowWatchBookmarks", type: "boolean", documentation: "Mark the watch's progress."),
-        Parameter(name: "continue", documentation: "Where the previous part of the list ended."),
-        Parameter(name: "fieldSelector", documentation: "Only objects whose fields have these values."),
-        Parameter(name: "labelSelector", documentation: "Only objects with these labels."),
-        Parameter(name: "limit", type: "integer", documentation: "No more than this many objects at once."),
-        Parameter(name: "resourceVersion", documentation: "The version from which to read."),
-        Parameter(name: "resourceVersionMatch", documentation: "How resourceVersion is meant."),
-        Parameter(
-            name: "sendInitialEvents", type: "boolean", documentation: "Begin the watch with what exists."),
-        Parameter(name: "timeoutSeconds", type: "integer", documentation: "How long to go on."),
-        Parameter(name: "watch", type: "boolean", documentation: "Send changes as they happen."),
-    ]
-
-    private static let deletions = [
-        dryRun,
-        Parameter(name: "gracePeriodSeconds", type: "integer", documentation: "Time to finish before the end."),
-        Parameter(
-            name: "ignoreStoreReadErrorWithClusterBreakingPotential", type: "boolean",
-            documentation: "Delete even what cannot be read."),
-        Parameter(name: "orphanDependents", type: "boolean", documentation: "Leave dependents alone (old form)."),
-        Parameter(name: "propagationPolicy", documentation: "What becomes of dependents."),
-    ]
-
-    static func query(of verb: String) -> [Parameter] {
-        switch verb {
-        case "list": lists
-        case "create", "update": [dryRun, fieldManager, fieldValidation]
-        case "patch": [dryRun, fieldManager, fieldValidation, force]
-        case "delete": deletions
-        case "deletecollection":
-            (deletions + lists.filter { !["allowWatchBookmarks", "watch"].contains($0.name) }).sorted {
-                $0.name < $1.name
-            }
-        default: []
-        }
-    }
-
-    func document(_ form: OpenAPIForm) -> Document {
-        var document: Document = [
-            "in": Document(place), "name": Document(name), "description": Document(documentation),
-        ]
-        if place == "path" { document["required"] = true }
-        if form == .two {
-            document["type"] = Document(type)
-            document["uniqueItems"] = true
-        } else {
-            document["schema"] = ["type": Document(type), "uniqueItems": true]
-        }
-        return document
     }
 }

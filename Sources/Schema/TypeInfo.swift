@@ -37,6 +37,8 @@ public struct FieldInfo: Sendable {
     /// Whether OpenAPI shows `defaultValue`.
     public var publishesDefault = false
     public var enumeration: [String] = []
+    /// Values that OpenAPI shows, and that the kind's own rules check.
+    var shownValues: [String] = []
     public var minimum: Int?
     public var maximum: Int?
     public var format = ""
@@ -95,6 +97,8 @@ public final class TypeInfo: @unchecked Sendable {
     /// A generated `…List` type.
     public internal(set) var isList = false
     public internal(set) var union: UnionInfo?
+    /// The order in which OpenAPI lists the required fields, where it is not that of the text.
+    var requiredOrder: [String] = []
     /// Members that are not declared stay, and are owned as they are.
     public internal(set) var preservesUnknownFields = false
     /// The schema behind the type of a custom resource.

@@ -80,6 +80,28 @@ struct Harness: Sendable {
             bytes: answer)
     }
 
+    /// Sends one request as the administrator and reads an answer that may be streamed.
+    func stream(_ method: String, _ target: String, bytes: [UInt8] = []) async throws -> Reply {
+        let response = await server.handler(Request(method, target, body: bytes, peer: admin))
+        var text: [UInt8] = []
+        switch response.body {
+        case .bytes(let bytes): text = bytes
+        case .pieces(let pieces): text = Array(pieces.joined())
+        case .stream(let produce):
+            let collector = Collector()
+            try await produce(collector)
+            text = collector.bytes.withLock { $0 }
+        case .upgrade: break
+        }
+        return Reply(
+            status: response.status, headers: response.headers, body: (try? Document(json: text)) ?? .null, bytes: text)
+    }
+
+    private final class Collector: BodyWriter {
+        let bytes = Mutex<[UInt8]>([])
+        func write(_ piece: [UInt8]) async throws { bytes.withLock { $0 += piece } }
+    }
+
     /// Makes an object, which must succeed.
     @discardableResult
     func create(_ target: String, _ body: Document) async throws -> Document {

@@ -17,11 +17,11 @@ public struct AdmissionConfiguration: Sendable {
 
     public init() {}
 
+    /// The names of all plug-ins, in the order in which they run.
+    public static var knownNames: [String] { Admission.order.map(\.name) }
+
     /// The names given that no plug-in has.
-    public var unknownNames: [String] {
-        let known = Set(Admission.order.map(\.name))
-        return enabled.union(disabled).subtracting(known).sorted()
-    }
+    public var unknownNames: [String] { enabled.union(disabled).subtracting(Self.knownNames).sorted() }
 }
 
 enum Admission {
@@ -49,6 +49,8 @@ enum Admission {
     /// Upstream's order.
     static let order: [Entry] = [
         Entry("NamespaceLifecycle") { _ in NamespaceLifecycle() },
+        Entry("NamespaceExists", off: true) { _ in NamespaceExists() },
+        Entry("LimitPodHardAntiAffinityTopology", off: true) { _ in AntiAffinityTopology() },
         Entry("LimitRanger") { _ in LimitRanger() },
         Entry("ServiceAccount") { _ in ServiceAccountAdmission() },
         Entry("NodeRestriction") { _ in NodeRestriction() },

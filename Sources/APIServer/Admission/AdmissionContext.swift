@@ -28,6 +28,8 @@ struct AdmissionContext: Sendable {
     var kind: KindName
     /// Makes the options of the request, such as `CreateOptions`, with their kind.
     var options: @Sendable () -> Document = { .null }
+    /// A write of the server itself, which asks nobody outside.
+    var isInternal = false
     /// How the plug-ins that change the object come to a second round.
     var reinvocation: Reinvocation?
 

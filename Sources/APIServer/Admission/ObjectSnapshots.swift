@@ -22,7 +22,8 @@ final class ObjectSnapshots: Sendable {
 
         /// The value made for `name` before, or what `make` gives. Two readers at once may both make it.
         func value<Value: Sendable>(_ name: String, make: (Snapshot) -> Value) -> Value {
-            if let found = derived.withLock({ $0[name] }) as? Value { return found }
+            // In two steps: nothing at all would pass for a value that is optional itself.
+            if let found = derived.withLock({ $0[name] }), let value = found as? Value { return value }
             let made = make(self)
             derived.withLock { $0[name] = made }
             return made

@@ -5,6 +5,7 @@ import Schema
 extension Call {
     /// The options of the request as admission shows them.
     func optionsDocument(_ operation: AdmissionContext.Operation) -> Document {
+        if operation == .connect { return .null }
         if operation == .delete {
             guard let options = try? DeleteOptions(self) else { return .null }
             return options.document

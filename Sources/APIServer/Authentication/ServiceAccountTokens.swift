@@ -78,10 +78,30 @@ public struct ServiceAccountTokens: Sendable {
             "jti": Document(id), "kubernetes.io": kubernetes, "nbf": Document(now.seconds),
             "sub": Document("system:serviceaccount:\(namespace):\(serviceAccount)"),
         ]
+        return try signed(claims)
+    }
+
+    /// A token of the old kind: without an end, for a Secret of type `kubernetes.io/service-account-token`.
+    public func legacyToken(
+        namespace: String, serviceAccount: String, uid: String, secret: String
+    ) throws -> String {
+        let prefix = "kubernetes.io/serviceaccount/"
+        return try signed(
+            Document(
+                members: [
+                    ("iss", Document(Self.legacyIssuer)), (prefix + "namespace", Document(namespace)),
+                    (prefix + "secret.name", Document(secret)),
+                    (prefix + "service-account.name", Document(serviceAccount)),
+                    (prefix + "service-account.uid", Document(uid)),
+                    ("sub", Document("system:serviceaccount:\(namespace):\(serviceAccount)")),
+                ]))
+    }
+
+    private func signed(_ claims: Document) throws -> String {
         let signing = try signing.material()
         let header: Document = ["alg": Document(signing.algorithm), "kid": Document(signing.id)]
-        let signed = Base64.encode(header.json, url: true) + "." + Base64.encode(claims.json, url: true)
-        return signed + "." + Base64.encode(try signing.key.sign(Array(signed.utf8)), url: true)
+        let text = Base64.encode(header.json, url: true) + "." + Base64.encode(claims.json, url: true)
+        return text + "." + Base64.encode(try signing.key.sign(Array(text.utf8)), url: true)
     }
 
     /// The issuer of the tokens that live in Secrets.

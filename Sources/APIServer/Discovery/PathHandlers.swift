@@ -186,9 +186,11 @@ final class PathHandlers: Sendable {
     }
 
     /// Big answers that rarely change carry a tag, and a client that has them hears only so.
-    private func tagged(_ bytes: [UInt8], type: String, _ request: Request) -> Response {
+    private func tagged(
+        _ bytes: [UInt8], type: String, varies: String = "Accept", _ request: Request
+    ) -> Response {
         let tag = "\"" + Hex.encode(Digest.sha256(bytes)).uppercased() + "\""
-        var headers = Headers([("Content-Type", type), ("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public")])
+        var headers = Headers([("Content-Type", type), ("ETag", tag), ("Vary", varies), ("Cache-Control", "public")])
         guard request.headers["If-None-Match"] != tag else {
             headers["Content-Type"] = nil
             return Response(status: 304, headers: headers)
@@ -202,9 +204,13 @@ final class PathHandlers: Sendable {
         switch parts {
         case ["v2"]:
             let entry = make("v2", registry.generation) { registry.openAPIv2() }
-            return tagged(entry.bytes, type: "application/json", request)
+            return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
         case ["v3"]:
             var paths = Document.emptyObject
+            for name in registry.openAPIIndexes {
+                let hash = make(name, registry.generation) { registry.openAPIv3(index: name) }.hash
+                paths[name] = ["serverRelativeURL": Document("/openapi/v3/\(name)?hash=\(hash)")]
+            }
             for (path, group, version) in openAPIPaths {
                 let hash = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }.hash
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
@@ -214,15 +220,20 @@ final class PathHandlers: Sendable {
                 let hash = Hex.encode(Digest.sha256(Document(remote.resources).json)).uppercased()
                 paths[path] = ["serverRelativeURL": Document("/openapi/v3/\(path)?hash=\(hash)")]
             }
-            return tagged(Document(members: [("paths", paths)]).json, type: "application/json", request)
+            // The index calls itself plain text, and clients have learned to live with it.
+            return text(Document(members: [("paths", paths)]).jsonText + "\n")
         default:
             guard parts.first == "v3" else { throw APIStatus.noSuchResource }
             let wanted = parts.dropFirst().joined(separator: "/")
+            if registry.openAPIIndexes.contains(wanted) {
+                let entry = make(wanted, registry.generation) { registry.openAPIv3(index: wanted) }
+                return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
+            }
             guard let (path, group, version) = openAPIPaths.first(where: { $0.0 == wanted }) else {
                 throw APIStatus.noSuchResource
             }
             let entry = make(path, generation(of: group)) { registry.openAPIv3(group: group, version: version) }
-            return tagged(entry.bytes, type: "application/json", request)
+            return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
         }
     }
 

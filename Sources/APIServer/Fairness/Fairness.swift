@@ -120,7 +120,7 @@ final class Fairness: Sendable {
         let hash = ShuffleSharding.hash(schema: schema.name, flow: flow)
         let now = clock.uptime.inSeconds
         let (decision, ready) = state.withLock { state in
-            let work = Self.estimate(info, schema.level, state)
+            let work = Self.estimate(info, schema.level, &state)
             state.statistics.estimated(work, place)
             let decision = state.dispatcher.arrive(
                 level: schema.level, schema: place, hash: hash, work: work, now: now)
@@ -270,7 +270,7 @@ final class Fairness: Sendable {
 
     // MARK: What the width of requests depends on
 
-    private static func estimate(_ info: RequestInfo, _ level: String, _ state: State) -> WorkEstimate {
+    private static func estimate(_ info: RequestInfo, _ level: String, _ state: inout State) -> WorkEstimate {
         guard info.isResource else { return .one }
         switch info.verb {
         case "list", "watch":
@@ -282,7 +282,8 @@ final class Fairness: Sendable {
                 mostSeats: state.dispatcher.mostSeats(level: level))
         case "create", "update", "patch", "delete":
             if state.watchers.isEmpty { return .one }
-            let watchers = WatcherKey.covering(info).reduce(0) { $0 + (state.watchers[$1] ?? 0) }
+            let counts = state.watchers
+            let watchers = WatcherKey.covering(info).reduce(0) { $0 + (counts[$1] ?? 0) }
             return WorkEstimator.write(
                 watchers: watchers, mostSeats: state.dispatcher.mostSeats(level: level))
         default: return .one

@@ -105,7 +105,7 @@ struct Resources: Sendable {
             operation: operation, resource: call.resource, subresource: call.subresource, namespace: call.namespace,
             name: call.name, user: call.user, old: old, dryRun: dryRun, warnings: call.warnings,
             kind: .init(group: call.resource.group, version: call.resource.version, kind: call.resource.kind),
-            options: { call.optionsDocument(operation) })
+            options: { call.optionsDocument(operation) }, isInternal: call.isInternal)
     }
 }
 

@@ -109,7 +109,7 @@ extension Resources {
             }
             let given = new.text("metadata", "resourceVersion") ?? ""
             if given.isEmpty || given == "0" {
-                if call.info.method == "PUT",
+                if call.info.method == "PUT", !call.isInternal,
                     resource.custom != nil || Self.conditionalOnly.contains(resource.qualifiedName)
                 {
                     // Upstream names the resource here, not the kind.
@@ -176,6 +176,8 @@ extension Resources {
         default:
             // The other subresources have made `new` from the old object themselves.
             if !call.hasOwnBody { try await admit(&new, context) }
+            let errors = Kinds.validatePart(new, old: old, resource: resource, subresource: call.subresource)
+            if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
             countGeneration(&new, old: old, resource)
         }
         new.set(managed, at: "metadata", "managedFields")

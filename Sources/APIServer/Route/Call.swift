@@ -13,6 +13,8 @@ struct Call: Sendable {
     let resource: ResourceInfo
     let media: MediaType
     let warnings: Warnings
+    /// The server's own: what it makes and keeps by itself waits for nobody outside.
+    var isInternal = false
 
     init(
         request: Request, info: RequestInfo, user: UserInfo, resource: ResourceInfo, media: MediaType,
@@ -35,7 +37,10 @@ struct Call: Sendable {
         info.resource = resource.plural
         info.name = name
         info.subresource = subresource
-        return Call(request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
+        var call = Call(
+            request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
+        call.isInternal = isInternal
+        return call
     }
 
     /// The query as it came.

@@ -22,14 +22,9 @@ enum GoJSON {
         return "invalid character \(quoted(bytes[index])) \(place)"
     }
 
-    /// What is wrong with a YAML text.
+    /// What is wrong with a YAML text; the reader says it in Go's words already.
     static func yamlMessage(for error: any Error) -> String {
-        guard let error = error as? DocumentError else { return "yaml: \(error)" }
-        // The parser counts lines from zero where the scanner counts from one.
-        // Behind the problem stands what was being read, which Go's library does not tell.
-        let problem = error.message.range(ofWord: " while ").map { error.message[..<$0] } ?? error.message[...]
-        let line = error.message.hasPrefix("did not find expected") ? error.line - 1 : error.line
-        return line > 0 ? "yaml: line \(line): \(problem)" : "yaml: \(problem)"
+        "yaml: " + ((error as? DocumentError)?.message ?? "\(error)")
     }
 
     /// What Go calls a JSON value.
@@ -62,17 +57,5 @@ enum GoJSON {
         case 9: "'\\t'"
         default: "'\(Unicode.Scalar(byte))'"
         }
-    }
-}
-
-extension String {
-    /// Where `word` first stands.
-    fileprivate func range(ofWord word: String) -> String.Index? {
-        var index = startIndex
-        while index < endIndex {
-            if self[index...].hasPrefix(word) { return index }
-            formIndex(after: &index)
-        }
-        return nil
     }
 }

@@ -149,7 +149,9 @@ extension APIStatus {
             ["MethodNotAllowed", "NotAcceptable"].contains(reason) || message.hasPrefix("415:")
             || (reason == "Invalid" && kind.isEmpty) || (reason == "Forbidden" && kind.isEmpty)
         if result["details"] == nil, isGeneric || (code == 404 && name.isEmpty) {
-            if !message.hasPrefix("you requested"), !message.hasPrefix("only the following") {
+            // What a webhook said goes on as it said it.
+            let isOthers = message.hasPrefix("admission webhook ")
+            if !message.hasPrefix("you requested"), !message.hasPrefix("only the following"), !isOthers {
                 result["details"] = .emptyObject
             }
         }

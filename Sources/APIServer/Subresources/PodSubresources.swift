@@ -136,15 +136,16 @@ extension Resources {
 
     private func takeEphemeral(_ pod: inout Document, from given: Document, old: Document, _ call: Call) throws {
         let new = given.list("spec", "ephemeralContainers")
-        for existing in old.list("spec", "ephemeralContainers")
-        where !new.contains(where: { $0.text("name") == existing.text("name") && $0.means(existing) }) {
+        for existing in old.list("spec", "ephemeralContainers") {
+            let name = existing.text("name") ?? ""
+            let same = new.first { $0.text("name") == name }
+            if let same, same.means(existing) { continue }
+            let fate = same.map { "changed\n" + Kinds.ephemeralContainerDifference(existing, $0) } ?? "removed\n"
             throw APIStatus.invalid(
                 call.resource, call.name,
                 [
                     .forbidden(
-                        "spec.ephemeralContainers",
-                        "existing ephemeral containers \"\(existing.text("name") ?? "")\" may not be changed or removed\n"
-                    )
+                        "spec.ephemeralContainers", "existing ephemeral containers \"\(name)\" may not be \(fate)")
                 ])
         }
         let list: Document? = new.isEmpty ? .none : .some(Document(new))

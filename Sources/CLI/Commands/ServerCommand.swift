@@ -61,6 +61,11 @@ enum ServerOptions {
             }
             options.services = range
         }
+        func names(_ flag: String) -> Set<String> {
+            Set((arguments[flag] ?? "").split(separator: ",").map(String.init))
+        }
+        options.enabledPlugins = names("enable-admission-plugins")
+        options.disabledPlugins = names("disable-admission-plugins")
         return options
     }
 }

@@ -47,6 +47,8 @@ public enum Commands {
             .init("address", .one, "IP", "address to listen on (default 127.0.0.1)"),
             .init("kubeconfig", .one, "FILE", "where to write (default DIR/kubeconfig, or ./apiserver.kubeconfig)"),
             .init("service-cluster-ip-range", .one, "CIDR", "addresses of Services (default 10.96.0.0/16)"),
+            .init("enable-admission-plugins", .one, "LIST", "plug-ins to run besides the usual ones"),
+            .init("disable-admission-plugins", .one, "LIST", "usual plug-ins not to run"),
         ])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])

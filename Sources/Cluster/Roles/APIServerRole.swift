@@ -1,6 +1,7 @@
 import APIServer
 import Basics
 import Client
+import DNS
 import Linux
 import Store
 import Wire
@@ -34,6 +35,7 @@ public struct APIServerRole: Sendable {
             clientCA: authority, serviceAccountKey: { key })
         configuration.dnsAddress = Addresses.dns
         configuration.processStatistics = { ProcessUsage.statistics() }
+        configuration.nameServers = ResolverFile.ofThisMachine
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))
         configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]

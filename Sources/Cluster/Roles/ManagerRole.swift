@@ -1,3 +1,4 @@
+import APIServer
 import Basics
 import Client
 import Controllers
@@ -25,6 +26,11 @@ public struct ManagerRole: Sendable {
                 var options = ControllerOptions()
                 options.clusterCIDR = Addresses.pods
                 options.rootCertificate = try Files.text("\(NodeBlueprint.Inside.configuration)/pki/ca.crt")
+                let key = try Files.read("\(NodeBlueprint.Inside.configuration)/pki/service-account.key")
+                let tokens = ServiceAccountTokens(issuer: ServiceAccountTokens.legacyIssuer, key: { key })
+                options.tokenMaker = { namespace, account, uid, secret in
+                    try tokens.legacyToken(namespace: namespace, serviceAccount: account, uid: uid, secret: secret)
+                }
                 try await runControllers(
                     client: controllers, world: world, log: log.named("controllers"), options: options)
             }

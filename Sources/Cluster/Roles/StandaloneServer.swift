@@ -1,6 +1,7 @@
 import APIServer
 import Basics
 import Client
+import DNS
 import Linux
 import Store
 import Wire
@@ -20,6 +21,9 @@ public struct StandaloneServer: Sendable {
         public var port: UInt16 = 6443
         public var kubeconfig: String
         public var services = Addresses.services
+        /// Admission plug-ins to run besides the usual ones, and usual ones not to run.
+        public var enabledPlugins: Set<String> = []
+        public var disabledPlugins: Set<String> = []
 
         public init(storage: Storage, kubeconfig: String) {
             self.storage = storage
@@ -96,6 +100,15 @@ public struct StandaloneServer: Sendable {
                 }
             })
         configuration.processStatistics = { ProcessUsage.statistics() }
+        configuration.admission.enabled = options.enabledPlugins
+        configuration.admission.disabled = options.disabledPlugins
+        let unknown = configuration.admission.unknownNames
+        guard unknown.isEmpty else {
+            throw Failure(
+                "there is no admission plug-in \(unknown.joined(separator: ", "))",
+                remedy: "choose among \(AdmissionConfiguration.knownNames.joined(separator: ", "))")
+        }
+        configuration.nameServers = ResolverFile.ofThisMachine
         let network = world.network
         let clock = world.clock
         let toKubelets = try TLSClientContext(
@@ -150,7 +163,7 @@ private struct Identities {
             ipAddresses: [options.address, .loopback] + [options.services.address(at: 1)].compactMap(\.self),
             usage: [.server], now: now, validity: validity)
         admin = try authority.issue(
-            commonName: "kubernetes-admin", organizations: ["system:masters"], usage: [.client], now: now,
+            commonName: "admin", organizations: ["system:masters"], usage: [.client], now: now,
             validity: validity)
         kubeletClient = try authority.issue(
             commonName: "kube-apiserver-kubelet-client", organizations: ["system:masters"], usage: [.client], now: now,

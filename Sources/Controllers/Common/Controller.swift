@@ -38,7 +38,14 @@ final class Informers: Sendable {
     private let client: APIClient
     private let world: World
     private let log: Log
-    private let informers = Mutex<[ResourceType: Informer]>([:])
+    private struct Key: Hashable {
+        var resource: ResourceType
+        var fieldSelector: String?
+
+        var path: String { resource.path() + "?" + (fieldSelector ?? "") }
+    }
+
+    private let informers = Mutex<[Key: Informer]>([:])
     private let added = Wakeup()
 
     init(client: APIClient, world: World, log: Log) {
@@ -59,11 +66,20 @@ final class Informers: Sendable {
         }
     }
 
-    private func informer(_ resource: ResourceType, transform: (@Sendable (Document) -> Document)?) -> Informer {
+    /// An informer of the objects that a field selector picks.
+    func selected(_ resource: ResourceType, fieldSelector: String) -> Informer {
+        informer(resource, fieldSelector: fieldSelector, transform: nil)
+    }
+
+    private func informer(
+        _ resource: ResourceType, fieldSelector: String? = nil, transform: (@Sendable (Document) -> Document)?
+    ) -> Informer {
+        let key = Key(resource: resource, fieldSelector: fieldSelector)
         let informer = informers.withLock { informers in
-            if let informer = informers[resource] { return informer }
-            let informer = Informer(client, resource, world: world, log: log, transform: transform)
-            informers[resource] = informer
+            if let informer = informers[key] { return informer }
+            let informer = Informer(
+                client, resource, fieldSelector: fieldSelector, world: world, log: log, transform: transform)
+            informers[key] = informer
             return informer
         }
         added.wake()
@@ -73,12 +89,12 @@ final class Informers: Sendable {
     /// Follows every collection that anyone has asked for, also those asked for later.
     func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
-            var running: Set<ResourceType> = []
+            var running: Set<Key> = []
             while true {
                 let ticket = added.ticket
                 let new = informers.withLock { $0.filter { !running.contains($0.key) } }
-                for (resource, informer) in new.sorted(by: { $0.key.path() < $1.key.path() }) {
-                    running.insert(resource)
+                for (key, informer) in new.sorted(by: { $0.key.path < $1.key.path }) {
+                    running.insert(key)
                     group.addTask { try await informer.run() }
                 }
                 try await added.wait(since: ticket)

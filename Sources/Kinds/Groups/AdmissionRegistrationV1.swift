@@ -53,7 +53,7 @@ extension GroupText {
             type JSONPatch  "A change in the form of a JSON patch."
               expression string  "CEL expression for the patch operations."
 
-            type MatchCondition  "A further condition for being asked."
+            type MatchCondition order(name,expression)  "A further condition for being asked."
               expression string required  "CEL expression that must be true."
               name       string required  "Its name, unique among the conditions."
 
@@ -84,18 +84,18 @@ extension GroupText {
               reinvocationPolicy string  "Whether it may run again after others changed the object."
               variables          [Variable] atomic  "Named expressions for use in the others."
 
-            type MutatingWebhook  "A server that may change objects on their way in."
+            type MutatingWebhook order(name,clientConfig,sideEffects,admissionReviewVersions)  "A server that may change objects on their way in."
               admissionReviewVersions [string] required atomic  "Versions of AdmissionReview that it understands."
               clientConfig            WebhookClientConfig required  "How to reach it."
-              failurePolicy           string? = Fail  "Whether an error refuses the request or is ignored."
+              failurePolicy           string? = Fail shows(Fail,Ignore)  "Whether an error refuses the request or is ignored."
               matchConditions         [MatchCondition] map(name) merge(name)  "Further conditions, all needed."
-              matchPolicy             string? = Equivalent  "Whether a rule also covers the same objects under other groups and versions."
+              matchPolicy             string? = Equivalent shows(Equivalent,Exact)  "Whether a rule also covers the same objects under other groups and versions."
               name                    string required  "Its full name, as a domain."
               namespaceSelector       LabelSelector? = {}  "Labels of the namespaces."
               objectSelector          LabelSelector? = {}  "Labels of the objects, the old or the new one."
-              reinvocationPolicy      string? = Never  "Whether it may be asked again after others changed the object."
+              reinvocationPolicy      string? = Never shows(IfNeeded,Never)  "Whether it may be asked again after others changed the object."
               rules                   [RuleWithOperations] atomic  "Requests that it is about."
-              sideEffects             string? required  "Whether asking it changes anything elsewhere."
+              sideEffects             string? required shows(None,NoneOnDryRun,Some,Unknown)  "Whether asking it changes anything elsewhere."
               timeoutSeconds          int32? = 10  "Seconds until it counts as failed."
 
             type MutatingWebhookConfiguration object  "Servers that may change objects on their way in."
@@ -131,7 +131,7 @@ extension GroupText {
               resources   [string] atomic  "Resources and subresources, * for all."
               scope       string? = *  "Objects in namespaces, of the cluster, or both."
 
-            type ServiceReference  "A server behind a Service."
+            type ServiceReference order(namespace,name)  "A server behind a Service."
               name      string required  "Name of the Service."
               namespace string required  "Its namespace."
               path      string?  "Path of the requests."
@@ -167,17 +167,17 @@ extension GroupText {
               observedGeneration int64  "Generation of the spec that this status is about."
               typeChecking       TypeChecking?  "What checking the types brought up."
 
-            type ValidatingWebhook  "A server that may refuse objects."
+            type ValidatingWebhook order(name,clientConfig,sideEffects,admissionReviewVersions)  "A server that may refuse objects."
               admissionReviewVersions [string] required atomic  "Versions of AdmissionReview that it understands."
               clientConfig            WebhookClientConfig required  "How to reach it."
-              failurePolicy           string? = Fail  "Whether an error refuses the request or is ignored."
+              failurePolicy           string? = Fail shows(Fail,Ignore)  "Whether an error refuses the request or is ignored."
               matchConditions         [MatchCondition] map(name) merge(name)  "Further conditions, all needed."
-              matchPolicy             string? = Equivalent  "Whether a rule also covers the same objects under other groups and versions."
+              matchPolicy             string? = Equivalent shows(Equivalent,Exact)  "Whether a rule also covers the same objects under other groups and versions."
               name                    string required  "Its full name, as a domain."
               namespaceSelector       LabelSelector? = {}  "Labels of the namespaces."
               objectSelector          LabelSelector? = {}  "Labels of the objects, the old or the new one."
               rules                   [RuleWithOperations] atomic  "Requests that it is about."
-              sideEffects             string? required  "Whether asking it changes anything elsewhere."
+              sideEffects             string? required shows(None,NoneOnDryRun,Some,Unknown)  "Whether asking it changes anything elsewhere."
               timeoutSeconds          int32? = 10  "Seconds until it counts as failed."
 
             type ValidatingWebhookConfiguration object  "Servers that may refuse objects."
@@ -189,7 +189,7 @@ extension GroupText {
               messageExpression string  "CEL expression for what to tell."
               reason            string?  "Reason of the refusal, Invalid unless said."
 
-            type Variable atomic  "A named expression."
+            type Variable atomic order(name,expression)  "A named expression."
               expression string required  "CEL expression for the value."
               name       string required  "Its name, an identifier."
 

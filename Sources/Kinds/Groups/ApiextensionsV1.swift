@@ -22,7 +22,7 @@ extension GroupText {
               scope                 string required  "Cluster or Namespaced."
               versions              [CustomResourceDefinitionVersion] required atomic  "The versions; one of them is stored."
 
-            type CustomResourceDefinitionNames  "Names of a resource and its kind."
+            type CustomResourceDefinitionNames order(plural,kind)  "Names of a resource and its kind."
               categories [string] atomic  "Groups of resources that it belongs to, such as all."
               kind       string required  "Kind of one object."
               listKind   string  "Kind of a list, the kind with List when empty."
@@ -54,13 +54,13 @@ extension GroupText {
               service  ServiceReference?  "A Service of the cluster."
               url      string?  "Its address."
 
-            type ServiceReference  "A Service of the cluster."
+            type ServiceReference order(namespace,name)  "A Service of the cluster."
               name      string required  "Its name."
               namespace string required  "Its namespace."
               path      string?  "Path of requests."
               port      int32? = 443  "Its port."
 
-            type CustomResourceColumnDefinition  "A column of a table."
+            type CustomResourceColumnDefinition order(name,type,jsonPath)  "A column of a table."
               description string  "What it shows."
               format      string  "Format of the values."
               jsonPath    string required  "Where in the object the value is."
@@ -88,7 +88,7 @@ extension GroupText {
               observedGeneration int64  "Generation that the status is about."
               storedVersions     [string] always atomic  "Versions in which objects may be stored."
 
-            type CustomResourceDefinitionCondition  "One thing that is so or not."
+            type CustomResourceDefinitionCondition order(type,status)  "One thing that is so or not."
               lastTransitionTime time?  "When that changed."
               message            string  "Why, for people."
               observedGeneration int64  "Generation that it is about."

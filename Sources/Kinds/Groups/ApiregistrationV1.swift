@@ -32,7 +32,7 @@ extension GroupText {
             type APIServiceStatus  "What became of an API service."
               conditions [APIServiceCondition] map(type) merge(type)  "Whether it can be used."
 
-            type APIServiceCondition  "One thing that is so or not."
+            type APIServiceCondition order(type,status)  "One thing that is so or not."
               lastTransitionTime time?  "When that changed."
               message            string  "Why, for people."
               reason             string  "Why, for programs."

@@ -65,7 +65,7 @@ extension GroupText {
               spec   DaemonSetSpec  "What is wanted."
               status DaemonSetStatus  "What is there."
 
-            type DaemonSetCondition  "One aspect of a daemon set's state."
+            type DaemonSetCondition order(type,status)  "One aspect of a daemon set's state."
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
@@ -99,7 +99,7 @@ extension GroupText {
               spec   DeploymentSpec  "What is wanted."
               status DeploymentStatus  "What is there."
 
-            type DeploymentCondition  "One aspect of a deployment's state."
+            type DeploymentCondition order(type,status)  "One aspect of a deployment's state."
               lastTransitionTime time  "When the status last changed."
               lastUpdateTime     time  "When the condition was last written."
               message            string  "Explanation for people."
@@ -136,7 +136,7 @@ extension GroupText {
               spec   ReplicaSetSpec  "What is wanted."
               status ReplicaSetStatus  "What is there."
 
-            type ReplicaSetCondition  "One aspect of a replica set's state."
+            type ReplicaSetCondition order(type,status)  "One aspect of a replica set's state."
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
@@ -174,7 +174,7 @@ extension GroupText {
               spec   StatefulSetSpec  "What is wanted."
               status StatefulSetStatus  "What is there."
 
-            type StatefulSetCondition  "One aspect of a stateful set's state."
+            type StatefulSetCondition order(type,status)  "One aspect of a stateful set's state."
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."

@@ -82,7 +82,7 @@ extension GroupText {
               evaluationError string  "Trouble met while deciding."
               reason          string  "Why."
 
-            type SubjectRulesReviewStatus  "What is allowed."
+            type SubjectRulesReviewStatus order(resourceRules,nonResourceRules,incomplete)  "What is allowed."
               evaluationError  string  "Trouble met while deciding."
               incomplete       bool required  "Whether there may be more."
               nonResourceRules [NonResourceRule] required atomic  "What is allowed on paths."

@@ -14,7 +14,7 @@ extension GroupText {
               column Replicas string "Number of pods."
               column Age string "Time since it was made."
 
-            type CrossVersionObjectReference atomic  "An object of the same namespace, of any kind."
+            type CrossVersionObjectReference atomic order(kind,name)  "An object of the same namespace, of any kind."
               apiVersion string  "Group and version of the object."
               kind       string required  "Kind of the object."
               name       string required  "Its name."
@@ -23,7 +23,7 @@ extension GroupText {
               spec   HorizontalPodAutoscalerSpec required  "What is wanted."
               status HorizontalPodAutoscalerStatus  "What is there."
 
-            type HorizontalPodAutoscalerSpec  "What an autoscaler wants."
+            type HorizontalPodAutoscalerSpec order(scaleTargetRef,maxReplicas)  "What an autoscaler wants."
               maxReplicas                    int32 required  "Greatest number of pods."
               minReplicas                    int32? = 1  "Least number of pods."
               scaleTargetRef                 CrossVersionObjectReference required  "What to scale."

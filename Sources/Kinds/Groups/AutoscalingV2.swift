@@ -14,17 +14,17 @@ extension GroupText {
               column Replicas string "Number of pods."
               column Age string "Time since it was made."
 
-            type ContainerResourceMetricSource  "A resource that one container of every pod uses."
+            type ContainerResourceMetricSource order(name,target,container)  "A resource that one container of every pod uses."
               container string required  "Name of the container."
               name      string required  "Name of the resource."
               target    MetricTarget required  "What is wanted."
 
-            type ContainerResourceMetricStatus  "A resource that one container of every pod uses, measured."
+            type ContainerResourceMetricStatus order(name,current,container)  "A resource that one container of every pod uses, measured."
               container string required  "Name of the container."
               current   MetricValueStatus required  "What is there."
               name      string required  "Name of the resource."
 
-            type CrossVersionObjectReference  "An object of the same namespace, of any kind."
+            type CrossVersionObjectReference order(kind,name)  "An object of the same namespace, of any kind."
               apiVersion string  "Group and version of the object."
               kind       string required  "Kind of the object."
               name       string required  "Its name."
@@ -33,11 +33,11 @@ extension GroupText {
               metric MetricIdentifier required  "The metric."
               target MetricTarget required  "What is wanted."
 
-            type ExternalMetricStatus  "A metric of something outside the cluster, measured."
+            type ExternalMetricStatus order(metric,current)  "A metric of something outside the cluster, measured."
               current MetricValueStatus required  "What is there."
               metric  MetricIdentifier required  "The metric."
 
-            type HPAScalingPolicy  "A bound on one change."
+            type HPAScalingPolicy order(type,value,periodSeconds)  "A bound on one change."
               periodSeconds int32 required  "Seconds over which the bound holds."
               type          string required  "Whether the value is pods or percent."
               value         int32 required  "Most that may change."
@@ -56,14 +56,14 @@ extension GroupText {
               scaleDown HPAScalingRules?  "How to remove pods."
               scaleUp   HPAScalingRules?  "How to add pods."
 
-            type HorizontalPodAutoscalerCondition  "One aspect of an autoscaler's state."
+            type HorizontalPodAutoscalerCondition order(type,status)  "One aspect of an autoscaler's state."
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
               status             string required  "What is there."
               type               string required  "Its type."
 
-            type HorizontalPodAutoscalerSpec  "What an autoscaler wants."
+            type HorizontalPodAutoscalerSpec order(scaleTargetRef,maxReplicas)  "What an autoscaler wants."
               behavior       HorizontalPodAutoscalerBehavior?  "How to scale."
               maxReplicas    int32 required  "Greatest number of pods."
               metrics        [MetricSpec] atomic  "What to measure; the greatest number that follows wins."
@@ -109,12 +109,12 @@ extension GroupText {
               averageValue       quantity?  "Amount for each pod, on average."
               value              quantity?  "Amount in all."
 
-            type ObjectMetricSource  "A metric of one object."
+            type ObjectMetricSource order(describedObject,target,metric)  "A metric of one object."
               describedObject CrossVersionObjectReference required  "The object."
               metric          MetricIdentifier required  "The metric."
               target          MetricTarget required  "What is wanted."
 
-            type ObjectMetricStatus  "A metric of one object, measured."
+            type ObjectMetricStatus order(metric,current,describedObject)  "A metric of one object, measured."
               current         MetricValueStatus required  "What is there."
               describedObject CrossVersionObjectReference required  "The object."
               metric          MetricIdentifier required  "The metric."
@@ -123,7 +123,7 @@ extension GroupText {
               metric MetricIdentifier required  "The metric."
               target MetricTarget required  "What is wanted."
 
-            type PodsMetricStatus  "A metric of every pod, measured."
+            type PodsMetricStatus order(metric,current)  "A metric of every pod, measured."
               current MetricValueStatus required  "What is there."
               metric  MetricIdentifier required  "The metric."
 
@@ -131,7 +131,7 @@ extension GroupText {
               name   string required  "Name of the resource."
               target MetricTarget required  "What is wanted."
 
-            type ResourceMetricStatus  "A resource that every pod uses, measured."
+            type ResourceMetricStatus order(name,current)  "A resource that every pod uses, measured."
               current MetricValueStatus required  "What is there."
               name    string required  "Name of the resource."
             """)

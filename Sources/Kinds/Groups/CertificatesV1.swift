@@ -18,7 +18,7 @@ extension GroupText {
               spec   CertificateSigningRequestSpec required  "What is asked for; it never changes."
               status CertificateSigningRequestStatus  "What became of it."
 
-            type CertificateSigningRequestCondition  "One aspect of a request's state."
+            type CertificateSigningRequestCondition order(type,status)  "One aspect of a request's state."
               lastTransitionTime time  "When the status last changed."
               lastUpdateTime     time  "When the condition was last written."
               message            string  "Explanation for people."

@@ -44,7 +44,7 @@ extension StaticString {
           volumeMounts         [VolumeMount] map(mountPath) merge(mountPath)  "Volumes in the container."
           workingDir           string  "Working directory."
 
-        type ContainerExtendedResourceRequest  "A container's extended resource and the request behind it."
+        type ContainerExtendedResourceRequest order(containerName,resourceName,requestName)  "A container's extended resource and the request behind it."
           containerName string required  "Name of the container."
           requestName   string required  "Name of the request."
           resourceName  string required  "Name of the resource."
@@ -89,7 +89,7 @@ extension StaticString {
           message string  "Explanation for people."
           reason  string  "Reason in one CamelCase word."
 
-        type ContainerStatus  "State of one container."
+        type ContainerStatus order(name,ready,restartCount,image,imageID)  "State of one container."
           allocatedResources       {quantity}  "Resources set aside on the node, by resource."
           allocatedResourcesStatus [ResourceStatus] map(name) merge(name)  "Health of its devices."
           containerID          string  "Identity in the runtime, with the runtime as scheme."
@@ -157,7 +157,7 @@ extension StaticString {
         type ExecAction  "A command to run."
           command [string] atomic  "Command line, not run in a shell."
 
-        type FileKeySelector atomic  "A variable in a file of a volume."
+        type FileKeySelector atomic order(volumeName,path,key)  "A variable in a file of a volume."
           key        string required  "Key of the entry."
           optional   bool? default=false  "Whether it may be missing."
           path       string required  "Path of the file or directory."
@@ -189,7 +189,7 @@ extension StaticString {
           sleep     SleepAction?  "Waits."
           tcpSocket TCPSocketAction?  "Opens a TCP connection."
 
-        type LinuxContainerUser  "Identity of a process on Linux."
+        type LinuxContainerUser order(uid,gid)  "Identity of a process on Linux."
           gid            int64 required  "Group id."
           supplementalGroups [int64] atomic  "Further group ids."
           uid            int64 required  "User id."

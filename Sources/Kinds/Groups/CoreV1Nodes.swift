@@ -1,6 +1,6 @@
 extension StaticString {
     static let coreV1Nodes: StaticString = """
-        type ConfigMapNodeConfigSource  "No longer used."
+        type ConfigMapNodeConfigSource order(namespace,name,kubeletConfigKey)  "No longer used."
           kubeletConfigKey string required  "No longer used."
           name         string required  "Its name."
           namespace        string required  "Its namespace."
@@ -18,7 +18,7 @@ extension StaticString {
           spec   NodeSpec  "What is wanted."
           status NodeStatus  "What is there."
 
-        type NodeAddress  "An address of a node."
+        type NodeAddress order(type,address)  "An address of a node."
           address string required  "Address."
           type    string required  "Its type."
 
@@ -27,7 +27,7 @@ extension StaticString {
           resourceClaimName string required  "Name of the resource claim."
           resources         {quantity} required  "Amounts, by resource."
 
-        type NodeCondition  "One aspect of a node's state."
+        type NodeCondition order(type,status)  "One aspect of a node's state."
           lastHeartbeatTime  time  "When it was last reported."
           lastTransitionTime time  "When the status last changed."
           message        string  "Explanation for people."
@@ -86,7 +86,7 @@ extension StaticString {
         type NodeSwapStatus  "Swap space of a node."
           capacity int64?  "Bytes."
 
-        type NodeSystemInfo  "Versions and identities of a node."
+        type NodeSystemInfo order(machineID,systemUUID,bootID,kernelVersion,osImage,containerRuntimeVersion,kubeletVersion,kubeProxyVersion,operatingSystem,architecture)  "Versions and identities of a node."
           architecture        string required  "Processor architecture."
           bootID              string required  "Identity of this boot."
           containerRuntimeVersion string required  "Runtime and its version."

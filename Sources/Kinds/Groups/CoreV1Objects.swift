@@ -39,7 +39,7 @@ extension StaticString {
           spec   NamespaceSpec  "What is wanted."
           status NamespaceStatus  "What is there."
 
-        type NamespaceCondition  "One aspect of a namespace's state."
+        type NamespaceCondition order(type,status)  "One aspect of a namespace's state."
           lastTransitionTime time  "When the status last changed."
           message        string  "Explanation for people."
           reason         string  "Reason in one CamelCase word."
@@ -77,12 +77,12 @@ extension StaticString {
           imagePullSecrets         [LocalObjectReference] atomic  "Secrets with registry credentials for its pods."
           secrets                  [ObjectReference] map(name) merge(name)  "Secrets that its pods may use."
 
-        type TypedLocalObjectReference atomic  "An object of the same namespace, of any kind."
+        type TypedLocalObjectReference atomic order(kind,name)  "An object of the same namespace, of any kind."
           apiGroup string? always  "API group of the object."
           kind     string required  "Kind of the object."
           name     string required  "Its name."
 
-        type TypedObjectReference  "An object of any kind."
+        type TypedObjectReference order(kind,name)  "An object of any kind."
           apiGroup  string? always  "API group of the object."
           kind      string required  "Kind of the object."
           name      string required  "Its name."

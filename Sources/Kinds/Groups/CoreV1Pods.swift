@@ -11,7 +11,7 @@ extension StaticString {
           spec   PodSpec  "What is wanted."
           status PodStatus  "What is there."
 
-        type PodCondition  "One aspect of a pod's state."
+        type PodCondition order(type,status)  "One aspect of a pod's state."
           lastProbeTime      time  "When it was last checked."
           lastTransitionTime time  "When the status last changed."
           message        string  "Explanation for people."
@@ -88,7 +88,7 @@ extension StaticString {
           nodeSelector              {string} atomic  "Labels that the node must have."
           os                    PodOS?  "Operating system of the containers."
           overhead                  {quantity}  "Resources that running a pod costs by itself."
-          preemptionPolicy          string?  "Whether it displaces other pods."
+          preemptionPolicy          string? shows(Never,PreemptLowerPriority)  "Whether it displaces other pods."
           priority                  int32?  "Priority as a number, from the class."
           priorityClassName         string  "Priority class."
           readinessGates            [PodReadinessGate] atomic  "Extra conditions that readiness needs."

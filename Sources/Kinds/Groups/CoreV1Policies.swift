@@ -1,6 +1,6 @@
 extension StaticString {
     static let coreV1Policies: StaticString = """
-        type ComponentCondition  "One aspect of a component's state."
+        type ComponentCondition order(type,status)  "One aspect of a component's state."
           error   string  "What went wrong when it was asked."
           message string  "What it answered."
           status  string required  "True, False or Unknown."
@@ -27,7 +27,7 @@ extension StaticString {
           spec   ReplicationControllerSpec  "What is wanted."
           status ReplicationControllerStatus  "What is there."
 
-        type ReplicationControllerCondition  "One aspect of a replication controller's state."
+        type ReplicationControllerCondition order(type,status)  "One aspect of a replication controller's state."
           lastTransitionTime time  "When the status last changed."
           message            string  "Explanation for people."
           reason             string  "Reason in one CamelCase word."
@@ -64,7 +64,7 @@ extension StaticString {
         type ScopeSelector atomic  "Scopes wanted; all conditions."
           matchExpressions [ScopedResourceSelectorRequirement] atomic  "The conditions."
 
-        type ScopedResourceSelectorRequirement  "A condition on one scope."
+        type ScopedResourceSelectorRequirement order(scopeName,operator)  "A condition on one scope."
           operator  string required  "How the scope relates to the values."
           scopeName string required  "Name of the scope."
           values    [string] atomic  "Values to compare with."

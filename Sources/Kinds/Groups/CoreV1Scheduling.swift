@@ -43,21 +43,21 @@ extension StaticString {
         type PodSchedulingGroup union(:podGroupName=PodGroupName)  "The group that a pod is placed with."
           podGroupName string?  "Name of the group."
 
-        type PreferredSchedulingTerm  "A weighted preference about nodes."
+        type PreferredSchedulingTerm order(weight,preference)  "A weighted preference about nodes."
           preference NodeSelectorTerm required  "The nodes."
           weight     int32 required  "Weight among the preferences, 1 to 100."
 
         type SessionAffinityConfig  "Details of session affinity."
           clientIP ClientIPConfig?  "Affinity by the client's address."
 
-        type Taint  "Keeps pods off a node unless they tolerate it."
-          effect    string required  "What it does to pods."
+        type Taint order(key,effect)  "Keeps pods off a node unless they tolerate it."
+          effect    string required shows(NoExecute,NoSchedule,PreferNoSchedule)  "What it does to pods."
           key       string required nonempty  "Key of the entry."
           timeAdded time?  "When it was added."
           value     string  "Value."
 
         type Toleration  "A taint that a pod accepts."
-          effect        string  "Effect that is accepted, all when empty."
+          effect        string shows(NoExecute,NoSchedule,PreferNoSchedule)  "Effect that is accepted, all when empty."
           key           string  "Key of the entry."
           operator          string  "How the key relates to the values."
           tolerationSeconds int64?  "Seconds that NoExecute is accepted for."
@@ -80,7 +80,7 @@ extension StaticString {
           topologyKey        string required  "Label of the nodes that makes up a domain."
           whenUnsatisfiable  string required  "What to do if it cannot be met."
 
-        type WeightedPodAffinityTerm  "A weighted preference about pods."
+        type WeightedPodAffinityTerm order(weight,podAffinityTerm)  "A weighted preference about pods."
           podAffinityTerm PodAffinityTerm required  "The pods."
           weight          int32 required  "Weight among the preferences, 1 to 100."
         """

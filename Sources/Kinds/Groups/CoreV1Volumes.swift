@@ -6,7 +6,7 @@ extension StaticString {
           readOnly  bool  "Forbids writing."
           volumeID  string required nonempty  "Identity of the volume in its storage system."
 
-        type AttachedVolume  "A volume attached to a node."
+        type AttachedVolume order(name,devicePath)  "A volume attached to a node."
           devicePath string required  "Path of the device."
           name       string required  "Its name."
 
@@ -165,7 +165,7 @@ extension StaticString {
           path string required nonempty  "Path of the file or directory."
           type string? = ""  "What must be there, or be made."
 
-        type ISCSIPersistentVolumeSource  "An iSCSI disk."
+        type ISCSIPersistentVolumeSource order(targetPortal,iqn,lun)  "An iSCSI disk."
           chapAuthDiscovery bool  "Whether discovery uses CHAP."
           chapAuthSession   bool  "Whether sessions use CHAP."
           fsType        string  "File system of the volume."
@@ -178,7 +178,7 @@ extension StaticString {
           secretRef         SecretReference?  "Secret with the credentials."
           targetPortal      string required nonempty  "Address of the target."
 
-        type ISCSIVolumeSource  "An iSCSI disk."
+        type ISCSIVolumeSource order(targetPortal,iqn,lun)  "An iSCSI disk."
           chapAuthDiscovery bool  "Whether discovery uses CHAP."
           chapAuthSession   bool  "Whether sessions use CHAP."
           fsType        string  "File system of the volume."
@@ -211,7 +211,7 @@ extension StaticString {
           status                  string required  "Pending, InProgress or Infeasible."
           targetVolumeAttributesClassName string  "Class to change to."
 
-        type NFSVolumeSource  "An NFS share."
+        type NFSVolumeSource order(server,path)  "An NFS share."
           path     string required nonempty  "Path of the file or directory."
           readOnly bool  "Forbids writing."
           server   string required nonempty  "Host name or address of the server."
@@ -224,7 +224,7 @@ extension StaticString {
           spec   PersistentVolumeClaimSpec  "What is wanted."
           status PersistentVolumeClaimStatus  "What is there."
 
-        type PersistentVolumeClaimCondition  "One aspect of a claim's state."
+        type PersistentVolumeClaimCondition order(type,status)  "One aspect of a claim's state."
           lastProbeTime      time  "When it was last checked."
           lastTransitionTime time  "When the status last changed."
           message        string  "Explanation for people."
@@ -304,7 +304,7 @@ extension StaticString {
           fsType string  "File system of the volume."
           pdID   string required nonempty  "Identity of the disk."
 
-        type PodCertificateProjection  "A key and certificate as files."
+        type PodCertificateProjection order(signerName,keyType)  "A key and certificate as files."
           certificateChainPath string  "File for the certificates."
           credentialBundlePath string  "File for key and certificates together."
           keyPath          string  "File for the key."
@@ -330,7 +330,7 @@ extension StaticString {
           user     string  "User name."
           volume   string required nonempty  "Name of the volume."
 
-        type RBDPersistentVolumeSource  "A Ceph block device."
+        type RBDPersistentVolumeSource order(monitors,image)  "A Ceph block device."
           fsType    string  "File system of the volume."
           image     string required nonempty  "Name of the image."
           keyring   string default=/etc/ceph/keyring  "Path of the key ring."
@@ -340,7 +340,7 @@ extension StaticString {
           secretRef SecretReference?  "Secret with the credentials."
           user      string default=admin  "User name."
 
-        type RBDVolumeSource  "A Ceph block device."
+        type RBDVolumeSource order(monitors,image)  "A Ceph block device."
           fsType    string  "File system of the volume."
           image     string required  "Name of the image."
           keyring   string default=/etc/ceph/keyring  "Path of the key ring."
@@ -350,7 +350,7 @@ extension StaticString {
           secretRef LocalObjectReference?  "Secret with the credentials."
           user      string default=admin  "User name."
 
-        type ScaleIOPersistentVolumeSource  "A ScaleIO volume."
+        type ScaleIOPersistentVolumeSource order(gateway,system,secretRef)  "A ScaleIO volume."
           fsType           string default=xfs  "File system of the volume."
           gateway          string required  "Address of the ScaleIO gateway."
           protectionDomain string  "Protection domain."
@@ -362,7 +362,7 @@ extension StaticString {
           system           string required  "Name of the storage system."
           volumeName       string  "Name of the volume."
 
-        type ScaleIOVolumeSource  "A ScaleIO volume."
+        type ScaleIOVolumeSource order(gateway,system,secretRef)  "A ScaleIO volume."
           fsType           string default=xfs  "File system of the volume."
           gateway          string required  "Address of the ScaleIO gateway."
           protectionDomain string  "Protection domain."
@@ -437,11 +437,11 @@ extension StaticString {
           storageos         StorageOSVolumeSource?  "A StorageOS volume."
           vsphereVolume         VsphereVirtualDiskVolumeSource?  "A vSphere disk."
 
-        type VolumeDevice  "A block device in a container."
+        type VolumeDevice order(name,devicePath)  "A block device in a container."
           devicePath string required nonempty  "Path of the device in the container."
           name       string required nonempty  "Its name."
 
-        type VolumeMount  "A volume in a container."
+        type VolumeMount order(name,mountPath)  "A volume in a container."
           mountPath         string required nonempty  "Path in the container."
           mountPropagation  string?  "Which way mounts spread."
           name          string required nonempty  "Name of the volume."
@@ -450,7 +450,7 @@ extension StaticString {
           subPath           string  "Path in the volume."
           subPathExpr       string  "Path in the volume with variables."
 
-        type VolumeMountStatus  "State of a mount."
+        type VolumeMountStatus order(name,mountPath)  "State of a mount."
           mountPath         string required  "Path in the container."
           name          string required  "Its name."
           readOnly          bool  "Forbids writing."

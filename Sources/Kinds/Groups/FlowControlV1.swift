@@ -63,7 +63,7 @@ extension GroupText {
               limitResponse            LimitResponse  "What happens to requests that find no free seat."
               nominalConcurrencyShares int32? = 30  "Share of the server's seats."
 
-            type NonResourcePolicyRule  "Matches requests that are about no resource."
+            type NonResourcePolicyRule order(verbs,nonResourceURLs)  "Matches requests that are about no resource."
               nonResourceURLs [string] required set  "Paths, * for all, * as the last part for all below."
               verbs           [string] required set  "Verbs, * for all."
 
@@ -99,14 +99,14 @@ extension GroupText {
               queueLengthLimit int32 = 50 always  "Number of requests that may wait in one queue."
               queues           int32 = 64 always  "Number of queues."
 
-            type ResourcePolicyRule  "Matches requests about resources."
+            type ResourcePolicyRule order(verbs,apiGroups,resources)  "Matches requests about resources."
               apiGroups    [string] required set  "API groups, * for all."
               clusterScope bool  "Whether requests without a namespace match."
               namespaces   [string] set  "Namespaces of the requests, * for all."
               resources    [string] required set  "Resources, with a subresource behind a slash, * for all."
               verbs        [string] required set  "Verbs, * for all."
 
-            type ServiceAccountSubject  "A service account."
+            type ServiceAccountSubject order(namespace,name)  "A service account."
               name      string required  "Its name, * for all of the namespace."
               namespace string required  "Its namespace."
 

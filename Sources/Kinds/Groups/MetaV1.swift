@@ -4,7 +4,7 @@ extension GroupText {
     static let metaV1 = GroupText(
         group: "meta", version: "v1", package: "io.k8s.apimachinery.pkg.apis.meta.v1", isServed: false,
         texts: """
-            type APIGroup  "An API group."
+            type APIGroup order(name,versions)  "An API group."
               apiVersion                 string  "Group and version of the object."
               kind                       string  "Kind of the object."
               name                       string required  "Its name."
@@ -17,7 +17,7 @@ extension GroupText {
               groups     [APIGroup] required atomic  "The groups."
               kind       string  "Kind of the object."
 
-            type APIResource  "A resource."
+            type APIResource order(name,singularName,namespaced,kind,verbs)  "A resource."
               categories         [string] atomic  "Groups of resources that it belongs to."
               group              string  "API group."
               kind               string required  "Kind of the object."
@@ -29,19 +29,19 @@ extension GroupText {
               verbs              [string] required  "Verbs that it answers."
               version            string  "API version."
 
-            type APIResourceList  "The resources of a group version."
+            type APIResourceList order(groupVersion,resources)  "The resources of a group version."
               apiVersion   string  "Group and version of the object."
               groupVersion string required  "Group and version."
               kind         string  "Kind of the object."
               resources    [APIResource] required atomic  "The resources."
 
-            type APIVersions  "The versions of the unnamed group."
+            type APIVersions order(versions,serverAddressByClientCIDRs)  "The versions of the unnamed group."
               apiVersion                 string  "Group and version of the object."
               kind                       string  "Kind of the object."
               serverAddressByClientCIDRs [ServerAddressByClientCIDR] required atomic  "Addresses of the server by the client's network."
               versions                   [string] required atomic  "Versions."
 
-            type Condition  "One aspect of an object's state."
+            type Condition order(type,status,lastTransitionTime,reason,message)  "One aspect of an object's state."
               lastTransitionTime time required  "When the status last changed."
               message            string required  "Explanation for people."
               observedGeneration int64  "Generation of the spec that this status is about."
@@ -110,7 +110,7 @@ extension GroupText {
               selfLink                   string  "No longer used."
               uid                        string  "Unique identity of the object."
 
-            type OwnerReference atomic  "An object that another goes with."
+            type OwnerReference atomic order(apiVersion,kind,name,uid)  "An object that another goes with."
               apiVersion         string required  "Group and version of the object."
               blockOwnerDeletion bool?  "Holds up the owner's foreground deletion."
               controller         bool?  "Whether the owner manages it."
@@ -152,7 +152,7 @@ extension GroupText {
               retryAfterSeconds int32  "Seconds to wait before trying again."
               uid               string  "Unique identity of the object."
 
-            type WatchEvent  "A change."
+            type WatchEvent order(type,object)  "A change."
               object raw? required  "The object after it."
               type   string required  "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."
             """)

@@ -34,10 +34,10 @@ extension GroupText {
               column CIDRs string "Ranges of addresses."
               column Age string "Time since it was made."
 
-            type HTTPIngressPath  "What becomes of requests for a path."
+            type HTTPIngressPath order(pathType,backend)  "What becomes of requests for a path."
               backend  IngressBackend required  "Where they go."
               path     string  "Path, or its beginning."
-              pathType string? required  "How the path is compared: Exact, Prefix or ImplementationSpecific."
+              pathType string? required shows(Exact,ImplementationSpecific,Prefix)  "How the path is compared: Exact, Prefix or ImplementationSpecific."
 
             type HTTPIngressRuleValue  "Paths of a host."
               paths [HTTPIngressPath] required atomic  "The paths."
@@ -63,7 +63,7 @@ extension GroupText {
             type IngressClass object  "A way to serve ingresses."
               spec IngressClassSpec  "What is wanted."
 
-            type IngressClassParametersReference  "An object with the settings of a class."
+            type IngressClassParametersReference order(kind,name)  "An object with the settings of a class."
               apiGroup  string?  "API group of the object."
               kind      string required  "Kind of the object."
               name      string required  "Its name."
@@ -133,9 +133,9 @@ extension GroupText {
               egress      [NetworkPolicyEgressRule] atomic  "Traffic that the pods may send."
               ingress     [NetworkPolicyIngressRule] atomic  "Traffic that the pods accept."
               podSelector LabelSelector  "Pods that the policy is about, all of the namespace when empty."
-              policyTypes [string] atomic  "Directions that the policy limits: Ingress, Egress."
+              policyTypes [string] atomic shows(Egress,Ingress)  "Directions that the policy limits: Ingress, Egress."
 
-            type ParentReference  "An object that something belongs to."
+            type ParentReference order(resource,name)  "An object that something belongs to."
               group     string  "API group of the object."
               name      string required  "Its name."
               namespace string  "Its namespace."

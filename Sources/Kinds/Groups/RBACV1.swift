@@ -53,12 +53,12 @@ extension GroupText {
               roleRef  RoleRef required  "The role that is granted."
               subjects [Subject] atomic  "Who it is granted to."
 
-            type RoleRef atomic  "The role that is granted."
+            type RoleRef atomic order(kind,name)  "The role that is granted."
               apiGroup string = rbac.authorization.k8s.io always  "API group of the object."
               kind     string required  "Kind of the object."
               name     string required  "Its name."
 
-            type Subject atomic  "Who something is granted to."
+            type Subject atomic order(kind,name)  "Who something is granted to."
               apiGroup  string  "API group of the object."
               kind      string required  "Kind of the object."
               name      string required nonempty  "Its name."

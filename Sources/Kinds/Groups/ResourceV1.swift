@@ -25,7 +25,7 @@ extension GroupText {
               column Pool string "Pool that the slice belongs to."
               column Age string "Time since it was made."
 
-            type AllocatedDeviceStatus  "What a driver says about an allocated device."
+            type AllocatedDeviceStatus order(driver,pool,device)  "What a driver says about an allocated device."
               conditions  [Condition] always map(type)  "State of the device, one entry a type."
               data        raw?  "Data of the driver's own form."
               device      string required  "Name of the device in the pool."
@@ -58,7 +58,7 @@ extension GroupText {
             type Counter  "An amount that devices share."
               value quantity required  "How much there is."
 
-            type CounterSet  "Amounts that devices of a pool share."
+            type CounterSet order(name,counters)  "Amounts that devices of a pool share."
               counters {Counter} required  "The amounts by name."
               name     string required  "Its name."
 
@@ -134,7 +134,7 @@ extension GroupText {
               firstAvailable [DeviceSubRequest] atomic  "Alternatives, the best first."
               name           string required  "Its name."
 
-            type DeviceRequestAllocationResult  "A device that was allocated for a request."
+            type DeviceRequestAllocationResult order(request,driver,pool,device)  "A device that was allocated for a request."
               adminAccess              bool?  "Whether it is for administration, beside its users."
               bindingConditions        [string] atomic  "The device's binding conditions."
               bindingFailureConditions [string] atomic  "The device's conditions of failed binding."
@@ -149,7 +149,7 @@ extension GroupText {
             type DeviceSelector  "What a device has to satisfy; exactly one member is set."
               cel CELDeviceSelector?  "An expression."
 
-            type DeviceSubRequest  "One of several ways to meet a request."
+            type DeviceSubRequest order(name,deviceClassName)  "One of several ways to meet a request."
               allocationMode  string  "ExactCount or All."
               capacity        CapacityRequirements?  "Parts of capacities that are asked for."
               count           int64  "Number of devices."
@@ -158,7 +158,7 @@ extension GroupText {
               selectors       [DeviceSelector] atomic  "What the devices have to satisfy beyond the class."
               tolerations     [DeviceToleration] atomic  "Taints that are accepted."
 
-            type DeviceTaint  "Keeps claims off a device."
+            type DeviceTaint order(key,effect)  "Keeps claims off a device."
               effect    string required  "What it does: None, NoSchedule or NoExecute."
               key       string required  "Its key."
               timeAdded time?  "When it was added."
@@ -198,7 +198,7 @@ extension GroupText {
           spec   ResourceClaimSpec required  "What is asked for; it never changes."
           status ResourceClaimStatus  "What was allocated."
 
-        type ResourceClaimConsumerReference  "Who uses a claim."
+        type ResourceClaimConsumerReference order(resource,name,uid)  "Who uses a claim."
           apiGroup string  "API group of the user."
           name     string required  "Its name."
           resource string required  "Its resource, such as pods."
@@ -219,7 +219,7 @@ extension GroupText {
           metadata ObjectMeta  "Labels and annotations of the claims."
           spec     ResourceClaimSpec required  "What the claims ask for."
 
-        type ResourcePool  "The pool that a slice belongs to."
+        type ResourcePool order(name,generation,resourceSliceCount)  "The pool that a slice belongs to."
           generation         int64 required  "Counts changes of the pool; older slices are ignored."
           name               string required  "Its name."
           resourceSliceCount int64 required  "Number of slices in this generation."

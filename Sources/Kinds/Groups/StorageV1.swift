@@ -83,8 +83,8 @@ extension GroupText {
               mountOptions         [string] atomic  "Options of the mount."
               parameters           {string}  "Settings for the provisioner."
               provisioner          string required  "Who makes the volumes."
-              reclaimPolicy        string? = Delete  "What becomes of volumes after their claim: Delete or Retain."
-              volumeBindingMode    string? = Immediate  "When volumes are made and bound: Immediate or WaitForFirstConsumer."
+              reclaimPolicy        string? = Delete shows(Delete,Recycle,Retain)  "What becomes of volumes after their claim: Delete or Retain."
+              volumeBindingMode    string? = Immediate shows(Immediate,WaitForFirstConsumer)  "When volumes are made and bound: Immediate or WaitForFirstConsumer."
 
             type TokenRequest  "A token that a driver gets."
               audience          string required  "Who accepts the token."
@@ -98,7 +98,7 @@ extension GroupText {
               inlineVolumeSpec     core/v1:PersistentVolumeSpec?  "A volume without an object of its own."
               persistentVolumeName string?  "Name of the volume."
 
-            type VolumeAttachmentSpec  "What to attach where."
+            type VolumeAttachmentSpec order(attacher,source,nodeName)  "What to attach where."
               attacher string required  "Driver that attaches it."
               nodeName string required  "Name of the node."
               source   VolumeAttachmentSource required  "The volume."

@@ -19,7 +19,7 @@ import Schema
 /// | `*T` | `null` | a list of `T` |
 /// | `~*T` | left out | a list of `T` |
 ///
-/// `>T` stands for the fields of `T`.
+/// `>T` stands for the fields of `T`, `member>T` for those of a member of type `T`.
 enum InternalForm {
     private struct Field: Sendable {
         enum Kind: Sendable {
@@ -33,7 +33,7 @@ enum InternalForm {
 
     private static let declared: [String: [Field]] = {
         var result: [String: [Field]] = [:]
-        for text in [types, coreTypes] {
+        for text in [types, coreTypes, podTypes, containerTypes, volumeTypes] {
             for line in text.description.split(separator: "\n") {
                 var words = line.split(separator: " ")[...]
                 guard let name = words.popFirst() else { continue }
@@ -44,7 +44,10 @@ enum InternalForm {
     }()
 
     private static func field(_ word: String) -> Field? {
-        if word.hasPrefix(">") { return Field(name: "", member: "", kind: .spliced(String(word.dropFirst()))) }
+        if let mark = word.firstIndex(of: ">") {
+            let (member, type) = (String(word[..<mark]), String(word[word.index(after: mark)...]))
+            return Field(name: "", member: member, kind: .spliced(type))
+        }
         let sides = word.split(separator: "=", maxSplits: 1).map(String.init)
         guard sides.count == 2 else { return nil }
         let end = sides[1].firstIndex { "#!?~:*".contains($0) } ?? sides[1].endIndex
@@ -71,7 +74,11 @@ enum InternalForm {
     static var names: [String] { declared.keys.sorted() }
     static func members(of type: String) -> [String] {
         (declared[type] ?? []).flatMap { field in
-            if case .spliced(let inner) = field.kind { members(of: inner) } else { [field.member] }
+            if case .spliced(let inner) = field.kind, field.member.isEmpty {
+                members(of: inner)
+            } else {
+                [field.member]
+            }
         }
     }
 
@@ -84,9 +91,9 @@ enum InternalForm {
     private static func members(_ value: Document, _ type: String) -> [(String, Document)] {
         var result: [(String, Document)] = []
         for field in declared[type] ?? [] {
-            let given = value[field.member].flatMap { $0.isNull ? .none : .some($0) }
+            let given = field.member.isEmpty ? value : value[field.member].flatMap { $0.isNull ? .none : .some($0) }
             switch field.kind {
-            case .spliced(let inner): result += members(value, inner)
+            case .spliced(let inner): result += members(given ?? .emptyObject, inner)
             case .plain(let zero): result.append((field.name, given.map(sorted) ?? zero))
             case .omitted: if let given { result.append((field.name, sorted(given))) }
             case .structure(let inner): result.append((field.name, self.value(given, as: inner)))

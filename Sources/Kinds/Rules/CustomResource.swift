@@ -56,17 +56,23 @@ enum CustomResourceRules {
     /// What a column shows of an object: the first value at its path, as its type shows it.
     static func cell(_ column: CustomVersion.Column, _ object: Document, now: Timestamp) -> Document {
         guard let value = column.path?.evaluate(on: object).first, !value.isNull else { return .null }
+        var shown = Document.null
         switch column.column.type {
-        case "string": return Document(value.string ?? value.jsonText)
+        case "string": shown = Document(value.string ?? value.jsonText)
         case "integer":
-            if let number = value.int { return Document(number) }
-            return value.double.flatMap { Int(exactly: $0.rounded(.towardZero)) }.map { Document($0) } ?? .null
-        case "number": return value.double == nil ? .null : value
-        case "boolean": return value.bool == nil ? .null : value
+            if let number = value.int {
+                shown = Document(number)
+            } else if let number = value.double, let whole = Int(exactly: number.rounded(.towardZero)) {
+                shown = Document(whole)
+            }
+        case "number": if value.double != nil { shown = value }
+        case "boolean": if value.bool != nil { shown = value }
         case "date":
-            guard let text = value.string else { return .null }
-            return Document(Timestamp(rfc3339: text) == nil ? "<invalid>" : Cells.since(text, now: now))
-        default: return .null
+            if let text = value.string {
+                shown = Document(Timestamp(rfc3339: text) == nil ? "<invalid>" : Cells.since(text, now: now))
+            }
+        default: break
         }
+        return shown
     }
 }

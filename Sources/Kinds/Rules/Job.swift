@@ -195,7 +195,7 @@ enum Jobs {
         if Equality.semantic(pod, podBefore) { return [] }
         return [
             .invalid(
-                "spec.template.spec", new.at("spec", "template", "spec"), "field is immutable")
+                "spec.template.spec", InternalForm.podSpec(new.at("spec", "template", "spec")), "field is immutable")
         ]
     }
 

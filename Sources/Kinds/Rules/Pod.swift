@@ -143,7 +143,10 @@ enum PodUpdate {
             comparable["nodeSelector"] = before["nodeSelector"]
             comparable["affinity"] = before["affinity"]
         }
-        if !Equality.semantic(comparable, before), errors.isEmpty { errors.append(.forbidden("spec", message)) }
+        if !Equality.semantic(comparable, before), errors.isEmpty {
+            let difference = InternalForm.podDifference(before, comparable)
+            errors.append(.forbidden("spec", message + "\n" + difference))
+        }
         return errors
     }
 

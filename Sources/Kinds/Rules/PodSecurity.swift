@@ -46,12 +46,14 @@ enum PodSecurity {
         guard context.flag("allowPrivilegeEscalation") == false else { return errors }
         let start = "cannot set `allowPrivilegeEscalation` to false and "
         if context.flag("privileged") == true {
-            errors.append(.invalid(path, GoStructures.securityContext(context), start + "`privileged` to true"))
+            errors.append(
+                .invalid(path, InternalForm.value(context, as: "SecurityContext"), start + "`privileged` to true"))
         }
         for capability in context.list("capabilities", "add") where capability == "CAP_SYS_ADMIN" {
             errors.append(
                 .invalid(
-                    path, GoStructures.securityContext(context), start + "`capabilities.Add` CAP_SYS_ADMIN"))
+                    path, InternalForm.value(context, as: "SecurityContext"), start + "`capabilities.Add` CAP_SYS_ADMIN"
+                ))
         }
         return errors
     }

@@ -19,6 +19,14 @@ extension CEL {
         /// Every leaf of the first argument.
         case leaves
         case network(masks: Bool, parses: Bool)
+        /// What is copied costs something once it is large, or doubling would be free.
+        case growth
+        /// The number that the first argument is.
+        case amount
+        /// The first argument's size, and the square of it over a divisor.
+        case elements(square: UInt64)
+        /// One list's size times the other's, so many times.
+        case pairs(UInt64)
 
         static func of(_ function: String, overload: String) -> CallPrice {
             if let price = byFunction[function] {
@@ -32,6 +40,7 @@ extension CEL {
                 }
                 return price
             }
+            if function == "_+_", overload != "add_string", overload != "add_bytes" { return .growth }
             switch overload {
             case "starts_with_string", "ends_with_string", "string_to_bytes", "bytes_to_string", "strings_quote",
                 "string_format":
@@ -54,6 +63,12 @@ extension CEL {
             ] { table[name] = .traverse(1) }
             for name in ["replace", "split", "ip.isCanonical"] { table[name] = .traverse(2) }
             table["join"] = .result(2)
+            table["lists.range"] = .amount
+            for name in ["slice", "flatten", "reverse"] { table[name] = .elements(square: 0) }
+            for name in ["sort", "@sortByAssociatedKeys", "distinct"] { table[name] = .elements(square: 100) }
+            table["sets.contains"] = .pairs(1)
+            table["sets.intersects"] = .pairs(1)
+            table["sets.equivalent"] = .pairs(2)
             for name in ["find", "findAll"] { table[name] = .pattern }
             for name in ["containsIP", "containsCIDR"] { table[name] = .network(masks: false, parses: false) }
             return table
@@ -81,6 +96,16 @@ extension CEL {
             case .concatenation: return Self.traversal(first + second)
             case .product: return Self.traversal(first) * Self.traversal(second)
             case .pattern: return Self.pattern(first, second)
+            case .growth:
+                let size = UInt64(first + second)
+                return size > 1000 ? 1 + size / 10 : 1
+            case .amount:
+                guard case .int(let count) = arguments.first else { return 1 }
+                return 10 + UInt64(max(0, count))
+            case .elements(let divisor):
+                let count = UInt64(first)
+                return 10 + count + (divisor > 0 ? count * count / divisor : 0)
+            case .pairs(let times): return 1 + UInt64(first) * UInt64(second) * times
             case .leaves: return arguments.first.map { Self.leaves($0) } ?? 0
             case .network(let masks, let parses):
                 return Self.traversal(2 * first) + (masks ? Self.traversal(first) + 1 : 0)

@@ -241,7 +241,9 @@ extension CEL {
                 let type = entry.isOptional ? unwrapped(entry.value) : type(entry.value)
                 value = join(entry.value.position, value, type)
             }
-            set(expression, .map(key ?? unification.fresh(), value ?? unification.fresh()))
+            // A type that repeats its parts doubles with every level: past any use nothing more is said of it.
+            let whole = ValueType.map(key ?? unification.fresh(), value ?? unification.fresh())
+            set(expression, unification.weight(of: whole, limit: 200) < 200 ? whole : .map(.dyn, .dyn))
         }
 
         /// The type that both fit, the more general of the two.

@@ -191,6 +191,12 @@ extension CEL {
                 let quoted = CostEstimate(2, 2) + size(0) * CostEstimate(1, 2)
                 return CallEstimate(cost: size(0) * 0.1 + sum, resultSize: quoted)
             case "starts_with_string", "ends_with_string": return CallEstimate(cost: size(0) * 0.1 + sum)
+            case "list_sets_contains_list", "list_sets_intersects_list":
+                return CallEstimate(cost: size(0) * size(1) + Self.one + sum)
+            case "list_sets_equivalent_list":
+                return CallEstimate(cost: size(0) * size(1) * .fixed(2) + Self.one + sum)
+            case "list_slice", "list_reverse", "list_distinct":
+                return CallEstimate(cost: (target?.size ?? .unknown) + .fixed(10) + sum, resultSize: target?.size)
             case "in_list": return CallEstimate(cost: size(1) + sum)
             case "matches_string":
                 guard let target else { break }

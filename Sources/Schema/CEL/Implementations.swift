@@ -98,14 +98,14 @@ extension CEL {
         /// Sets and keyed lists merge; other lists follow each other.
         private static func joined(_ x: List, _ y: List) -> [Value] {
             var values = x.values
-            switch x.semantics {
-            case .sequence: return values + y.values
-            case .set:
-                for value in y.values where !values.contains(where: { $0.equals(value) }) { values.append(value) }
-            case .map(let keys):
-                for value in y.values {
-                    let same = values.firstIndex { other in keys.allSatisfy { Value.sameField($0, value, other) } }
-                    if let same { values[same] = value } else { values.append(value) }
+            if x.semantics == .sequence { return values + y.values }
+            var places = ListPlaces(values, x.semantics)
+            for value in y.values {
+                if let same = places.find(value) {
+                    values[same] = value
+                } else {
+                    places.add(value, at: values.count)
+                    values.append(value)
                 }
             }
             return values

@@ -28,6 +28,9 @@ extension CEL.Parser {
         case ("map", 2): return try map(position, target, arguments[0], nil, arguments[1])
         case ("map", 3): return try map(position, target, arguments[0], arguments[1], arguments[2])
         case ("filter", 2): return try map(position, target, arguments[0], arguments[1], arguments[0])
+        case ("sortBy", 2):
+            guard options.contains(.extendedLists) else { return nil }
+            return try sortBy(position, target, arguments[0], arguments[1])
         case ("optMap", 2), ("optFlatMap", 2):
             guard options.contains(.optionals) else { return nil }
             return try optionalMap(position, function == "optFlatMap", target, arguments[0], arguments[1])
@@ -194,6 +197,16 @@ extension CEL.Parser {
                 .init(
                     variable: "#unused", secondVariable: nil, range: range, accumulator: name, start: value,
                     condition: condition, step: step, result: result)))
+    }
+
+    /// `list.sortBy(v, key)`: the keys are worked out first, then the list is brought into their order.
+    private mutating func sortBy(
+        _ position: Int, _ target: Expression, _ name: Expression, _ key: Expression
+    ) throws -> Expression {
+        let keys = try map(position, identifier(position, "@sorted"), name, nil, key)
+        let list = identifier(position, "@sorted")
+        let sorted = make(position, .call(function: "@sortByAssociatedKeys", target: list, arguments: [keys]))
+        return bind(position, "@sorted", target, sorted)
     }
 
     /// `target.optMap(v, e)`: nothing where there is no value, else e with v bound to it.

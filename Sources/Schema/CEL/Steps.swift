@@ -57,7 +57,7 @@ extension CEL {
                 wraps = mode != .test
             }
             let found = try Self.find(field, in: inner, &frame)
-            if mode == .test { return .bool(Self.isPresent(found, in: inner)) }
+            if mode == .test { return .bool(found != nil) }
             if wraps { return .optional(found) }
             guard let found else { throw Self.missing(field, in: inner) }
             return found
@@ -77,8 +77,6 @@ extension CEL {
             default: return nil
             }
         }
-
-        private static func isPresent(_ found: Value?, in container: Value) -> Bool { found != nil }
 
         private static func missing(_ field: String, in container: Value) -> Failure {
             switch container {

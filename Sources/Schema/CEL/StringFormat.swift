@@ -7,6 +7,7 @@ extension CEL {
             var rest = Array(text.unicodeScalars)[...]
             var result = String.UnicodeScalarView()
             var used = 0
+            var size = 0
             while let scalar = rest.popFirst() {
                 guard scalar == "%" else {
                     result.append(scalar)
@@ -32,7 +33,10 @@ extension CEL {
                 guard used < arguments.count else { throw Failure("index \(used) out of range") }
                 let value = arguments[used]
                 used += 1
-                result.append(contentsOf: try clause(verb, precision, value).unicodeScalars)
+                let made = try clause(verb, precision, value)
+                size += made.utf8.count
+                if size > StringFunctions.longest { throw StringFunctions.tooLong }
+                result.append(contentsOf: made.unicodeScalars)
             }
             return String(result)
         }

@@ -66,6 +66,10 @@ extension CEL {
             }
         }
 
+        /// The longest text that a function makes.
+        static let longest = 4 * 1024 * 1024
+        static let tooLong = Failure("result is longer than \(longest) bytes")
+
         static func one(_ name: String, _ a: [Value]) throws(Failure) -> String {
             guard a.count == 1, case .string(let text) = a[0] else { throw .noSuchOverload(name, a) }
             return text
@@ -165,6 +169,7 @@ extension CEL {
             var result: [Unicode.Scalar] = []
             var here = 0
             while left != 0 {
+                if result.count > longest { throw tooLong }
                 if sought.isEmpty {
                     // Nothing is found before every character and at the end.
                     result += Array(new.unicodeScalars)
@@ -216,9 +221,12 @@ extension CEL {
                 separator = text
             }
             var parts: [String] = []
+            var size = 0
             for value in list.values {
                 guard case .string(let text) = value else { throw .noSuchOverload }
                 parts.append(text)
+                size += text.utf8.count + separator.utf8.count
+                if size > longest { throw tooLong }
             }
             return .string(parts.joined(separator: separator))
         }

@@ -54,7 +54,7 @@ extension CEL {
         /// `+02:00`, `-2:30`, `02:00`.
         private static func fixed(_ text: String) -> Int? {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-            guard parts.count == 2, let hours = Int(parts[0]), let minutes = Int(parts[1]), abs(hours) < 24,
+            guard parts.count == 2, let hours = Int(parts[0]), let minutes = Int(parts[1]), (-23...23).contains(hours),
                 (0..<60).contains(minutes)
             else { return nil }
             let sign = text.hasPrefix("-") ? -1 : 1

@@ -48,6 +48,23 @@ extension CEL {
             }
         }
 
+        /// How many parts a type has, counted no further than `limit`.
+        func weight(of type: ValueType, limit: Int) -> Int {
+            var waiting = [type]
+            var count = 0
+            while count < limit, let next = waiting.popLast() {
+                count += 1
+                switch next {
+                case .variable(let number): if let known = bound[number] { waiting.append(known) }
+                case .list(let inner), .optional(let inner): waiting.append(inner)
+                case .map(let key, let value): waiting += [key, value]
+                case .type(let inner): if let inner { waiting.append(inner) }
+                default: break
+                }
+            }
+            return count
+        }
+
         /// Whether values of `from` fit `to`; learns nothing where they do not.
         mutating func assign(_ from: [ValueType], to: [ValueType]) -> Bool {
             guard from.count == to.count else { return false }

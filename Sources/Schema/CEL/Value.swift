@@ -321,22 +321,9 @@ extension CEL.Value {
         let (left, right) = (a.values, b.values)
         switch a.semantics {
         case .sequence: return zip(left, right).allSatisfy { $0.equals($1) }
-        case .set: return left.allSatisfy { value in right.contains { $0.equals(value) } }
-        case .map(let keys):
-            return left.allSatisfy { value in
-                right.contains { other in
-                    keys.allSatisfy { sameField($0, value, other) } && other.equals(value)
-                }
-            }
-        }
-    }
-
-    static func sameField(_ key: String, _ a: CEL.Value, _ b: CEL.Value) -> Bool {
-        guard case .map(let one) = a, case .map(let two) = b else { return false }
-        switch (one.find(key), two.find(key)) {
-        case (nil, nil): return true
-        case (let x?, let y?): return x.equals(y)
-        default: return false
+        case .set, .map:
+            let places = CEL.ListPlaces(right, a.semantics)
+            return left.allSatisfy { value in places.find(value).map { right[$0].equals(value) } ?? false }
         }
     }
 

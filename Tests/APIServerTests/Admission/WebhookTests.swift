@@ -183,6 +183,21 @@ import Wire
                 + "\"https://127.0.0.1:8443/check?timeout=10s\": dial tcp 127.0.0.1:8443: connect: connection refused")
     }
 
+    @Test func theServerStartsWhereWebhooksFail() async throws {
+        let store = MemoryStore()
+        let first = try await Harness(store: store, network: MemoryNetwork())
+        try await register(first, "Validating") {
+            $0["rules"] = [["operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]]]
+        }
+        #expect(try await first.send("POST", Self.path, Harness.configMap("c")).status == 500)
+        // Nobody would be left to mend it if the server waited for what it is to serve.
+        let second = try await Harness(store: store, network: MemoryNetwork())
+        let removed = try await second.send(
+            "DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/a.hook.example")
+        #expect(removed.status == 200)
+        #expect(try await second.send("POST", Self.path, Harness.configMap("c")).status == 201)
+    }
+
     @Test func silenceEndsWithTheTimeout() async throws {
         let network = MemoryNetwork()
         let harness = try await Harness(network: network)
@@ -257,29 +272,26 @@ import Wire
     }
 
     @Test(arguments: [
-        (Document(["kind": "X"]), "webhook response was absent"),
+        ("{\"kind\":\"X\"}", "webhook response was absent"),
         (
-            ["apiVersion": "v1", "kind": "Y", "response": ["uid": "u"]],
+            "{\"apiVersion\":\"v1\",\"kind\":\"Y\",\"response\":{\"uid\":\"u\"}}",
             "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got /v1, Kind=Y"
         ),
+        (Self.review("\"patch\":\"W10=\""), "webhook returned response.patch but not response.patchType"),
+        (Self.review("\"patchType\":\"JSONPatch\""), "webhook returned response.patchType but not response.patch"),
         (
-            [
-                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                "response": ["uid": "u", "patch": "W10="],
-            ],
-            "webhook returned response.patch but not response.patchType"
-        ),
-        (
-            [
-                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                "response": ["uid": "u", "patch": "W10=", "patchType": "Odd"],
-            ],
+            Self.review("\"patch\":\"W10=\",\"patchType\":\"Odd\""),
             "webhook returned invalid response.patchType of \"Odd\""
         ),
     ])
-    func malformedAnswersAreNamed(answer: Document, text: String) {
+    func malformedAnswersAreNamed(answer: String, text: String) throws {
+        let review = try Document(json: Array(answer.utf8))
         #expect(throws: WebhookVerdict.Malformed(description: text)) {
-            try WebhookVerdict(answer, uid: "u", version: "v1", mutating: true)
+            try WebhookVerdict(review, uid: "u", version: "v1", mutating: true)
         }
+    }
+
+    private static func review(_ rest: String) -> String {
+        "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":\"u\",\(rest)}}"
     }
 }

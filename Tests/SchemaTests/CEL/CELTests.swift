@@ -89,6 +89,7 @@ import Testing
         ("timestamp('2024-02-29T12:00:00Z').getDayOfWeek()", "4"),
         ("duration('1h30m').getMinutes()", "90"),
         ("[3, 1, 2].sort().map(x, string(x)).join('')", "123"),
+        ("['ccc', 'a', 'bb'].sortBy(x, size(x)).join(',')", "a,bb,ccc"),
         ("sets.contains([1, 2, 3], [2, 3])", "true"),
         ("{'a': null}.a == null", "true"),
         ("1u < 2 && 1.5 < 2", "true"),
@@ -126,7 +127,7 @@ import Testing
 
     @Test func limits() throws {
         let environment = CEL.Environment()
-        let program = try environment.compile("lists.range(100000).all(x, lists.range(1000).all(y, x >= 0))")
+        let program = try environment.compile("lists.range(1000).all(x, lists.range(1000).all(y, x >= 0))")
         let evaluation = program.evaluate([:], costLimit: 10_000)
         #expect(evaluation.cost < 20_000)
         #expect(throws: CEL.Failure.costLimit) { try evaluation.get() }
@@ -136,10 +137,64 @@ import Testing
         #expect(problem(String(repeating: "[", count: 300)).contains("recursion"))
     }
 
+    /// Whatever doubles with every step must cost, or it would take all memory.
+    @Test(arguments: [
+        "[[1, 2]]" + String(repeating: ".map(a, a + a)", count: 60) + ".size() > 0",
+        "[dyn('ab')]" + String(repeating: ".map(a, a + a)", count: 60) + ".size() > 0",
+        "['ab']" + String(repeating: ".map(a, a.replace('', a))", count: 20) + ".size() > 0",
+        "lists.range(1000000000).size() > 0",
+        "[{1: 1}]" + String(repeating: ".map(a, {'k': {'x': a, 'y': [a]}})", count: 60) + ".size() > 0",
+        "duration('1h') < duration('9223372036854775808h')", "quantity('1e-9223372036854775808').sign() > 0",
+        "timestamp('2024-01-01T00:00:00Z').getHours('-9223372036854775808:00') > 0",
+        "-9223372036854775808 / -1 > 0", "-(-9223372036854775808) > 0", "int(1e300) > 0",
+        "[1][9223372036854775807] > 0",
+        "timestamp('9999-12-31T23:59:59Z') + duration('2000000h') > timestamp(0)",
+    ])
+    func excessEndsInAnError(source: String) {
+        let environment = CEL.Environment(library: .all)
+        guard let program = try? environment.compile(source) else { return }
+        _ = program.evaluate().result
+    }
+
+    /// No text makes the compiler or an evaluation trap.
+    @Test func damagedExpressionsAreRefusedOrEvaluated() throws {
+        let seeds = [
+            "object.spec.containers.all(c, has(c.image) && c.image.matches('^a+$'))",
+            "{'a': [1, 2u, 3.5e1], ?'b': optional.none()}['a'].map(x, x > 1, string(x)).join(',')",
+            "'%s %.3f'.format([timestamp('2024-01-01T00:00:00Z'), 1.5]) + r'\\n' + \"\"\"x\"\"\"",
+            "cidr('10.0.0.0/8').containsIP(ip('::1')) ? url('http://a/b?c').getPort() : semver('1.2.3').major()",
+            "object.?a[?0].orValue(duration('1h')).getHours() - 0x1F % -3",
+        ].map { Array($0.unicodeScalars) }
+        var state: UInt64 = 42
+        func next(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        let environment = CEL.Environment(library: .all).declaring("object", .dyn)
+        let object = try Document(json: #"{"spec":{"containers":[{"image":"aaa"}]},"a":[1]}"#)
+        var compiled = 0
+        for _ in 0..<3000 {
+            var text = seeds[next(seeds.count)]
+            for _ in 0...next(4) {
+                let place = next(text.count)
+                switch next(3) {
+                case 0: text.remove(at: place)
+                case 1: text.insert(seeds[next(seeds.count)][0], at: place)
+                default: text.swapAt(place, next(text.count))
+                }
+                if text.isEmpty { text = seeds[0] }
+            }
+            guard let program = try? environment.compile(CEL.StringFunctions.text(text)) else { continue }
+            compiled += 1
+            _ = program.evaluate(["object": CEL.Value(object)]).result
+        }
+        #expect(compiled > 10)
+    }
+
     @Test func loopsStayLinear() throws {
-        let program = try CEL.Environment().compile("lists.range(20000).map(x, x + 1).filter(x, x > 10).size()")
+        let program = try CEL.Environment().compile("lists.range(5000).map(x, x + 1).filter(x, x > 10).size()")
         let evaluation = program.evaluate()
-        guard case .int(19_990) = try evaluation.get() else {
+        guard case .int(4_990) = try evaluation.get() else {
             Issue.record("\(evaluation.result)")
             return
         }
@@ -148,7 +203,7 @@ import Testing
     @Test(arguments: [
         ("^a+$", "aaa", true), ("^(a|b)*c$", "ababc", true), ("a{2,3}", "a", false), (#"\d+\.\d+"#, "1.25", true),
         ("(?i)HELLO", "say hello", true), (#"^[\w-]+$"#, "a-b_c", true),
-        ("(a*)*b", String(repeating: "a", count: 5000), false),
+        ("(a*)*b", String(repeating: "a", count: 1000), false),
         (#"\bword\b"#, "a word.", true), ("[^a-c]", "abc", false), (#"\p{Lu}"#, "aB", true),
     ])
     func regularExpressions(pattern: String, text: String, matches: Bool) throws {

@@ -6,7 +6,18 @@ import Synchronization
 
 /// How many events may be written, and by what they are counted.
 public struct EventRateLimitRule: Sendable {
-    public enum Scope: Sendable { case server, namespace, user, sourceAndObject }
+    public enum Scope: Sendable {
+        case server, namespace, user, sourceAndObject
+
+        var name: String {
+            switch self {
+            case .server: "Server"
+            case .namespace: "Namespace"
+            case .user: "User"
+            case .sourceAndObject: "SourceAndObject"
+            }
+        }
+    }
 
     public var scope: Scope
     /// Events a second, in the long run.
@@ -57,21 +68,23 @@ final class EventRateLimit: AdmissionPlugin {
         guard context.resource.plural == "events", [.create, .update].contains(context.operation), !context.dryRun
         else { return }
         let now = resources.world.clock.uptime
-        let allowed = buckets.withLock { buckets in
-            var allowed = true
+        let refused = buckets.withLock { buckets in
+            var refused: [String] = []
             // Every rule counts the event, also where another has refused it.
             for (index, rule) in rules.enumerated() {
                 let key = Self.key(rule.scope, object, context)
                 if buckets[index][key] == nil, buckets[index].count >= rule.cacheSize { buckets[index].removeAll() }
                 var bucket = buckets[index][key] ?? TokenBucket(burst: rule.burst, now: now)
-                if !bucket.take(rule, now: now) { allowed = false }
+                if !bucket.take(rule, now: now) {
+                    refused.append("limit reached on type \(rule.scope.name) for key \(key)")
+                }
                 buckets[index][key] = bucket
             }
-            return allowed
+            return refused
         }
-        guard allowed else {
-            throw APIStatus.failure(429, "TooManyRequests", "limit reached on type Server for key ")
-        }
+        if refused.isEmpty { return }
+        throw APIStatus.failure(
+            429, "TooManyRequests", refused.count == 1 ? refused[0] : "[\(refused.joined(separator: ", "))]")
     }
 
     private static func key(_ scope: EventRateLimitRule.Scope, _ event: Document, _ context: AdmissionContext) -> String

@@ -41,6 +41,23 @@ struct DefaultTolerations: AdmissionPlugin {
 
 /// A pod's priority is a number that follows from the class it names, or from the default class.
 struct PriorityAdmission: AdmissionPlugin {
+    private static let group = "scheduling.k8s.io"
+
+    /// Of the classes only one can be the default.
+    func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        guard context.isOn("priorityclasses.scheduling.k8s.io"), object.flag("globalDefault") == true,
+            context.operation == .create || context.operation == .update
+        else { return }
+        let classes = try await resources.snapshots.all("priorityclasses", group: Self.group, resources)
+        let other = classes.objects.first {
+            $0.flag("globalDefault") == true
+                && (context.operation == .create || $0.text("metadata", "name") != context.name)
+        }
+        if let name = other?.text("metadata", "name") {
+            throw context.refuse("PriorityClass \(name) is already marked as default. Only one default can exist")
+        }
+    }
+
     func mutate(_ object: inout Document, _ context: AdmissionContext, _ resources: Resources) async throws {
         guard context.isOn("pods") else { return }
         if context.operation == .update, let old = context.old {
@@ -51,7 +68,7 @@ struct PriorityAdmission: AdmissionPlugin {
             return
         }
         guard context.operation == .create else { return }
-        let classes = try await resources.snapshots.all("priorityclasses", group: "scheduling.k8s.io", resources)
+        let classes = try await resources.snapshots.all("priorityclasses", group: Self.group, resources)
         var value = 0
         var policy = "PreemptLowerPriority"
         let given = object.text("spec", "priorityClassName") ?? ""

@@ -164,3 +164,27 @@ struct PodTopologyLabels: AdmissionPlugin {
         }
     }
 }
+
+/// Pods may keep others away from their node, but not from wider parts of the cluster.
+struct AntiAffinityTopology: AdmissionPlugin {
+    private static let allowed = "kubernetes.io/hostname"
+
+    func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        guard context.isOn("pods"), [.create, .update].contains(context.operation) else { return }
+        let terms = object.list(
+            "spec", "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+        for term in terms where term.text("topologyKey") != Self.allowed {
+            throw context.refuse(
+                "affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey \(term.text("topologyKey") ?? "") but "
+                    + "only key \(Self.allowed) is allowed")
+        }
+    }
+}
+
+/// Nothing is written in a namespace that does not exist, nor deleted from it.
+struct NamespaceExists: AdmissionPlugin {
+    func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        guard context.resource.namespaced, !context.namespace.isEmpty, context.operation != .connect else { return }
+        _ = try await RequestMatch.namespace(context.namespace, resources)
+    }
+}

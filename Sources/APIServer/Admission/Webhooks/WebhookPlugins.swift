@@ -9,6 +9,7 @@ struct MutatingWebhooks: AdmissionPlugin {
     let caller: WebhookCaller
 
     func mutate(_ object: inout Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        if context.isInternal { return }
         let hooks = try await Webhook.all("mutatingwebhookconfigurations", resources)
         if hooks.isEmpty || Webhook.isExempt(context) { return }
         let rounds = context.reinvocation
@@ -59,6 +60,7 @@ struct ValidatingWebhooks: AdmissionPlugin {
     let caller: WebhookCaller
 
     func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {
+        if context.isInternal { return }
         let hooks = try await Webhook.all("validatingwebhookconfigurations", resources)
         if hooks.isEmpty || Webhook.isExempt(context) { return }
         var asked: [(Webhook, WebhookRequest)] = []

@@ -175,14 +175,10 @@ enum DeviceClaims {
 
 /// Expressions that choose devices.
 enum DeviceSelectors {
-    static let expressionLimit = 10 * 1024
-
     static func validate(_ list: Document?, _ path: String) -> [FieldError] {
         ResourceLists.slice(list, 32, path) { selector, here in
             guard let cel = selector["cel"], cel.isObject else { return [.required(here + ".cel")] }
-            let place = here + ".cel.expression"
-            let expression = cel.text("expression") ?? ""
-            return expression.utf8.count > expressionLimit ? [.tooLong(place, limit: expressionLimit)] : []
+            return DeviceExpressions.check(cel.text("expression") ?? "", here + ".cel.expression")
         }
     }
 }

@@ -7,13 +7,19 @@ extension KindRules {
         rules.nameSyntax = .dnsSubdomainWhole
         rules.validateCreate = { class_ in
             let spec = class_["spec"] ?? .emptyObject
-            var errors = DeviceSelectors.validate(spec["selectors"], "spec.selectors")
-            errors += ResourceLists.slice(spec["config"], 32, "spec.config") { DeviceConfiguration.validate($0, $1) }
+            var errors = ResourceLists.slice(spec["config"], 32, "spec.config") { DeviceConfiguration.validate($0, $1) }
             if let name = spec.text("extendedResourceName"), !ResourceNames.isExtendedResource(name) {
                 errors.append(
                     .invalid("spec.extendedResourceName", Document(name), "must be a valid extended resource name"))
             }
             return errors
+        }
+        // What was good enough to be stored stays good.
+        rules.validateNew = { DeviceSelectors.validate($0.at("spec", "selectors"), "spec.selectors") }
+        rules.validateUpdate = { new, old in
+            let selectors = new.at("spec", "selectors")
+            return selectors == old.at("spec", "selectors")
+                ? [] : DeviceSelectors.validate(selectors, "spec.selectors")
         }
         rules.cells = { [Cells.age($0, now: $1)] }
         return rules
