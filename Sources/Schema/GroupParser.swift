@@ -278,7 +278,11 @@ struct GroupParser {
         case "merge": field.mergesInPatch = true
         case "retainKeys": field.retainsKeysInPatch = true
         case "atomic":
-            if case .list = field.shape { field.listKind = .atomic } else { field.isAtomicStructure = true }
+            // Bytes count as a list of numbers here.
+            switch field.shape {
+            case .list, .bytes: field.listKind = .atomic
+            default: field.isAtomicStructure = true
+            }
         default:
             return attributeWithValue(word, &field)
         }
