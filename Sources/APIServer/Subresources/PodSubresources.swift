@@ -79,7 +79,8 @@ extension Resources {
         let options = try call.writeOptions(kind: call.info.method == "PUT" ? "UpdateOptions" : "PatchOptions")
         let decoder = BodyDecoder(registry: registry, call: call)
         let make: (Document) throws -> Document
-        var fields = FieldAccount.update
+        let settled = Settlement()
+        var isApplied = false
         if call.info.method == "PUT" {
             let given = try decoder.object(
                 kind: "Pod", group: "", version: "v1", type: call.resource.type, validation: options.fieldValidation)
@@ -89,8 +90,7 @@ extension Resources {
             let kind = try PatchKind(call.request.headers["Content-Type"])
             if kind == .apply {
                 let applied = try Self.readConfiguration(call, options.fieldValidation)
-                let settled = Settlement()
-                fields = .applied(settled)
+                isApplied = true
                 make = { old in try appliedObject(applied, old, call, force: options.force, settled) }
             } else {
                 let patch = try Self.readPatch(call, kind)
@@ -99,8 +99,15 @@ extension Resources {
         }
         let isResize = call.subresource == "resize"
         return .object(
-            try await change(call, dryRun: options.dryRun, fields: fields) { old in
+            try await change(call, dryRun: options.dryRun, fields: .applied(settled)) { old in
                 let given = try make(old)
+                if !isApplied {
+                    // The writer owns what it asked for, also what the subresource then leaves as it is.
+                    var asked = given
+                    Kinds.applyDefaults(to: &asked, resource: call.resource)
+                    settled.entries = account(
+                        .update, given.at("metadata", "managedFields"), from: old, to: asked, call)
+                }
                 var pod = old.withoutRevision
                 if let revision = given.text("metadata", "resourceVersion"), call.info.method == "PUT" {
                     pod.set(Document(revision), at: "metadata", "resourceVersion")

@@ -59,7 +59,7 @@ extension StaticString {
         type Toleration  "A taint that a pod accepts."
           effect        string values(NoExecute,NoSchedule,PreferNoSchedule)  "Effect that is accepted, all when empty."
           key           string  "Key of the entry."
-          operator          string  "How the key relates to the values."
+          operator          string values(Equal,Exists,Gt,Lt)  "How the key relates to the values."
           tolerationSeconds int64?  "Seconds that NoExecute is accepted for."
           value         string  "Value."
 
