@@ -11,9 +11,11 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PACKAGES := libdeflate-dev libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
     libacl1-dev libattr1-dev libzstd-dev liblz4-dev liblzma-dev libbz2-dev zlib1g-dev libxml2-dev nettle-dev libgmp-dev
 # What only the tests use: real programs to compare with and to run in containers.
-TEST_PACKAGES := busybox-static nftables iproute2 curl
+TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv
+# Programs for Kubernetes that the tests run against the API server, out of the way of the system's own.
+CLIENTS := .build/clients
 
-.PHONY: up build test test-only bench fmt check conformance clean packages test-packages help
+.PHONY: up build test test-only bench fmt check conformance clean packages test-packages test-clients help
 
 help:
 	@echo "make up           build lab and create a cluster"
@@ -52,7 +54,17 @@ up: build
 	    && { echo "==> cluster '$(CLUSTER)' exists already"; $(SUDO) $(BINARY) list; } \
 	    || $(SUDO) $(BINARY) create $(CLUSTER)
 
-test: packages test-packages build test-only
+# Without a package index the tests that need these skip, and say so.
+test-clients: test-packages
+	@cmp -s Fixtures/clients/requirements.txt $(CLIENTS)/installed || { \
+	    echo "==> installing what speaks to the API server in the tests"; rm -rf $(CLIENTS); \
+	    python3 -m venv $(CLIENTS) \
+	    && $(CLIENTS)/bin/pip install -q --disable-pip-version-check -r Fixtures/clients/requirements.txt \
+	    && cp Fixtures/clients/requirements.txt $(CLIENTS)/installed \
+	    || { rm -rf $(CLIENTS); echo "==> they could not be installed: tests that need them skip"; }; \
+	}
+
+test: packages test-packages test-clients build test-only
 
 test-only:
 	@echo "==> running the tests"
