@@ -148,6 +148,13 @@ extension Resources {
                 throw Self.refusal(error)
             }
         case .json:
+            let most = Document.mostPatchOperations
+            guard patch.count <= most else {
+                throw APIStatus.failure(
+                    413, "RequestEntityTooLarge",
+                    "Request entity too large: The allowed maximum operations in a JSON patch is \(most), got \(patch.count)"
+                )
+            }
             do {
                 return try JSONPatching.apply(patch, to: old)
             } catch {
