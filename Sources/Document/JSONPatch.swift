@@ -199,11 +199,11 @@ extension Document {
         }
     }
 
-    /// A document stays as shallow as one that can be read: each copy could double its depth, and whoever walks over
+    /// A document stays as shallow as one that is taken as input: each copy could double its depth, and whoever walks over
     /// documents relies on the bound.
     private static func check(_ value: Document, fitsAt path: ArraySlice<String>) throws(PatchError) {
-        guard path.count + value.nesting <= deepestNesting else {
-            throw PatchError(.malformed, "the patch nests more than \(deepestNesting) levels")
+        guard path.count + value.nesting <= deepestInput else {
+            throw PatchError(.malformed, "the patch nests more than \(deepestInput) levels")
         }
     }
 }

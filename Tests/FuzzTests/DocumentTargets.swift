@@ -63,8 +63,11 @@ extension ReaderTests {
             try holds(again.means(document), "reads back as \(again.jsonText)")
             try holds(try Document(json: again.json).json == again.json, "\(again.jsonText) does not stay what it is")
             try holds(visit(again) == visit(document), "reads back with other values")
-            // What we write has no member twice, so the other reader of JSON must agree.
-            try holds(try Document(yaml: written).means(document), "YAML reads \(document.jsonText) differently")
+            // What we write has no member twice, so the other reader of JSON must agree. Only some spaces of Unicode,
+            // which YAML takes for line ends, it may fold.
+            if !document.jsonText.unicodeScalars.contains(where: { ["\u{85}", "\u{2028}", "\u{2029}"].contains($0) }) {
+                try holds(try Document(yaml: written).means(document), "YAML reads \(document.jsonText) differently")
+            }
             return true
         },
         FuzzTarget(
@@ -117,9 +120,11 @@ extension ReaderTests {
             corpus: [
                 "{.a[0]}", "{range .b.items[*]}{.name}{\"\\t\"}{end}", "{.b.items[?(@.name==\"n\")].v}", "{..name}",
                 "{.a[-1:]['x']}", "{.a[0:2:1]}", "{.b.items[?(@.v > 1)]} text {$.a}", "{['a','b']}",
+                "{range .a[-9223372036854775808]}",
             ],
             words: [
-                "{", "}", "[", "]", "(", ")", "..", ".", "*", "@", "$", "?", "?(@.v==", ":", ",", "'", "\"", "\\",
+                "{", "}", "[", "]", "(", ")", "..", ".", "*", "@", "$", "?", "?(@.v==", "[?(@.a", "[?(", ":", ",", "'",
+                "\"", "\\",
                 "range ",
                 "{range .a[*]}", "{end}", "-1", "0", "99999999999999999999", "-9223372036854775808",
                 "9223372036854775807", "::",

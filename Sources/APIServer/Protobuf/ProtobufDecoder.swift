@@ -236,6 +236,6 @@ enum ProtobufDecoder {
     private static func embedded(_ value: Value) throws -> Document {
         var json = ArraySlice<UInt8>()
         try fields(value.message()) { number, value in if number == 1 { json = try value.message() } }
-        return json.isEmpty ? .null : try Document(json: json)
+        return json.isEmpty ? .null : try Document(json: Array(json), deepest: Document.deepestInput / 2)
     }
 }

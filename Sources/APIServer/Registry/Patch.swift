@@ -95,7 +95,7 @@ extension Resources {
 
     static func readPatch(_ call: Call, _ kind: PatchKind) throws(APIStatus) -> Document {
         let patch: Document
-        do { patch = try Document(json: call.request.body) } catch {
+        do { patch = try Document(json: call.request.body, deepest: Document.deepestInput) } catch {
             throw .badRequest("error decoding patch: " + GoJSON.message(for: error, in: call.request.body))
         }
         // Null is no patch and no mistake.
