@@ -7,6 +7,16 @@ import Kinds
 
 private func text(_ input: [UInt8]) -> String { String(decoding: input, as: UTF8.self) }
 
+/// The protobuf form cannot tell null from absent.
+private func withoutNulls(_ document: Document) -> Document {
+    switch document.kind {
+    case .object:
+        Document(members: document.members.filter { !$0.value.isNull }.map { ($0.key, withoutNulls($0.value)) })
+    case .array: Document(document.elements.map(withoutNulls))
+    default: document
+    }
+}
+
 extension ReaderTests {
     static let selectors = [
         FuzzTarget(
@@ -134,7 +144,7 @@ extension ReaderTests {
                 }
                 guard let message = try? ProtobufEncoder.message(object, type: type) else { continue }
                 let again = try ProtobufDecoder.object(message[...], type: type)
-                guard again.means(object) else {
+                guard withoutNulls(again).means(withoutNulls(object)) else {
                     throw Broken("\(object.jsonText)\nis written so that it reads\n\(again.jsonText)")
                 }
             }

@@ -272,6 +272,30 @@ struct AttackTests {
         }
     }
 
+    /// What a client names comes back in warnings: they neither end the header's line nor fill the head.
+    @Test func warningsStayWithinTheirHeader() async throws {
+        try await attack("warnings") { client, _ in
+            for name in ["a\\r\\nX-Injected: yes\\r\\n\\r\\nrubbish", String(repeating: "n", count: 200_000)] {
+                let body = "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"w\"},\"\(name)\":1}"
+                let request = client.request(
+                    "POST", "/api/v1/namespaces/default/configmaps?dryRun=All", Array(body.utf8))
+                let connection = try await client.open()
+                defer { connection.close() }
+                try await connection.write(request)
+                var parser = HTTPParser(.responses)
+                var head: HTTPHead?
+                while head == nil {
+                    parser.feed(try await connection.read(atMost: 64 << 10))
+                    if case .head(let found)? = try parser.next() { head = found }
+                }
+                #expect(head?.status == 201)
+                #expect(head?.headers["X-Injected"] == nil)
+                let warning = head?.headers["Warning"] ?? ""
+                #expect(warning.hasPrefix("299 - \"unknown field") && warning.count < 5_000, "\(warning.prefix(300))")
+            }
+        }
+    }
+
     /// Each copy puts the value into its own deepest place.
     private static var doublingDepth: String {
         var path = "/metadata/annotations"

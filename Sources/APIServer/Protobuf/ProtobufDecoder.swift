@@ -224,8 +224,7 @@ enum ProtobufDecoder {
             if number == 1 { seconds = try value.number() }
             if number == 2 { nanoseconds = try value.number() }
         }
-        // The zero time of Go is the year 1, and counts as no time.
-        // Years have four digits.
+        // The zero time of Go is the year 1, and counts as no time; years have four digits.
         guard let seconds, seconds > -62_135_596_800, seconds < 253_402_300_800 else { return .null }
         guard (0..<1_000_000_000).contains(nanoseconds) else { throw Failure("a time's nanoseconds are out of range") }
         return Document(
