@@ -72,7 +72,7 @@ public final class APIServer: Sendable {
     }
 
     /// What an object's text may take.
-    private static let bodyLimit = 3 << 20
+    static let bodyLimit = 3 << 20
 
     /// The server's whole behaviour, for an HTTPS server or a call in the same process.
     public var handler: Handler {

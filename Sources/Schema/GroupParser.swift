@@ -278,7 +278,11 @@ struct GroupParser {
         case "merge": field.mergesInPatch = true
         case "retainKeys": field.retainsKeysInPatch = true
         case "atomic":
-            if case .list = field.shape { field.listKind = .atomic } else { field.isAtomicStructure = true }
+            // Bytes count as a list of numbers here.
+            switch field.shape {
+            case .list, .bytes: field.listKind = .atomic
+            default: field.isAtomicStructure = true
+            }
         default:
             return attributeWithValue(word, &field)
         }
@@ -295,8 +299,9 @@ struct GroupParser {
             field.patchMergeKey = key
         } else if let values = word.arguments(of: "enum") {
             field.enumeration = values.commaList
-        } else if let values = word.arguments(of: "shows") {
-            field.shownValues = values.commaList
+            field.shownValues = field.enumeration.sorted()
+        } else if let values = word.arguments(of: "values") {
+            field.shownValues = values.commaList.sorted()
         } else if let value = word.value(of: "min=") {
             field.minimum = Int(value)
         } else if let value = word.value(of: "max=") {

@@ -49,7 +49,7 @@
 /// | `= VALUE` | default, as JSON; a bare word is a string |
 /// | `default=VALUE` | default that OpenAPI shows too |
 /// | `enum(A,B)` | the values that it may have |
-/// | `shows(A,B)` | values that OpenAPI shows, and that the kind's rules check |
+/// | `values(A,B)` | the same, told by OpenAPI but left to the kind's rules to check; of a list, those of its elements |
 /// | `min=N` `max=N` | range of a number |
 /// | `as=NAME` | the type of this package that OpenAPI names in place of `any` |
 /// | `format=NAME` | a syntax of `Formats` |

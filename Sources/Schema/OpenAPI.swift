@@ -48,11 +48,13 @@ extension Registry {
         let generator = OpenAPISchemas(form: .three, resources: [])
         let names = ["APIVersions", "APIGroupList", "APIGroup"]
         let roots = types(group: "meta", version: "v1").filter { names.contains($0.name) }
+        var schemas = generator.schemas(from: roots)
+        if name == "version" { schemas[OpenAPISchemas.machinery + "version.Info"] = OpenAPISchemas.versionInfo }
         return [
             "openapi": "3.0.0", "info": ["title": "Kubernetes", "version": "unversioned"],
             "paths": Document(members: [path]),
             "components": [
-                "schemas": generator.schemas(from: roots),
+                "schemas": schemas,
                 "securitySchemes": ["BearerToken": OpenAPISchemas.bearerToken],
             ],
         ]
@@ -91,7 +93,7 @@ struct OpenAPISchemas {
         "type": "apiKey", "in": "header", "name": "authorization", "description": "Bearer Token authentication",
     ]
 
-    private static let machinery = "io.k8s.apimachinery.pkg."
+    static let machinery = "io.k8s.apimachinery.pkg."
     static let metaPackage = machinery + "apis.meta.v1."
 
     /// The schemas of these types and of all that they refer to, sorted by name.
@@ -188,12 +190,11 @@ struct OpenAPISchemas {
         let isReference = schema["$ref"] != nil
         var extras: [(String, Document)] = []
         if form == .three, let value = shownDefault(field) { extras.append(("default", value)) }
-        let values = (field.shownValues.isEmpty ? field.enumeration : field.shownValues).sorted()
-        if !values.isEmpty {
+        if !field.shownValues.isEmpty {
             if case .list = field.shape {
-                schema.set(Document(values), at: "items", "enum")
+                schema.set(Document(field.shownValues), at: "items", "enum")
             } else {
-                extras.append(("enum", Document(values)))
+                extras.append(("enum", Document(field.shownValues)))
             }
         }
         if !field.documentation.isEmpty { extras.append(("description", Document(field.documentation))) }
@@ -270,11 +271,6 @@ struct OpenAPISchemas {
         }
     }
 
-    private static let versionFields = [
-        "buildDate", "compiler", "emulationMajor", "emulationMinor", "gitCommit", "gitTreeState", "gitVersion",
-        "goVersion", "major", "minCompatibilityMajor", "minCompatibilityMinor", "minor", "platform",
-    ]
-
     /// The types that have a form of their own on the wire.
     private var wellKnown: [(String, Document)] {
         func described(_ schema: Document, _ text: String) -> Document {
@@ -299,25 +295,34 @@ struct OpenAPISchemas {
             (Self.metaPackage + "Time", described(time, "A time as RFC 3339, in whole seconds.")),
             (Self.metaPackage + "MicroTime", described(time, "A time as RFC 3339, with microseconds.")),
             (Self.metaPackage + "FieldsV1", described(["type": "object"], "A set of field paths as a tree.")),
-            (
-                Self.machinery + "version.Info",
-                described(
-                    [
-                        "type": "object",
-                        "properties": Document(
-                            members: Self.versionFields.map {
-                                ($0, ["type": "string", "description": "Of the server."])
-                            }
-                        ),
-                        "required": Document(
-                            Self.versionFields.filter { !$0.contains("ompatib") && !$0.hasPrefix("em") }),
-                    ], "What the server is.")
-            ),
             (Self.metaPackage + "Patch", described(["type": "object"], "A change of an object.")),
             (Self.extensions + "JSON", described([:], "Any JSON value.")),
             (Self.extensions + "JSONSchemaPropsOrArray", described([:], "A schema, or several.")),
             (Self.extensions + "JSONSchemaPropsOrBool", described([:], "A schema, or whether anything is allowed.")),
             (Self.extensions + "JSONSchemaPropsOrStringArray", described([:], "A schema, or names of members.")),
         ]
+            + (form == .two
+                ? [(Self.machinery + "version.Info", described(Self.versionInfo, "The version of a server."))] : [])
     }
+
+    /// What `/version` answers.
+    static let versionInfo: Document = {
+        let facts = [
+            ("buildDate", "When it was built."), ("compiler", "Compiler that built it."),
+            ("emulationMajor", "Major version that it behaves as."),
+            ("emulationMinor", "Minor version that it behaves as."), ("gitCommit", "Commit that it was built from."),
+            ("gitTreeState", "Whether the tree was clean."), ("gitVersion", "Version in full."),
+            ("goVersion", "Version of the language."), ("major", "Major version."),
+            ("minCompatibilityMajor", "Oldest major version that it is compatible with."),
+            ("minCompatibilityMinor", "Oldest minor version that it is compatible with."),
+            ("minor", "Minor version."), ("platform", "Operating system and processor."),
+        ]
+        let required = facts.map(\.0).filter { !$0.hasPrefix("emulation") && !$0.hasPrefix("minCompatibility") }
+        return [
+            "type": "object",
+            "properties": Document(
+                members: facts.map { ($0.0, ["type": "string", "description": Document($0.1)] as Document) }),
+            "required": Document(required),
+        ]
+    }()
 }

@@ -50,7 +50,7 @@ struct OpenAPIPaths {
     ) -> [(String, Document)] {
         let named = [Parameter.name] + places
         // Connections and texts take their options in the path's parameters.
-        let options = subresource.type == nil ? Parameter.options(of: subresource) : [Parameter.pretty]
+        let options = Self.body(of: subresource) == nil ? Parameter.options(of: subresource) : [Parameter.pretty]
         let isProxy = subresource.name == "proxy"
         let methods = isProxy ? Self.proxyMethods : subresource.verbs.map(Self.method).sorted()
         func operations(suffix: String) -> [(String, Document)] {
@@ -189,6 +189,11 @@ struct OpenAPIPaths {
         return item
     }
 
+    /// The type of what is sent or answered. A log is text, although its options are about a pod.
+    private static func body(of subresource: SubresourceInfo) -> TypeInfo? {
+        subresource.name == "log" ? nil : subresource.type?.info
+    }
+
     // MARK: One operation
 
     private static let actions = [
@@ -202,7 +207,7 @@ struct OpenAPIPaths {
         let kind = subresource?.kind ?? resource.kind
         let group = subresource?.group ?? resource.group
         let version = subresource?.version ?? resource.version
-        let body = subresource == nil ? resource.type.info : subresource?.type?.info
+        let body = subresource.map { Self.body(of: $0) } ?? resource.type.info
         let isText = subresource?.name == "log"
         let isConnect = subresource != nil && body == nil && !isText
         var operation: Document = [

@@ -102,7 +102,8 @@ public struct Quantity: Sendable, Hashable, Comparable {
             case "Ei": (binaryShift, format) = (60, .binary)
             default:
                 guard let first = suffix.first, first == UInt8(ascii: "e") || first == UInt8(ascii: "E"),
-                    let exponent = Int(String(decoding: suffix.dropFirst(), as: UTF8.self)), (-99...99).contains(exponent)
+                    let exponent = Int(String(decoding: suffix.dropFirst(), as: UTF8.self)),
+                    (-99...99).contains(exponent)
                 else { return nil }
                 (decimalPower, format) = (exponent, .exponent)
             }

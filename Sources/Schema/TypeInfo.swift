@@ -37,8 +37,8 @@ public struct FieldInfo: Sendable {
     /// Whether OpenAPI shows `defaultValue`.
     public var publishesDefault = false
     public var enumeration: [String] = []
-    /// Values that OpenAPI shows, and that the kind's own rules check.
-    var shownValues: [String] = []
+    /// The values that it may have, as far as OpenAPI tells them; the kind's rules check them.
+    public var shownValues: [String] = []
     public var minimum: Int?
     public var maximum: Int?
     public var format = ""

@@ -177,7 +177,15 @@ struct ReferenceTests {
         for resource in Kinds.registry.resources {
             let root = resource.group.isEmpty ? "/api/v1/" : "/apis/\(resource.group)/\(resource.version)/"
             guard let columns = published[root + resource.plural] else { continue }
-            let mine = resource.columns.map { "\($0.name)|\($0.type)|\($0.format)|\($0.priority)" }
+            // Kinds that say nothing are shown in two columns.
+            let own =
+                resource.columns.isEmpty
+                ? [
+                    TableColumn(name: "Name", type: "string", format: "name"),
+                    TableColumn(name: "Created At", type: "date"),
+                ]
+                : resource.columns
+            let mine = own.map { "\($0.name)|\($0.type)|\($0.format)|\($0.priority)" }
             let theirs = columns.elements.map {
                 "\($0.text("name") ?? "")|\($0.text("type") ?? "")|\($0.text("format") ?? "")|\($0.number("priority") ?? 0)"
             }

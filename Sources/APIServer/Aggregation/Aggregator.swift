@@ -220,7 +220,7 @@ final class Aggregator: Sendable {
         let stale = known.filter { name, service in
             service.text("metadata", "labels", LocalServices.label) == "true" && !served.contains(name)
         }
-        try await forEach(Array(stale.keys)) { name in
+        try await forEach(stale.keys.sorted()) { name in
             do { try await writer.delete(name) } catch let status as APIStatus where status.isNotFound { return }
         }
     }
@@ -228,7 +228,8 @@ final class Aggregator: Sendable {
     /// Brings every service's condition up to date.
     private func settle(_ writer: Writer) async throws {
         let services = state.withLock { $0.services }
-        try await forEach(Array(services)) { name, service in
+        // A dictionary has no order of its own that would be the same again.
+        try await forEach(services.sorted { $0.key < $1.key }) { name, service in
             let finding: Availability.Finding
             if service.at("spec", "service")?.isObject == true {
                 finding = try await self.probe(name, service)

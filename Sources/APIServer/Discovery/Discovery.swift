@@ -126,17 +126,16 @@ public struct Discovery: Sendable {
         ]
         if !resource.shortNames.isEmpty { entry["shortNames"] = Document(resource.shortNames) }
         if !resource.categories.isEmpty { entry["categories"] = Document(resource.categories) }
-        // What is never stored has no stored form to tell of.
-        if resource.verbs.contains("get") { entry["storageVersionHash"] = Document(Self.storageHash(resource)) }
+        if resource.verbs.contains("list") { entry["storageVersionHash"] = Document(Self.storageHash(resource)) }
         return entry
     }
 
-    /// Changes when the group version changes in which objects are stored: then a client may want to rewrite them.
+    /// Changes when objects are stored in another version, so that a migration knows when it is due.
     private static func storageHash(_ resource: ResourceInfo) -> String {
-        var (group, version) = (resource.group, resource.version)
+        var (group, version) = (resource.group, resource.custom?.storageVersion ?? resource.version)
         switch (resource.group, resource.kind) {
-        case ("autoscaling", _): version = "v2"
-        case ("events.k8s.io", _): (group, version) = ("", "v1")
+        case ("events.k8s.io", "Event"): (group, version) = ("", "v1")
+        case ("autoscaling", "HorizontalPodAutoscaler"): version = "v2"
         default: break
         }
         return Base64.encode(Array(Digest.sha256(Array("\(group)/\(version)/\(resource.kind)".utf8)).prefix(8)))

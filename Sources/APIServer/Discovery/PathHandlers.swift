@@ -203,8 +203,7 @@ final class PathHandlers: Sendable {
     private func openAPI(_ parts: [String], _ request: Request) throws -> Response {
         switch parts {
         case ["v2"]:
-            let entry = make("v2", registry.generation) { registry.openAPIv2() }
-            return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
+            return try openAPIv2(request)
         case ["v3"]:
             var paths = Document.emptyObject
             for name in registry.openAPIIndexes {
@@ -237,6 +236,25 @@ final class PathHandlers: Sendable {
         }
     }
 
+    /// As JSON or as protobuf, whichever the client names first.
+    private func openAPIv2(_ request: Request) throws -> Response {
+        let accept = request.headers["Accept"] ?? "*/*"
+        for clause in accept.split(separator: ",") {
+            let name = clause.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
+            if ["application/json", "*/*", "application/*"].contains(name) {
+                let entry = make("v2", registry.generation) { registry.openAPIv2() }
+                return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
+            }
+            if OpenAPIProtobuf.accepted.contains(name) {
+                let entry = make("v2 as protobuf", registry.generation, bytes: { OpenAPIProtobuf.encode($0) }) {
+                    registry.openAPIv2()
+                }
+                return tagged(entry.bytes, type: OpenAPIProtobuf.contentType, varies: "Accept-Encoding", request)
+            }
+        }
+        return Response(status: 406, headers: Headers())
+    }
+
     private var openAPIPaths: [(String, String, String)] {
         registry.groupVersions.map { entry in
             (
@@ -249,9 +267,12 @@ final class PathHandlers: Sendable {
     /// Documents of declared groups never change.
     private func generation(of group: String) -> Int { knows(group: group) ? 0 : registry.generation }
 
-    private func make(_ name: String, _ generation: Int, _ document: () -> Document) -> MadeDocument {
+    private func make(
+        _ name: String, _ generation: Int, bytes encode: (Document) -> [UInt8] = { $0.json },
+        _ document: () -> Document
+    ) -> MadeDocument {
         if let entry = made.withLock({ $0[name] }), entry.generation == generation { return entry }
-        let bytes = document().json
+        let bytes = encode(document())
         let entry = MadeDocument(
             bytes: bytes, hash: Hex.encode(Digest.sha256(bytes)).uppercased(), generation: generation)
         made.withLock { $0[name] = entry }

@@ -14,6 +14,7 @@ extension APIServer {
         if resource.namespaced ? info.namespace.isEmpty && !info.name.isEmpty : !info.namespace.isEmpty {
             throw APIStatus.noSuchPath
         }
+        if request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         let media = try MediaType.negotiate(request.headers["Accept"], protobuf: false)
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)

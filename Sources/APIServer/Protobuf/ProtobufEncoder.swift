@@ -57,7 +57,12 @@ enum ProtobufEncoder {
             for member in value.members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
                 try ProtobufWire.message(number, to: &out) { out in
                     ProtobufWire.text(1, member.key, to: &out)
-                    try writeSingle(member.value, 2, element, to: &out)
+                    // A null, such as an absent time, is an entry with an empty value.
+                    if member.value.isNull {
+                        ProtobufWire.bytes(2, [], to: &out)
+                    } else {
+                        try writeSingle(member.value, 2, element, to: &out)
+                    }
                 }
             }
         default: try writeSingle(value, number, shape, to: &out)

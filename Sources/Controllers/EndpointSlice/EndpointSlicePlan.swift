@@ -32,7 +32,7 @@ enum EndpointSlicePlan {
         var unclaimed = slices
         for group in groups {
             let mine = unclaimed.filter {
-                $0.text("addressType") == group.family && ($0["ports"] ?? .emptyArray).isSame(as: group.ports)
+                $0.text("addressType") == group.family && Document($0.list("ports")).isSame(as: group.ports)
             }
             unclaimed.removeAll { slice in mine.contains { $0.uid == slice.uid } }
             fill(group, mine, service, &plan)

@@ -93,7 +93,7 @@ extension GroupText {
 
             type DaemonSetUpdateStrategy  "How a daemon set's pods are replaced."
               rollingUpdate RollingUpdateDaemonSet?  "Bounds of a step."
-              type          string = RollingUpdate  "Its type."
+              type          string = RollingUpdate values(OnDelete,RollingUpdate)  "Its type."
 
             type Deployment object  "Keeps pods running and replaces them step by step."
               spec   DeploymentSpec  "What is wanted."
@@ -130,7 +130,7 @@ extension GroupText {
 
             type DeploymentStrategy  "How pods are replaced."
               rollingUpdate RollingUpdateDeployment?  "Bounds of a step."
-              type          string = RollingUpdate  "Its type."
+              type          string = RollingUpdate values(Recreate,RollingUpdate)  "Its type."
 
             type ReplicaSet object  "Keeps a number of equal pods."
               spec   ReplicaSetSpec  "What is wanted."
@@ -189,7 +189,7 @@ extension GroupText {
               whenScaled  string? = Retain  "When the pod is scaled away."
 
             type StatefulSetSpec  "What a stateful set wants."
-              podManagementPolicy  string = OrderedReady  "Whether pods come and go one by one."
+              podManagementPolicy  string = OrderedReady values(OrderedReady,Parallel)  "Whether pods come and go one by one."
               updateStrategy       StatefulSetUpdateStrategy  "How pods are replaced."
               persistentVolumeClaimRetentionPolicy StatefulSetPersistentVolumeClaimRetentionPolicy? = {}  "What becomes of claims made from the templates."
               replicas             int32? = 1  "Number of pods."
@@ -215,6 +215,6 @@ extension GroupText {
 
             type StatefulSetUpdateStrategy  "How a stateful set's pods are replaced."
               rollingUpdate RollingUpdateStatefulSetStrategy?  "Bounds of a step."
-              type          string  "Its type."
+              type          string values(OnDelete,RollingUpdate)  "Its type."
             """)
 }

@@ -23,10 +23,10 @@ extension GroupText {
               spec   HorizontalPodAutoscalerSpec required  "What is wanted."
               status HorizontalPodAutoscalerStatus  "What is there."
 
-            type HorizontalPodAutoscalerSpec order(scaleTargetRef,maxReplicas)  "What an autoscaler wants."
-              maxReplicas                    int32 required  "Greatest number of pods."
-              minReplicas                    int32? = 1  "Least number of pods."
+            type HorizontalPodAutoscalerSpec  "What an autoscaler wants."
               scaleTargetRef                 CrossVersionObjectReference required  "What to scale."
+              minReplicas                    int32? = 1  "Least number of pods."
+              maxReplicas                    int32 required  "Greatest number of pods."
               targetCPUUtilizationPercentage int32?  "Processor time wanted, in percent of the pods' requests."
 
             type HorizontalPodAutoscalerStatus  "State of an autoscaler."

@@ -14,15 +14,15 @@ extension GroupText {
               column Replicas string "Number of pods."
               column Age string "Time since it was made."
 
-            type ContainerResourceMetricSource order(name,target,container)  "A resource that one container of every pod uses."
-              container string required  "Name of the container."
+            type ContainerResourceMetricSource  "A resource that one container of every pod uses."
               name      string required  "Name of the resource."
               target    MetricTarget required  "What is wanted."
-
-            type ContainerResourceMetricStatus order(name,current,container)  "A resource that one container of every pod uses, measured."
               container string required  "Name of the container."
-              current   MetricValueStatus required  "What is there."
+
+            type ContainerResourceMetricStatus  "A resource that one container of every pod uses, measured."
               name      string required  "Name of the resource."
+              current   MetricValueStatus required  "What is there."
+              container string required  "Name of the container."
 
             type CrossVersionObjectReference order(kind,name)  "An object of the same namespace, of any kind."
               apiVersion string  "Group and version of the object."
@@ -33,14 +33,14 @@ extension GroupText {
               metric MetricIdentifier required  "The metric."
               target MetricTarget required  "What is wanted."
 
-            type ExternalMetricStatus order(metric,current)  "A metric of something outside the cluster, measured."
-              current MetricValueStatus required  "What is there."
+            type ExternalMetricStatus  "A metric of something outside the cluster, measured."
               metric  MetricIdentifier required  "The metric."
+              current MetricValueStatus required  "What is there."
 
-            type HPAScalingPolicy order(type,value,periodSeconds)  "A bound on one change."
-              periodSeconds int32 required  "Seconds over which the bound holds."
+            type HPAScalingPolicy  "A bound on one change."
               type          string required  "Whether the value is pods or percent."
               value         int32 required  "Most that may change."
+              periodSeconds int32 required  "Seconds over which the bound holds."
 
             type HPAScalingRules  "How to scale in one direction."
               policies                   [HPAScalingPolicy] atomic  "Bounds on a change."
@@ -60,15 +60,15 @@ extension GroupText {
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              status             string required  "What is there."
               type               string required  "Its type."
+              status             string required  "What is there."
 
             type HorizontalPodAutoscalerSpec order(scaleTargetRef,maxReplicas)  "What an autoscaler wants."
               behavior       HorizontalPodAutoscalerBehavior?  "How to scale."
-              maxReplicas    int32 required  "Greatest number of pods."
+              scaleTargetRef CrossVersionObjectReference required  "What to scale."
               metrics        [MetricSpec] atomic  "What to measure; the greatest number that follows wins."
               minReplicas    int32? = 1  "Least number of pods."
-              scaleTargetRef CrossVersionObjectReference required  "What to scale."
+              maxReplicas    int32 required  "Greatest number of pods."
 
             type HorizontalPodAutoscalerStatus  "State of an autoscaler."
               conditions         [HorizontalPodAutoscalerCondition] map(type) merge(type)  "State of the object, one entry a type."
@@ -111,28 +111,28 @@ extension GroupText {
 
             type ObjectMetricSource order(describedObject,target,metric)  "A metric of one object."
               describedObject CrossVersionObjectReference required  "The object."
-              metric          MetricIdentifier required  "The metric."
               target          MetricTarget required  "What is wanted."
+              metric          MetricIdentifier required  "The metric."
 
-            type ObjectMetricStatus order(metric,current,describedObject)  "A metric of one object, measured."
+            type ObjectMetricStatus  "A metric of one object, measured."
+              metric          MetricIdentifier required  "The metric."
               current         MetricValueStatus required  "What is there."
               describedObject CrossVersionObjectReference required  "The object."
-              metric          MetricIdentifier required  "The metric."
 
             type PodsMetricSource  "A metric of every pod."
               metric MetricIdentifier required  "The metric."
               target MetricTarget required  "What is wanted."
 
-            type PodsMetricStatus order(metric,current)  "A metric of every pod, measured."
-              current MetricValueStatus required  "What is there."
+            type PodsMetricStatus  "A metric of every pod, measured."
               metric  MetricIdentifier required  "The metric."
+              current MetricValueStatus required  "What is there."
 
             type ResourceMetricSource  "A resource that every pod uses."
               name   string required  "Name of the resource."
               target MetricTarget required  "What is wanted."
 
-            type ResourceMetricStatus order(name,current)  "A resource that every pod uses, measured."
-              current MetricValueStatus required  "What is there."
+            type ResourceMetricStatus  "A resource that every pod uses, measured."
               name    string required  "Name of the resource."
+              current MetricValueStatus required  "What is there."
             """)
 }

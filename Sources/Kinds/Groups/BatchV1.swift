@@ -36,7 +36,7 @@ extension GroupText {
               schedule                   string required  "When to start jobs, in the five fields of cron."
               timeZone                   string?  "Time zone of the schedule, by its IANA name."
               startingDeadlineSeconds    int64?  "Seconds by which a start may be late."
-              concurrencyPolicy          string = Allow shows(Allow,Forbid,Replace)  "Whether jobs may run beside each other."
+              concurrencyPolicy          string = Allow values(Allow,Forbid,Replace)  "Whether jobs may run beside each other."
               suspend                    bool? = false  "Starts no jobs for now."
               jobTemplate                JobTemplateSpec required  "The job to make."
               successfulJobsHistoryLimit int32? = 3  "Number of succeeded jobs to keep."
@@ -56,8 +56,8 @@ extension GroupText {
               lastTransitionTime time  "When the status last changed."
               message            string  "Explanation for people."
               reason             string  "Reason in one CamelCase word."
-              status             string required  "What is there."
               type               string required  "Its type."
+              status             string required  "What is there."
 
             type JobSpec  "What a job wants."
               parallelism             int32?  "Most pods to run at once."
@@ -72,9 +72,9 @@ extension GroupText {
               manualSelector          bool?  "Whether the selector is the author's own."
               template                core/v1:PodTemplateSpec required  "The pod to make."
               ttlSecondsAfterFinished int32?  "Seconds to keep the job after its end."
-              completionMode          string? shows(Indexed,NonIndexed)  "Whether every completion has an index."
+              completionMode          string? values(Indexed,NonIndexed)  "Whether every completion has an index."
               suspend                 bool?  "Runs no pods for now."
-              podReplacementPolicy    string? shows(Failed,TerminatingOrFailed)  "When a pod is replaced: once it fails, or already while it ends."
+              podReplacementPolicy    string? values(Failed,TerminatingOrFailed)  "When a pod is replaced: once it fails, or already while it ends."
               managedBy               string?  "Controller that runs the job, if not the built-in one."
 
             type JobStatus  "State of a job."
@@ -99,7 +99,7 @@ extension GroupText {
 
             type PodFailurePolicyOnExitCodesRequirement  "A condition on exit codes."
               containerName string?  "Container that it is about, any when absent."
-              operator      string required  "How the exit code relates to the values."
+              operator      string required values(In,NotIn)  "How the exit code relates to the values."
               values        [int32] required set  "Values to compare with."
 
             type PodFailurePolicyOnPodConditionsPattern  "A condition of a pod."
@@ -107,7 +107,7 @@ extension GroupText {
               status string  "Its status."
 
             type PodFailurePolicyRule  "What failed pods of some kind mean."
-              action          string required  "What to do."
+              action          string required values(Count,FailIndex,FailJob,Ignore)  "What to do."
               onExitCodes     PodFailurePolicyOnExitCodesRequirement?  "Exit codes that it is about."
               onPodConditions [PodFailurePolicyOnPodConditionsPattern] atomic  "Conditions that it is about, any of them."
 

@@ -88,7 +88,7 @@ extension StaticString {
           nodeSelector              {string} atomic  "Labels that the node must have."
           os                    PodOS?  "Operating system of the containers."
           overhead                  {quantity}  "Resources that running a pod costs by itself."
-          preemptionPolicy          string? shows(Never,PreemptLowerPriority)  "Whether it displaces other pods."
+          preemptionPolicy          string? values(Never,PreemptLowerPriority)  "Whether it displaces other pods."
           priority                  int32?  "Priority as a number, from the class."
           priorityClassName         string  "Priority class."
           readinessGates            [PodReadinessGate] atomic  "Extra conditions that readiness needs."

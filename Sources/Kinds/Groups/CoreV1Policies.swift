@@ -3,8 +3,8 @@ extension StaticString {
         type ComponentCondition order(type,status)  "One aspect of a component's state."
           error   string  "What went wrong when it was asked."
           message string  "What it answered."
-          status  string required  "True, False or Unknown."
           type    string required  "Its type; Healthy."
+          status  string required  "True, False or Unknown."
 
         type ComponentStatus object  "State of a part of the control plane."
           conditions [ComponentCondition] map(type) merge(type)  "State of the object, one entry a type."
@@ -31,8 +31,8 @@ extension StaticString {
           lastTransitionTime time  "When the status last changed."
           message            string  "Explanation for people."
           reason             string  "Reason in one CamelCase word."
-          status             string required  "What is there."
           type               string required  "Its type."
+          status             string required  "What is there."
 
         type ReplicationControllerSpec  "What a replication controller wants."
           minReadySeconds int32 min=0  "Seconds that a new pod must be ready before it counts as available."
@@ -55,7 +55,7 @@ extension StaticString {
         type ResourceQuotaSpec  "The bounds."
           hard          {quantity}  "Upper bounds."
           scopeSelector ScopeSelector?  "Which objects count, by scope and value."
-          scopes        [string] atomic  "Which objects count."
+          scopes        [string] atomic values(BestEffort,CrossNamespacePodAffinity,NotBestEffort,NotTerminating,PriorityClass,Terminating,VolumeAttributesClass)  "Which objects count."
 
         type ResourceQuotaStatus  "What is used of a quota."
           hard {quantity}  "Upper bounds that are enforced."
@@ -64,9 +64,9 @@ extension StaticString {
         type ScopeSelector atomic  "Scopes wanted; all conditions."
           matchExpressions [ScopedResourceSelectorRequirement] atomic  "The conditions."
 
-        type ScopedResourceSelectorRequirement order(scopeName,operator)  "A condition on one scope."
-          operator  string required  "How the scope relates to the values."
-          scopeName string required  "Name of the scope."
+        type ScopedResourceSelectorRequirement  "A condition on one scope."
+          scopeName string required values(BestEffort,CrossNamespacePodAffinity,NotBestEffort,NotTerminating,PriorityClass,Terminating,VolumeAttributesClass)  "Name of the scope."
+          operator  string required values(DoesNotExist,Exists,In,NotIn)  "How the scope relates to the values."
           values    [string] atomic  "Values to compare with."
         """
 }

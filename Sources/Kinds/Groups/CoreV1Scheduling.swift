@@ -50,14 +50,14 @@ extension StaticString {
         type SessionAffinityConfig  "Details of session affinity."
           clientIP ClientIPConfig?  "Affinity by the client's address."
 
-        type Taint order(key,effect)  "Keeps pods off a node unless they tolerate it."
-          effect    string required shows(NoExecute,NoSchedule,PreferNoSchedule)  "What it does to pods."
+        type Taint  "Keeps pods off a node unless they tolerate it."
           key       string required nonempty  "Key of the entry."
+          effect    string required values(NoExecute,NoSchedule,PreferNoSchedule)  "What it does to pods."
           timeAdded time?  "When it was added."
           value     string  "Value."
 
         type Toleration  "A taint that a pod accepts."
-          effect        string shows(NoExecute,NoSchedule,PreferNoSchedule)  "Effect that is accepted, all when empty."
+          effect        string values(NoExecute,NoSchedule,PreferNoSchedule)  "Effect that is accepted, all when empty."
           key           string  "Key of the entry."
           operator          string  "How the key relates to the values."
           tolerationSeconds int64?  "Seconds that NoExecute is accepted for."

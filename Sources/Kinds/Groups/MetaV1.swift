@@ -68,6 +68,10 @@ extension GroupText {
               groupVersion string required  "Group and version."
               version      string required  "Version."
 
+            type GroupResource  "A resource, in any version."
+              group    string required  "API group."
+              resource string required  "Plural name."
+
             type LabelSelector atomic  "Labels wanted; all conditions."
               matchExpressions [LabelSelectorRequirement] atomic  "Conditions on labels."
               matchLabels      {string}  "Labels with exactly these values."

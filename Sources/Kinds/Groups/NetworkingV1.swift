@@ -34,10 +34,10 @@ extension GroupText {
               column CIDRs string "Ranges of addresses."
               column Age string "Time since it was made."
 
-            type HTTPIngressPath order(pathType,backend)  "What becomes of requests for a path."
+            type HTTPIngressPath  "What becomes of requests for a path."
+              pathType string? required values(Exact,ImplementationSpecific,Prefix)  "How the path is compared: Exact, Prefix or ImplementationSpecific."
               backend  IngressBackend required  "Where they go."
               path     string  "Path, or its beginning."
-              pathType string? required shows(Exact,ImplementationSpecific,Prefix)  "How the path is compared: Exact, Prefix or ImplementationSpecific."
 
             type HTTPIngressRuleValue  "Paths of a host."
               paths [HTTPIngressPath] required atomic  "The paths."
@@ -133,7 +133,7 @@ extension GroupText {
               egress      [NetworkPolicyEgressRule] atomic  "Traffic that the pods may send."
               ingress     [NetworkPolicyIngressRule] atomic  "Traffic that the pods accept."
               podSelector LabelSelector  "Pods that the policy is about, all of the namespace when empty."
-              policyTypes [string] atomic shows(Egress,Ingress)  "Directions that the policy limits: Ingress, Egress."
+              policyTypes [string] atomic values(Egress,Ingress)  "Directions that the policy limits: Ingress, Egress."
 
             type ParentReference order(resource,name)  "An object that something belongs to."
               group     string  "API group of the object."

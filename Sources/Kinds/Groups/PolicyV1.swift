@@ -23,7 +23,7 @@ extension GroupText {
               maxUnavailable             intOrString?  "Pods that may go, as number or share."
               minAvailable               intOrString?  "Pods that must stay, as number or share."
               selector                   LabelSelector? replace  "Selects the pods it is about; all when empty."
-              unhealthyPodEvictionPolicy string?  "When pods that are not ready may be evicted."
+              unhealthyPodEvictionPolicy string? values(AlwaysAllow,IfHealthyBudget)  "When pods that are not ready may be evicted."
 
             type PodDisruptionBudgetStatus  "State of a budget."
               conditions         [Condition] map(type) merge(type)  "State of the object, one entry a type."

@@ -83,8 +83,8 @@ extension GroupText {
               mountOptions         [string] atomic  "Options of the mount."
               parameters           {string}  "Settings for the provisioner."
               provisioner          string required  "Who makes the volumes."
-              reclaimPolicy        string? = Delete shows(Delete,Recycle,Retain)  "What becomes of volumes after their claim: Delete or Retain."
-              volumeBindingMode    string? = Immediate shows(Immediate,WaitForFirstConsumer)  "When volumes are made and bound: Immediate or WaitForFirstConsumer."
+              reclaimPolicy        string? = Delete values(Delete,Recycle,Retain)  "What becomes of volumes after their claim: Delete or Retain."
+              volumeBindingMode    string? = Immediate values(Immediate,WaitForFirstConsumer)  "When volumes are made and bound: Immediate or WaitForFirstConsumer."
 
             type TokenRequest  "A token that a driver gets."
               audience          string required  "Who accepts the token."

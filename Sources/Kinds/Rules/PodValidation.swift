@@ -116,9 +116,11 @@ enum PodValidation {
         for (index, volume) in list.enumerated() {
             let here = "\(path)[\(index)]"
             let name = volume.text("name") ?? ""
+            let before = errors.count
+            // A volume that is wrong itself cannot be mounted either.
+            defer { if !name.isEmpty, errors.count == before { names.insert(name) } }
             if !name.isEmpty {
                 errors += Formats.dnsLabel(name).map { .invalid(here + ".name", Document(name), $0) }
-                names.insert(name)
             }
             let sources = volume.members.filter { $0.key != "name" && $0.value.isObject }
             if let second = sources.dropFirst().first {

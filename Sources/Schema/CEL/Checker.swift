@@ -37,7 +37,7 @@ extension CEL {
 
         private func type(_ expression: Expression) -> ValueType { unification.resolved(checked.types[expression.id]) }
 
-        private func print(_ type: ValueType) -> String { unification.resolved(type, settling: true).description }
+        private func printed(_ type: ValueType) -> String { unification.resolved(type, settling: true).description }
 
         /// A variable or type by its name, looked for in the container first.
         private func lookup(_ name: String) -> (name: String, type: ValueType)? {
@@ -135,7 +135,7 @@ extension CEL {
                 result = .dyn
             case .dyn, .error: result = .dyn
             default:
-                fail(position, "type '\(print(target))' does not support field selection")
+                fail(position, "type '\(printed(target))' does not support field selection")
                 result = .error
             }
             return wraps && result != .error ? .optional(result) : result
@@ -200,11 +200,11 @@ extension CEL {
             checked.overloads[expression.id] = fitting
             guard let result else {
                 set(expression, .error)
-                let printed = types.map { print($0) }
+                let names = types.map { printed($0) }
                 let text =
                     target == nil
-                    ? "(\(printed.joined(separator: ", ")))"
-                    : "\(printed[0]).(\(printed.dropFirst().joined(separator: ", ")))"
+                    ? "(\(names.joined(separator: ", ")))"
+                    : "\(names[0]).(\(names.dropFirst().joined(separator: ", ")))"
                 fail(expression.position, "found no matching overload for '\(function.name)' applied to '\(text)'")
                 return
             }
@@ -226,7 +226,9 @@ extension CEL {
             case .optional(let inner): return inner
             case .dyn, .error: return .dyn
             case let other:
-                fail(element.position, "expected type 'optional_type(\(print(other)))' but found '\(print(other))'")
+                fail(
+                    element.position, "expected type 'optional_type(\(printed(other)))' but found '\(printed(other))'"
+                )
                 return other
             }
         }
@@ -254,7 +256,7 @@ extension CEL {
                 return Unification.isGeneral(a, than: b) ? a : b
             }
             guard environment.homogeneousLiterals else { return .dyn }
-            fail(position, "expected type '\(print(previous))' but found '\(print(current))'")
+            fail(position, "expected type '\(printed(previous))' but found '\(printed(current))'")
             return previous
         }
 
@@ -267,12 +269,12 @@ extension CEL {
             }
             checked.names[expression.id] = found.name
             guard case .type(.some(let type)) = found.type else {
-                fail(expression.position, "'\(print(found.type))' is not a type")
+                fail(expression.position, "'\(printed(found.type))' is not a type")
                 set(expression, .error)
                 return
             }
             guard case .object(let declared) = type else {
-                fail(expression.position, "'\(print(type))' is not a message type")
+                fail(expression.position, "'\(printed(type))' is not a message type")
                 set(expression, .error)
                 return
             }
@@ -287,7 +289,7 @@ extension CEL {
                 if !unification.assign(value, to: known.type.valueType) {
                     fail(
                         field.position,
-                        "expected type of field '\(field.name)' is '\(print(known.type.valueType))' but provided type is '\(print(value))'"
+                        "expected type of field '\(field.name)' is '\(printed(known.type.valueType))' but provided type is '\(printed(value))'"
                     )
                 }
             }
@@ -312,7 +314,7 @@ extension CEL {
             default:
                 fail(
                     comprehension.range.position,
-                    "expression of type '\(print(range))' cannot be range of a comprehension (must be list, map, or dynamic)"
+                    "expression of type '\(printed(range))' cannot be range of a comprehension (must be list, map, or dynamic)"
                 )
                 first = .error
             }
@@ -334,7 +336,7 @@ extension CEL {
             if !unification.assign(type(expression), to: expected) {
                 fail(
                     expression.position,
-                    "expected type '\(print(expected))' but found '\(print(type(expression)))'")
+                    "expected type '\(printed(expected))' but found '\(printed(type(expression)))'")
             }
         }
     }

@@ -100,15 +100,14 @@ extension CEL {
         func evaluate(_ frame: inout Frame) throws(Failure) -> Value {
             let value = try element.evaluate(&frame)
             try frame.charge(12)
+            // Bound as a variable and taken out of the slot, the array has no other owner and grows in place.
+            if case .success(.list(.values(var values))) = frame.locals[slot] {
+                frame.locals[slot] = .success(.null)
+                values.append(value)
+                return .list(.values(values))
+            }
             guard case .success(.list(let list)) = frame.locals[slot] else { throw .noSuchOverload }
-            frame.locals[slot] = .success(.null)
-            var values = Self.take(list)
-            values.append(value)
-            return .list(.values(values))
-        }
-
-        private static func take(_ list: consuming List) -> [Value] {
-            if case .values(let values) = list { values } else { list.values }
+            return .list(.values(list.values + [value]))
         }
     }
 

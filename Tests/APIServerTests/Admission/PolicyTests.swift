@@ -164,6 +164,8 @@ import Testing
         let harness = try await Harness()
         try await mutating(
             harness, "Object{spec: Object.spec{containers: [Object.spec.containers{name: 'c', command: ['x']}]}}")
+        _ = try await harness.send(
+            "POST", "/api/v1/namespaces/default/serviceaccounts", ["metadata": ["name": "default"]])
         let reply = try await harness.send("POST", "/api/v1/namespaces/default/pods", Harness.pod("p"))
         #expect(reply.status == 403)
         #expect(reply.body.text("message")?.contains("may not mutate atomic arrays, maps or structs") == true)
