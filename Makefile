@@ -15,11 +15,12 @@ TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv
 # Programs for Kubernetes that the tests run against the API server, out of the way of the system's own.
 CLIENTS := .build/clients
 
-.PHONY: up build test test-only bench fmt check conformance clean packages test-packages test-clients help
+.PHONY: up build test test-only fuzz bench fmt check conformance clean packages test-packages test-clients help
 
 help:
 	@echo "make up           build lab and create a cluster"
 	@echo "make test         run every test"
+	@echo "make fuzz         attack every parser; SECONDS=N each (default 30), SEED=N repeats a run, ONLY=NAME one of them"
 	@echo "make build        build the release binary ($(BINARY))"
 	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
@@ -69,6 +70,13 @@ test: packages test-packages test-clients build test-only
 test-only:
 	@echo "==> running the tests"
 	LAB_BINARY=$(abspath $(BINARY)) swift test --parallel
+
+# SECONDS is a variable of the shell too, so the value travels under another name.
+fuzz: packages
+	@echo "==> building the tests"
+	swift build --build-tests
+	LAB_FUZZ_SECONDS=$(if $(SECONDS),$(SECONDS),30) $(if $(SEED),LAB_FUZZ_SEED=$(SEED)) $(if $(ONLY),LAB_FUZZ_ONLY=$(ONLY)) \
+	    swift test --skip-build --filter FuzzTests
 
 bench: build
 	@echo "==> building the bench"

@@ -111,6 +111,7 @@ let package = Package(
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
+        tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
@@ -120,5 +121,7 @@ let package = Package(
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document"]),
         tests("CLITests", ["CLI", "Cluster"]),
-        tests("SystemTests", ["Basics", "Document", "Linux", "Cluster", "CLI"]),
+        tests(
+            "SystemTests",
+            ["Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Client", "Cluster", "CLI"]),
     ])

@@ -1,20 +1,32 @@
 /// A point in wall-clock time, in nanoseconds since 1970-01-01T00:00:00Z.
+///
+/// That spans the years 1678 to 2261. What lies beyond, which anybody may write into an object, counts as the
+/// first or the last of these points; `parts(rfc3339:)` and `rfc3339(seconds:…)` are exact for every year that a text can say.
 public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible {
     public var nanoseconds: Int64
 
     public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
-    public init(seconds: Int64) { self.nanoseconds = seconds * 1_000_000_000 }
+    public init(seconds: Int64) { self.init(seconds: seconds, fraction: 0) }
+
+    /// The nearest point there is.
+    private init(seconds: Int64, fraction: Int64) {
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = whole.addingReportingOverflow(fraction)
+        nanoseconds = overflow || carry ? (seconds < 0 ? .min : .max) : sum
+    }
 
     public var seconds: Int64 { Self.floorDivide(nanoseconds, 1_000_000_000) }
 
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
 
     public static func + (time: Timestamp, span: Duration) -> Timestamp {
-        Timestamp(nanoseconds: time.nanoseconds + span.wholeNanoseconds)
+        let (sum, overflow) = time.nanoseconds.addingReportingOverflow(span.wholeNanoseconds)
+        return Timestamp(nanoseconds: overflow ? (time.nanoseconds < 0 ? .min : .max) : sum)
     }
 
     public static func - (a: Timestamp, b: Timestamp) -> Duration {
-        .nanoseconds(a.nanoseconds - b.nanoseconds)
+        let (difference, overflow) = a.nanoseconds.subtractingReportingOverflow(b.nanoseconds)
+        return .nanoseconds(overflow ? (a < b ? .min : .max) : difference)
     }
 
     /// RFC 3339 in whole seconds and UTC, as Kubernetes writes `metav1.Time`.
@@ -22,20 +34,35 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
 
     /// RFC 3339 with `digits` digits of fraction (0, 6 for `MicroTime`, 9 for log lines).
     public func rfc3339(fractionDigits digits: Int = 0) -> String {
+        let seconds = seconds
+        // Not multiplied back: the first of all points lies within the second before it.
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return Self.rfc3339(
+            seconds: seconds, nanoseconds: overflow ? 1_000_000_000 + nanoseconds % 1_000_000_000 : nanoseconds - whole,
+            fractionDigits: digits)
+    }
+
+    /// The text of a time of the years 0 to 9999, which are more than a `Timestamp` can hold.
+    public static func rfc3339(seconds: Int64, nanoseconds: Int64, fractionDigits digits: Int = 0) -> String {
         let days = Self.floorDivide(seconds, 86_400)
         let ofDay = Int(seconds - days * 86_400)
         let (year, month, day) = Self.civil(fromDays: Int(days))
         var text = "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))"
         text += "T\(Self.pad(ofDay / 3600, 2)):\(Self.pad(ofDay / 60 % 60, 2)):\(Self.pad(ofDay % 60, 2))"
         if digits > 0 {
-            let fraction = Int(nanoseconds - seconds * 1_000_000_000)
-            text += ".\(Self.pad(fraction, 9).prefix(digits))"
+            text += ".\(Self.pad(Int(nanoseconds), 9).prefix(digits))"
         }
         return text + "Z"
     }
 
     /// Parses RFC 3339 with any zone offset and up to nine digits of fraction.
     public init?(rfc3339 text: some StringProtocol) {
+        guard let (seconds, fraction) = Self.parts(rfc3339: text) else { return nil }
+        self.init(seconds: seconds, fraction: fraction)
+    }
+
+    /// Seconds since 1970 and the nanoseconds after them, exact for every year that the text can say.
+    public static func parts(rfc3339 text: some StringProtocol) -> (seconds: Int64, nanoseconds: Int64)? {
         var bytes = Array(text.utf8)[...]
         func digits(_ count: Int) -> Int? {
             guard bytes.count >= count else { return nil }
@@ -78,7 +105,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
         guard bytes.isEmpty else { return nil }
         let days = Self.days(year: year, month: month, day: day)
         let total = days * 86_400 + hour * 3600 + minute * 60 + second - offset
-        self.nanoseconds = Int64(total) * 1_000_000_000 + Int64(fraction)
+        return (Int64(total), Int64(fraction))
     }
 
     private static func pad(_ value: Int, _ width: Int) -> String {
@@ -119,9 +146,12 @@ public struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertible
 }
 
 extension Duration {
+    /// No more than 292 years either way, which stand for ever.
     public var wholeNanoseconds: Int64 {
         let parts = components
-        return parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
+        let (whole, overflow) = parts.seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = whole.addingReportingOverflow(parts.attoseconds / 1_000_000_000)
+        return overflow || carry ? (parts.seconds < 0 ? .min : .max) : sum
     }
 
     public var wholeMilliseconds: Int64 { wholeNanoseconds / 1_000_000 }

@@ -16,9 +16,12 @@ public struct DocumentError: Error, Sendable, CustomStringConvertible, Equatable
 extension Document {
     /// Limits of one parse: nesting is bounded so that garbage cannot exhaust the stack.
     public static let deepestNesting = 1_000
+    /// What a server takes from its clients: less, because it puts what it takes into lists, events, reviews and
+    /// accounts of fields, which must be readable in their turn.
+    public static let deepestInput = 900
 
-    public init(json bytes: [UInt8]) throws {
-        let tape = try bytes.withUnsafeBufferPointer { try TapeParser.parse($0) }
+    public init(json bytes: [UInt8], deepest: Int = deepestNesting) throws {
+        let tape = try bytes.withUnsafeBufferPointer { try TapeParser.parse($0, deepest: deepest) }
         self = tape.document(0)
     }
 

@@ -60,8 +60,9 @@ struct JSONPointer {
 extension Document {
     /// The most operations of one patch, as Kubernetes limits them.
     public static let mostPatchOperations = 10_000
-    /// The most values that the `copy` operations of one patch may add.
-    static let mostCopiedValues = 1_000_000
+    /// The most bytes of JSON that the `copy` operations of one patch may add, as Kubernetes limits them: each may
+    /// double the document.
+    static let mostCopiedBytes = 3 << 20
 
     /// RFC 6902. All operations or none.
     public func applyingJSONPatch(_ patch: Document) throws(PatchError) -> Document {
@@ -77,7 +78,9 @@ extension Document {
         return result
     }
 
-    private mutating func apply(_ operation: Document, copied: inout Int) throws(PatchError) {
+    /// One operation of a patch whose other ones have copied `copied` bytes so far. Where it throws, the document is
+    /// not to be used any more.
+    public mutating func apply(_ operation: Document, copied: inout Int) throws(PatchError) {
         guard let name = operation.text("op") else { throw PatchError(.malformed, "an operation has no \"op\"") }
         guard let pathText = operation.text("path") else {
             throw PatchError(.malformed, "\(name) operation has no \"path\"")
@@ -99,10 +102,12 @@ extension Document {
         switch name {
         case "add":
             let value = try value()
+            try Self.check(value, fitsAt: path)
             try edit(path, change) { $0.insert(value, $1) }
         case "remove": try edit(path, change) { $0.remove($1) }
         case "replace":
             let value = try value()
+            try Self.check(value, fitsAt: path)
             try edit(path, change) { $0.replace(value, $1) }
         case "test":
             guard let found = found(at: path) else {
@@ -118,6 +123,7 @@ extension Document {
                 throw PatchError(.malformed, "move operation: \(source.text) cannot move into itself")
             }
             guard source.steps != path else { return }
+            try Self.check(moved, fitsAt: path)
             try edit(source.steps, change) { $0.remove($1) }
             try edit(path, change) { $0.insert(moved, $1) }
         case "copy":
@@ -125,10 +131,11 @@ extension Document {
             guard let original = found(at: source.steps) else {
                 throw PatchError(.missing, "copy operation: \(source.text) does not exist")
             }
-            copied += original.valueCount
-            guard copied <= Self.mostCopiedValues else {
+            try Self.check(original, fitsAt: path)
+            copied += original.json.count
+            guard copied <= Self.mostCopiedBytes else {
                 throw PatchError(
-                    .malformed, "the copy operations of the patch add more than \(Self.mostCopiedValues) values")
+                    .malformed, "the copy operations of the patch add more than \(Self.mostCopiedBytes) bytes")
             }
             try edit(path, change) { $0.insert(original, $1) }
         default: throw PatchError(.malformed, "Unexpected kind: \(name)")
@@ -183,12 +190,20 @@ extension Document {
         }
     }
 
-    /// Values in it, itself included.
-    var valueCount: Int {
+    /// Levels of objects and arrays, itself included.
+    private var nesting: Int {
         switch kind {
-        case .object: members.reduce(1) { $0 + $1.value.valueCount }
-        case .array: elements.reduce(1) { $0 + $1.valueCount }
-        default: 1
+        case .object: 1 + members.reduce(0) { max($0, $1.value.nesting) }
+        case .array: 1 + elements.reduce(0) { max($0, $1.nesting) }
+        default: 0
+        }
+    }
+
+    /// A document stays as shallow as one that is taken as input: each copy could double its depth, and whoever walks over
+    /// documents relies on the bound.
+    private static func check(_ value: Document, fitsAt path: ArraySlice<String>) throws(PatchError) {
+        guard path.count + value.nesting <= deepestInput else {
+            throw PatchError(.malformed, "the patch nests more than \(deepestInput) levels")
         }
     }
 }

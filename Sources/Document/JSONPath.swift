@@ -55,10 +55,15 @@ public struct JSONPath: Sendable {
         nodes = try parser.parse()
     }
 
+    /// How many values one evaluation may look at. `{..*..*..*}` looks at more than it finds, and whoever writes an
+    /// expression into an object must not keep the server busy with it. What lies beyond is not found.
+    static let mostVisits = 1_000_000
+
     /// The values that the expressions yield, in order; texts between them are left out.
     public func evaluate(on document: Document) -> [Document] {
         var results: [Document] = []
-        visit(nodes, root: document, current: document) {
+        var walk = Walk(root: document)
+        visit(nodes, current: document, &walk) {
             results += $0
         } text: { _ in
         }
@@ -68,7 +73,8 @@ public struct JSONPath: Sendable {
     /// What `kubectl -o jsonpath` prints.
     public func render(on document: Document) -> String {
         var out = ""
-        visit(nodes, root: document, current: document) { values in
+        var walk = Walk(root: document)
+        visit(nodes, current: document, &walk) { values in
             out += values.map(Self.text).joined(separator: " ")
         } text: {
             out += $0
@@ -79,55 +85,82 @@ public struct JSONPath: Sendable {
     private static func text(of value: Document) -> String { value.string ?? (value.isNull ? "" : value.jsonText) }
 
     private func visit(
-        _ nodes: [Node], root: Document, current: Document, values: ([Document]) -> Void, text: (String) -> Void
+        _ nodes: [Node], current: Document, _ walk: inout Walk, values: ([Document]) -> Void, text: (String) -> Void
     ) {
         for node in nodes {
             switch node {
             case .text(let piece): text(piece)
-            case .expression(let steps): values(Self.follow(steps, root: root, current: current))
+            case .expression(let steps): values(walk.follow(steps, from: current))
             case .range(let steps, let body):
-                for element in Self.follow(steps, root: root, current: current) {
-                    visit(body, root: root, current: element, values: values, text: text)
+                for element in walk.follow(steps, from: current) {
+                    visit(body, current: element, &walk, values: values, text: text)
                 }
             }
         }
     }
+}
 
-    private static func follow(_ steps: [Step], root: Document, current: Document) -> [Document] {
+/// One evaluation over a document.
+private struct Walk {
+    let root: Document
+    private var left = JSONPath.mostVisits
+
+    init(root: Document) { self.root = root }
+
+    mutating func follow(_ steps: [JSONPath.Step], from current: Document) -> [Document] {
         var values = [current]
-        for step in steps { values = values.flatMap { apply(step, to: $0, root: root) } }
+        for step in steps {
+            var found: [Document] = []
+            for value in values {
+                guard left > 0 else { break }
+                left -= 1
+                found += apply(step, to: value)
+            }
+            values = found
+        }
         return values
     }
 
-    private static func apply(_ step: Step, to value: Document, root: Document) -> [Document] {
+    private mutating func apply(_ step: JSONPath.Step, to value: Document) -> [Document] {
         switch step {
-        case .root: [root]
-        case .field(let name): value[name].map { [$0] } ?? []
-        case .wildcard: children(of: value)
-        case .recursive(let name): descendants(of: value, named: name)
-        case .slice(let from, let to, let stride): slice(value.elements, from: from, to: to, step: stride)
-        case .union(let alternatives): alternatives.flatMap { follow($0, root: root, current: value) }
-        case .filter(let filter): children(of: value).filter { holds(filter, for: $0, root: root) }
-        case .literal(let literal): [literal]
+        case .root: return [root]
+        case .field(let name): return value[name].map { [$0] } ?? []
+        case .wildcard: return children(of: value)
+        case .recursive(let name):
+            var found: [Document] = []
+            descend(value, name, &found)
+            return found
+        case .slice(let from, let to, let stride): return slice(value.elements, from: from, to: to, step: stride)
+        case .union(let alternatives):
+            var found: [Document] = []
+            for steps in alternatives { found += follow(steps, from: value) }
+            return found
+        case .filter(let filter):
+            var found: [Document] = []
+            for child in children(of: value) where holds(filter, for: child) { found.append(child) }
+            return found
+        case .literal(let literal): return [literal]
         }
     }
 
-    private static func children(of value: Document) -> [Document] {
-        value.isObject ? value.members.map(\.value) : value.elements
+    private mutating func children(of value: Document) -> [Document] {
+        let children = value.isObject ? value.members.map(\.value) : value.elements
+        left -= children.count
+        return children
     }
 
-    private static func descendants(of value: Document, named name: String?) -> [Document] {
-        var found: [Document] = []
+    private mutating func descend(_ value: Document, _ name: String?, _ found: inout [Document]) {
+        guard left > 0 else { return }
+        let children = children(of: value)
         if let name {
             if let match = value[name] { found.append(match) }
         } else {
-            found += children(of: value)
+            found += children
         }
-        for child in children(of: value) { found += descendants(of: child, named: name) }
-        return found
+        for child in children { descend(child, name, &found) }
     }
 
-    private static func slice(_ elements: [Document], from: Int?, to: Int?, step: Int) -> [Document] {
+    private func slice(_ elements: [Document], from: Int?, to: Int?, step: Int) -> [Document] {
         func place(_ index: Int) -> Int { index < 0 ? index + elements.count : index }
         let start = max(0, place(from ?? 0))
         let end = min(elements.count, place(to ?? elements.count))
@@ -135,15 +168,15 @@ public struct JSONPath: Sendable {
         return stride(from: start, to: end, by: step).map { elements[$0] }
     }
 
-    private static func holds(_ filter: Filter, for value: Document, root: Document) -> Bool {
-        let left = follow(filter.left, root: root, current: value)
+    private mutating func holds(_ filter: JSONPath.Filter, for value: Document) -> Bool {
+        let left = follow(filter.left, from: value)
         guard let comparison = filter.comparison else { return !left.isEmpty }
-        let right = follow(filter.right, root: root, current: value)
+        let right = follow(filter.right, from: value)
         guard left.count == 1, right.count == 1 else { return false }
-        return compare(left[0], comparison, right[0])
+        return Self.compare(left[0], comparison, right[0])
     }
 
-    private static func compare(_ a: Document, _ comparison: Comparison, _ b: Document) -> Bool {
+    private static func compare(_ a: Document, _ comparison: JSONPath.Comparison, _ b: Document) -> Bool {
         switch comparison {
         case .equal: return a.means(b)
         case .notEqual: return !a.means(b)

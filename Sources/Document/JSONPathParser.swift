@@ -2,6 +2,9 @@
 struct JSONPathParser {
     private let characters: [Character]
     private var index = 0
+    /// Ranges and filters around the place in hand: bounded, because each takes a piece of the stack.
+    private var depth = 0
+    private static let deepest = 100
 
     init(_ text: String) { characters = Array(text) }
 
@@ -18,6 +21,13 @@ struct JSONPathParser {
     }
 
     private mutating func skipSpace() { while next == " " { index += 1 } }
+
+    private mutating func nested<Value>(_ body: (inout Self) throws -> Value) throws -> Value {
+        guard depth < Self.deepest else { throw error("nested too deeply") }
+        depth += 1
+        defer { depth -= 1 }
+        return try body(&self)
+    }
 
     // MARK: Template
 
@@ -49,7 +59,7 @@ struct JSONPathParser {
                 skipSpace()
                 let steps = try steps(until: "}")
                 try close()
-                nodes.append(.range(steps, try self.nodes(inRange: true)))
+                nodes.append(.range(steps, try nested { try $0.nodes(inRange: true) }))
                 continue
             }
             if next == "\"" || next == "'" {
@@ -163,7 +173,7 @@ struct JSONPathParser {
 
     private mutating func bracket() throws -> JSONPath.Step {
         skipSpace()
-        if take("?(") { return .filter(try filter()) }
+        if take("?(") { return .filter(try nested { try $0.filter() }) }
         var alternatives = [try selector()]
         skipSpace()
         while take(",") {
@@ -196,7 +206,7 @@ struct JSONPathParser {
         _ = take("-")
         while let character = next, character.isASCII, character.isNumber { index += 1 }
         guard index > start else { return nil }
-        guard let value = Int(String(characters[start..<index])), abs(value) < 1 << 31 else {
+        guard let value = Int(String(characters[start..<index])), value.magnitude < 1 << 31 else {
             throw error("invalid array index")
         }
         return value

@@ -16,13 +16,17 @@ struct TapeParser {
     /// The container that is being read.
     private var parent = Self.none
     private var depth = 0
+    private var deepest = Document.deepestNesting
 
     /// Parses a copy of the bytes.
-    static func parse(_ source: UnsafeBufferPointer<UInt8>) throws -> Tape {
+    static func parse(
+        _ source: UnsafeBufferPointer<UInt8>, deepest: Int = Document.deepestNesting
+    ) throws -> Tape {
         guard source.count < Int(UInt32.max) - 16 else {
             throw DocumentError(message: "longer than 4 GB", line: 1, column: 1)
         }
         var parser = TapeParser(source)
+        parser.deepest = deepest
         do {
             try parser.parse()
         } catch {
@@ -102,7 +106,7 @@ struct TapeParser {
 
     private mutating func open(_ tag: TapeNode.Tag) throws {
         depth += 1
-        guard depth <= Document.deepestNesting else { throw error("nested too deeply") }
+        guard depth <= deepest else { throw error("nested too deeply") }
         append(tag, 0, start: index, length: 0)
         nodes[nodeCount - 1].next = parent
         parent = UInt32(truncatingIfNeeded: nodeCount - 1)

@@ -67,15 +67,16 @@ extension Document {
     ///
     /// An error's message is the whole text in the words of Go's reader.
     public static func yamlTolerant(
-        _ bytes: some Sequence<UInt8>
+        _ bytes: some Sequence<UInt8>, deepest: Int = deepestNesting
     ) throws -> (document: Document, repeated: [String]) {
         let bytes = Array(bytes)
         var reader = try YAMLReader(bytes)
         reader.toleratesRepeats = true
+        reader.deepest = deepest
         do {
             return (try reader.next() ?? .null, reader.repeated)
         } catch var error as DocumentError {
-            if let document = Self.jsonInstead(bytes) { return (document, []) }
+            if let document = Self.jsonInstead(bytes, deepest: deepest) { return (document, []) }
             error.message = reader.hasFailed ? reader.failureText : "line \(error.line): \(error.message)"
             throw error
         }
@@ -98,9 +99,11 @@ extension Document {
     }
 
     /// libyaml refuses some JSON, such as surrogate pairs written as escapes; our own parser takes all of it.
-    private static func jsonInstead(_ bytes: [UInt8]) -> Document? {
+    private static func jsonInstead(_ bytes: [UInt8], deepest: Int = deepestNesting) -> Document? {
         var duplicates: [String] = []
-        guard let document = try? Document(json: bytes, duplicates: &duplicates), duplicates.isEmpty else { return nil }
+        guard let document = try? Document(json: bytes, duplicates: &duplicates), duplicates.isEmpty,
+            deepest == deepestNesting || (try? Document(json: bytes, deepest: deepest)) != nil
+        else { return nil }
         return document
     }
 }

@@ -18,6 +18,7 @@ struct YAMLReader: ~Copyable {
     private var path: [PathStep] = []
     /// Whether a key that is given again replaces the value before, and is noted, instead of being an error.
     var toleratesRepeats = false
+    var deepest = Document.deepestNesting
     private(set) var repeated: [String] = []
     /// Filled where wanted: the place of every value, by its path.
     var positions: YAMLPositions?
@@ -114,7 +115,7 @@ struct YAMLReader: ~Copyable {
 
     /// The node whose first event is the current one; ends on its last event.
     private mutating func node(depth: Int) throws -> Anchored {
-        guard depth < Document.deepestNesting else { throw error("nested too deeply") }
+        guard depth < deepest else { throw error("nested too deeply") }
         positions?.record(path, line: event.start_mark.line + 1, column: event.start_mark.column + 1)
         let anchor: String?
         let made: Anchored

@@ -174,6 +174,11 @@ public final class SQLiteStore: Store {
         }
     }
 
+    /// The same for a file that another process may be writing to, or nobody. Blocks while it copies.
+    public static func copy(_ path: String, to target: String) throws(StoreError) {
+        try EventLog.copy(path, to: target)
+    }
+
     public func close() async {
         await withCheckedContinuation { answer in
             if !writer.stop(after: .close(answer)) { answer.resume() }

@@ -107,6 +107,8 @@ public struct StoreLimits: Sendable {
     public var historyBytes = 16 << 20
     /// Events that may wait for one watcher before it is cut off.
     public var watchBuffer = 8_192
+    /// Bytes of the values in these events, likewise. A single event may be larger.
+    public var watchBytes = 32 << 20
     /// Writes that may wait for the disk; more are refused.
     public var pendingWrites = 16_384
     /// Writes that one commit makes durable together.

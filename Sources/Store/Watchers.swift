@@ -7,6 +7,8 @@ import Synchronization
 final class WatchQueue: Watch {
     private struct State {
         var events: [StoreEvent] = []
+        /// Of the values in `events` that came since the watch began; what it replays the history holds anyway.
+        var bytes = 0
         /// Everything up to here has been put into `events` or did not concern this watcher.
         var revision: Revision
         var failure: (any Error)?
@@ -16,13 +18,15 @@ final class WatchQueue: Watch {
 
     let prefix: String
     let capacity: Int
+    private let byteCapacity: Int
     private let state: Mutex<State>
     /// The store it watches. The two hold each other until the watch ends.
     private let shared: SharedCore
 
-    init(prefix: String, capacity: Int, replay: [StoreEvent], revision: Revision, shared: SharedCore) {
+    init(prefix: String, limits: StoreLimits, replay: [StoreEvent], revision: Revision, shared: SharedCore) {
         self.prefix = prefix
-        self.capacity = capacity
+        capacity = max(limits.watchBuffer, replay.count)
+        byteCapacity = limits.watchBytes
         self.shared = shared
         state = Mutex(State(events: replay, revision: revision))
     }
@@ -51,6 +55,7 @@ final class WatchQueue: Watch {
     private static func take(_ state: inout State) -> (events: [StoreEvent], revision: Revision) {
         let events = state.events
         state.events = []
+        state.bytes = 0
         state.wantsProgress = false
         return (events, state.revision)
     }
@@ -60,12 +65,15 @@ final class WatchQueue: Watch {
         state.withLock { state in
             guard state.failure == nil else { return false }
             state.revision = event.record.revision
-            if state.events.count >= capacity, state.reader == nil {
+            let bytes = state.bytes + event.record.value.count
+            let isFull = state.events.count >= capacity || bytes > byteCapacity && !state.events.isEmpty
+            if isFull, state.reader == nil {
                 state.events = []
                 state.failure = StoreError.overrun
                 return false
             }
             state.events.append(event)
+            state.bytes = bytes
             return state.reader != nil
         }
     }
@@ -185,8 +193,7 @@ final class SharedCore: Sendable {
             guard !state.closed else { throw StoreError.failed("the store is closed") }
             let replay = try state.core.events(prefix: prefix, after: revision)
             let queue = WatchQueue(
-                prefix: prefix, capacity: max(state.core.limits.watchBuffer, replay.count), replay: replay,
-                revision: state.core.revision, shared: self)
+                prefix: prefix, limits: state.core.limits, replay: replay, revision: state.core.revision, shared: self)
             state.watchers[Self.bucket(prefix), default: []].append(queue)
             return queue
         }

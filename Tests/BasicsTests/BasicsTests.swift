@@ -27,6 +27,23 @@ import Testing
         #expect(Timestamp(rfc3339: text) == nil)
     }
 
+    /// Anybody may write these into an object.
+    @Test func whatLiesBeyondIsTheFirstOrTheLast() throws {
+        let last = try #require(Timestamp(rfc3339: "9999-12-31T23:59:59Z"))
+        let first = try #require(Timestamp(rfc3339: "0001-01-01T00:00:00Z"))
+        #expect(last == Timestamp(nanoseconds: .max) && first == Timestamp(nanoseconds: .min))
+        #expect(first < last && first < Timestamp(seconds: 0))
+        #expect(last - first == .nanoseconds(Int64.max) && first - last == .nanoseconds(Int64.min))
+        #expect(last + .seconds(1) == last && first + .seconds(-1) == first)
+        #expect(Timestamp(rfc3339: first.rfc3339(fractionDigits: 9)) == first)
+        #expect((last - first + .seconds(1)).wholeNanoseconds == .max)
+        let parts = try #require(Timestamp.parts(rfc3339: "9999-12-31T23:59:59.5Z"))
+        #expect(parts == (253_402_300_799, 500_000_000))
+        #expect(
+            Timestamp.rfc3339(seconds: parts.seconds, nanoseconds: parts.nanoseconds, fractionDigits: 1)
+                == "9999-12-31T23:59:59.5Z")
+    }
+
     @Test func everyDayOfFourCenturiesComesBack() {
         for day in stride(from: Int64(-73_000), to: 73_000, by: 1) {
             let time = Timestamp(seconds: day * 86_400 + 12_345)

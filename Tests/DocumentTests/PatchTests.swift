@@ -37,6 +37,30 @@ struct PatchTests {
         #expect(throws: PatchError.self) { try (["a": [1]] as Document).applyingJSONPatch(Document(operations)) }
     }
 
+    /// Few values, but large ones.
+    @Test func copiesOfLargeValuesAreCounted() {
+        let operations = (0..<60).map { number in
+            ["op": "copy", "from": "/a", "path": Document("/b\(number)")] as Document
+        }
+        let large: Document = ["a": Document(String(repeating: "x", count: 100_000))]
+        #expect(throws: PatchError.self) { try large.applyingJSONPatch(Document(operations)) }
+    }
+
+    @Test func patchesCannotNestWithoutBound() {
+        var path = "/a"
+        let operations = (0..<20).map { _ in
+            defer { path += path }
+            return ["op": "copy", "from": "/a", "path": Document(path + "/a")] as Document
+        }
+        #expect(throws: PatchError.self) { try (["a": [:]] as Document).applyingJSONPatch(Document(operations)) }
+        let deep = String(repeating: "[", count: 600) + String(repeating: "]", count: 600)
+        let add = { (path: String) in "{\"op\":\"add\",\"path\":\"\(path)\",\"value\":\(deep)}" }
+        let into = String(repeating: "/0", count: 599) + "/-"
+        #expect(throws: PatchError.self) {
+            try Document.emptyObject.applyingJSONPatch(Document(json: "[\(add("/a")),\(add("/a\(into)"))]"))
+        }
+    }
+
     @Test func aValueCannotMoveIntoItself() {
         let patch: Document = [["op": "move", "from": "/a", "path": "/a/b"]]
         #expect(throws: PatchError.self) { try (["a": ["b": 1]] as Document).applyingJSONPatch(patch) }

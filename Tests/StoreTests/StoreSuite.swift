@@ -128,6 +128,28 @@ import Testing
         }
     }
 
+    /// A few large events fill a watcher's buffer as many small ones do.
+    @Test(arguments: Kind.allCases) func slowWatchersAreCutOffByBytes(_ kind: Kind) async throws {
+        var limits = StoreLimits()
+        limits.watchBytes = 10_000
+        try await with(kind, limits: limits) { store in
+            let start = await store.revision
+            let watch = try await store.watch(prefix: "/k/", after: start)
+            // One event may be larger than the bound: it has to come somehow.
+            _ = try await store.create("/k/large") { _ in [UInt8](repeating: 1, count: 20_000) }
+            #expect(try await watch.next().events.count == 1)
+            for number in 0..<3 {
+                _ = try await store.create("/k/\(number)") { _ in [UInt8](repeating: 1, count: 4_000) }
+            }
+            await #expect(throws: StoreError.overrun) { try await watch.next() }
+            watch.cancel()
+            // What the history replays is not held against the watcher.
+            let again = try await store.watch(prefix: "/k/", after: start)
+            #expect(try await again.next().events.count == 4)
+            again.cancel()
+        }
+    }
+
     @Test(arguments: Kind.allCases) func compactionForgetsThePastOnly(_ kind: Kind) async throws {
         try await with(kind) { store in
             var record = try await store.create("/k/x") { _ in [0] }
@@ -207,6 +229,77 @@ import Testing
         #expect(page.records.count == 19)
         #expect(page.revision == newest)
         await copy.close()
+    }
+}
+
+/// What only a store on disk can do.
+@Suite struct DiskTests {
+    /// The room of what compaction forgot is used again: the file grows with what is kept, not with what was written.
+    @Test func compactionMakesRoom() async throws {
+        let folder = try Folder()
+        defer { folder.remove() }
+        let path = folder.path + "/store.db"
+        let store = try SQLiteStore(path: path)
+        func size() -> Int {
+            [path, path + "-wal"].reduce(0) { sum, name in
+                var status = stat()
+                return sum + (stat(name, &status) == 0 ? Int(status.st_size) : 0)
+            }
+        }
+        var record = try await store.create("/k/x") { _ in [] }
+        var sizes: [Int] = []
+        for _ in 0..<12 {
+            for _ in 0..<50 {
+                record = try await store.update("/k/x", expected: record.revision) { _ in
+                    [UInt8](repeating: 7, count: 20_000)
+                }
+            }
+            try await store.compact(before: record.revision)
+            sizes.append(size())
+        }
+        // 12 MB were written, of which 20 KB are left.
+        #expect(sizes[11] <= sizes[3] + 100_000, "\(sizes)")
+        #expect(sizes[11] < 8_000_000, "\(sizes)")
+        await #expect(throws: StoreError.compacted(oldest: record.revision - 1)) {
+            try await store.watch(prefix: "/k/", after: record.revision - 2)
+        }
+        await store.close()
+        let again = try SQLiteStore(path: path)
+        #expect(try await again.get("/k/x") == record)
+        #expect(try await again.list(prefix: "/k/", after: nil, limit: nil, at: nil).revision == record.revision)
+        await again.close()
+    }
+
+    /// A copy taken amid writes holds all of them up to one revision, and none after it.
+    @Test func aBackupIsOneMoment() async throws {
+        let folder = try Folder()
+        defer { folder.remove() }
+        let store = try SQLiteStore(path: folder.path + "/store.db")
+        let target = folder.path + "/copy.db"
+        let first = try await store.create("/first") { _ in [1] }
+        try await withThrowingTaskGroup { group in
+            for writer in 0..<4 {
+                group.addTask {
+                    for number in 0..<40 {
+                        _ = try await store.create("/k/\(writer)/\(number)") { _ in [UInt8(number)] }
+                    }
+                }
+            }
+            group.addTask { try await store.backup(to: target) }
+            try await group.waitForAll()
+        }
+        let copy = try SQLiteStore(path: target)
+        let page = try await copy.list(prefix: "/", after: nil, limit: nil, at: nil)
+        let original = try await store.list(prefix: "/", after: nil, limit: nil, at: page.revision)
+        #expect(page.records == original.records)
+        #expect(page.records.contains(first))
+        // Its history came along: whoever watched the original can go on with the copy.
+        let watch = try await copy.watch(prefix: "/", after: first.revision - 1)
+        #expect(try await watch.next().events.map(\.record.revision) == Array(first.revision...page.revision))
+        watch.cancel()
+        await copy.close()
+        await store.close()
+        await #expect(throws: StoreError.self) { try await store.backup(to: target) }
     }
 }
 

@@ -79,7 +79,7 @@ struct ConversionWebhooks: Sendable {
                 description:
                     "the server answered \(stream.status): \(String(decoding: bytes.prefix(1_024), as: UTF8.self))")
         }
-        return try Document(json: bytes)
+        return try Document(json: bytes, deepest: Document.deepestInput)
     }
 
     private struct Fault: Error { let text: String }

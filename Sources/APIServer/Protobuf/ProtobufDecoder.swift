@@ -224,17 +224,17 @@ enum ProtobufDecoder {
             if number == 1 { seconds = try value.number() }
             if number == 2 { nanoseconds = try value.number() }
         }
-        // The zero time of Go is the year 1, and counts as no time.
-        guard let seconds, seconds > -62_135_596_800, abs(seconds) < 9_000_000_000, abs(nanoseconds) < 1_000_000_000
-        else { return .null }
-        let stamp = Timestamp(nanoseconds: seconds * 1_000_000_000 + nanoseconds)
-        return Document(stamp.rfc3339(fractionDigits: micro ? 6 : 0))
+        // The zero time of Go is the year 1, and counts as no time; years have four digits.
+        guard let seconds, seconds > -62_135_596_800, seconds < 253_402_300_800 else { return .null }
+        guard (0..<1_000_000_000).contains(nanoseconds) else { throw Failure("a time's nanoseconds are out of range") }
+        return Document(
+            Timestamp.rfc3339(seconds: seconds, nanoseconds: nanoseconds, fractionDigits: micro ? 6 : 0))
     }
 
     /// JSON inside a message.
     private static func embedded(_ value: Value) throws -> Document {
         var json = ArraySlice<UInt8>()
         try fields(value.message()) { number, value in if number == 1 { json = try value.message() } }
-        return json.isEmpty ? .null : try Document(json: json)
+        return json.isEmpty ? .null : try Document(json: Array(json), deepest: Document.deepestInput / 2)
     }
 }

@@ -92,10 +92,10 @@ enum ProtobufEncoder {
                 ProtobufWire.text(3, value.string ?? "", to: &out)
             }
         case .time, .microTime:
-            guard let time = Timestamp(rfc3339: try text(value)) else { throw Failure("a value is no time") }
+            guard let time = Timestamp.parts(rfc3339: try text(value)) else { throw Failure("a value is no time") }
             ProtobufWire.message(number, to: &out) { out in
                 ProtobufWire.integer(1, time.seconds, to: &out)
-                ProtobufWire.integer(2, time.nanoseconds - time.seconds * 1_000_000_000, to: &out)
+                ProtobufWire.integer(2, time.nanoseconds, to: &out)
             }
         case .raw, .any, .fieldSet, .patch:
             ProtobufWire.message(number, to: &out) { ProtobufWire.bytes(1, value.json, to: &$0) }

@@ -92,7 +92,7 @@ extension Resources {
         let repeated: [String]
         let object: Document
         do {
-            (object, repeated) = try Document.yamlTolerant(call.request.body)
+            (object, repeated) = try Document.yamlTolerant(call.request.body, deepest: Document.deepestInput)
         } catch let error as DocumentError {
             throw .badRequest(prefix + error.message)
         } catch {

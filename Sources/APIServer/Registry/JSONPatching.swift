@@ -8,11 +8,14 @@ enum JSONPatching {
     static func apply(_ patch: Document, to object: Document) throws(PatchError) -> Document {
         guard patch.count <= Document.mostPatchOperations else { throw PatchError(.malformed, "too many operations") }
         var result = object
-        for operation in patch.elements { result = try carryOut(operation, on: result) }
+        var copied = 0
+        for operation in patch.elements { try carryOut(operation, on: &result, copied: &copied) }
         return result
     }
 
-    private static func carryOut(_ given: Document, on object: Document) throws(PatchError) -> Document {
+    private static func carryOut(
+        _ given: Document, on object: inout Document, copied: inout Int
+    ) throws(PatchError) {
         var operation = given
         let name = operation.text("op") ?? ""
         for field in ["path", "from"] {
@@ -20,13 +23,9 @@ enum JSONPatching {
             let adds = field == "path" && ["add", "move", "copy"].contains(name)
             operation[field] = Document(resolved(pointer, in: object, isInsertion: adds))
         }
-        do throws(PatchError) {
-            if name == "test" {
-                try test(operation, object)
-                return object
-            }
-            return try object.applyingJSONPatch([operation])
-        } catch {
+        if name == "test" { return try test(operation, object) }
+        var next = object
+        do throws(PatchError) { try next.apply(operation, copied: &copied) } catch {
             guard error.reason == .missing else { throw error }
             switch name {
             case "replace": break
@@ -35,8 +34,10 @@ enum JSONPatching {
             }
             operation["op"] = "add"
             operation["from"] = .none
-            return try object.applyingJSONPatch([operation])
+            next = object
+            try next.apply(operation, copied: &copied)
         }
+        object = next
     }
 
     /// The pointer with every index of an array as the standard writes it.

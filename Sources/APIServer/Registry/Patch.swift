@@ -95,7 +95,7 @@ extension Resources {
 
     static func readPatch(_ call: Call, _ kind: PatchKind) throws(APIStatus) -> Document {
         let patch: Document
-        do { patch = try Document(json: call.request.body) } catch {
+        do { patch = try Document(json: call.request.body, deepest: Document.deepestInput) } catch {
             throw .badRequest("error decoding patch: " + GoJSON.message(for: error, in: call.request.body))
         }
         // Null is no patch and no mistake.
@@ -148,6 +148,13 @@ extension Resources {
                 throw Self.refusal(error)
             }
         case .json:
+            let most = Document.mostPatchOperations
+            guard patch.count <= most else {
+                throw APIStatus.failure(
+                    413, "RequestEntityTooLarge",
+                    "Request entity too large: The allowed maximum operations in a JSON patch is \(most), got \(patch.count)"
+                )
+            }
             do {
                 return try JSONPatching.apply(patch, to: old)
             } catch {

@@ -31,8 +31,8 @@ struct BodyDecoder {
         var repeated: [String] = []
         do {
             switch format {
-            case .json: object = try Document(json: body)
-            case .yaml: (object, repeated) = try Document.yamlTolerant(body)
+            case .json: object = try Document(json: body, deepest: Document.deepestInput)
+            case .yaml: (object, repeated) = try Document.yamlTolerant(body, deepest: Document.deepestInput)
             case .protobuf: object = try Self.protobuf(body, type: type)
             }
         } catch {

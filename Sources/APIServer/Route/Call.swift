@@ -173,8 +173,11 @@ struct WriteOptions: Sendable {
 /// What the client is told besides the answer, in `Warning` headers; each text once.
 final class Warnings: Sendable {
     private let texts = Mutex<[String]>([])
-    /// A server with many findings must not fill the head of its answer with them.
-    private static let limit = 32
+    private static let limit = 256
+    /// A server with many findings must not fill the head of its answer with them: beyond so many scalars altogether,
+    /// each is cut, and those that still find no room are left out.
+    private static let mostScalars = 4_096
+    private static let mostScalarsWhereCut = 256
 
     func add(_ text: String) {
         texts.withLock { texts in
@@ -183,19 +186,32 @@ final class Warnings: Sendable {
     }
 
     var headers: [(String, String)] {
-        texts.withLock { texts in
-            texts.map { text in
-                var quoted = ""
-                for character in text {
-                    switch character {
-                    case "\"", "\\": quoted += "\\\(character)"
-                    case "\n", "\r": quoted += " "
-                    default: quoted.append(character)
-                    }
-                }
-                return ("Warning", "299 - \"\(quoted)\"")
+        let texts = texts.withLock { $0 }
+        guard !texts.isEmpty else { return [] }
+        let cuts = texts.reduce(0) { $0 + $1.unicodeScalars.count } > Self.mostScalars
+        var headers: [(String, String)] = []
+        var written = 0
+        for text in texts {
+            let scalars = cuts ? text.unicodeScalars.prefix(Self.mostScalarsWhereCut) : text.unicodeScalars[...]
+            written += scalars.count
+            if written > Self.mostScalars { break }
+            headers.append(("Warning", "299 - \(Self.quoted(scalars))"))
+        }
+        return headers
+    }
+
+    /// Clients choose the names in these texts: by scalars, for a line end of two is one character, and whatever could
+    /// end a header's line is a space.
+    private static func quoted(_ scalars: Substring.UnicodeScalarView) -> String {
+        var quoted = "\""
+        for scalar in scalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case _ where scalar.properties.generalCategory == .control: quoted += " "
+            default: quoted.unicodeScalars.append(scalar)
             }
         }
+        return quoted + "\""
     }
 }
 

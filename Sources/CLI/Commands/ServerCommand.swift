@@ -27,6 +27,20 @@ extension Commands {
             try await group.next()
         }
     }
+
+    static let runBackup: CommandBody = { arguments, environment in
+        guard let data = arguments["data"] else {
+            throw UsageError("say whose objects to copy: --data DIR", remedy: backup.usage)
+        }
+        let target = arguments.operands[0]
+        try await environment.host.blocking.run { try DataDirectory(data).backup(to: target) }
+        environment.console.out(
+            """
+            Copied to \(target). A server starts from it with
+
+              lab apiserver --data \(target)
+            """)
+    }
 }
 
 /// What the flags of `lab apiserver` ask for: pure, so that every refusal is a unit test.

@@ -50,11 +50,17 @@ public enum Commands {
             .init("enable-admission-plugins", .one, "LIST", "plug-ins to run besides the usual ones"),
             .init("disable-admission-plugins", .one, "LIST", "usual plug-ins not to run"),
         ])
+    public static let backup = CommandSyntax(
+        "backup", operands: "DIR", fewest: 1, most: 1,
+        "Copy the data of an API server, which may be running, into the new directory DIR.",
+        flags: [.init("data", .one, "DIR", "the server's own data directory")])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
-    public static let all = [create, delete, list, kubeconfig, load, images, conformance, apiserver, doctor, version]
+    public static let all = [
+        create, delete, list, kubeconfig, load, images, conformance, apiserver, backup, doctor, version,
+    ]
 
     public static var overview: String {
         let width = all.map(\.name.count).max() ?? 0

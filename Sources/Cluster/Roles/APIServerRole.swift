@@ -21,6 +21,7 @@ public struct APIServerRole: Sendable {
     }
 
     public func run() async throws {
+        OpenFiles.raiseLimit()
         let pki = "\(NodeBlueprint.Inside.configuration)/pki"
         func file(_ name: String) throws -> [UInt8] { try Files.read("\(pki)/\(name)") }
         let authority = try file("ca.crt")

@@ -43,7 +43,10 @@ public struct StandaloneServer: Sendable {
 
     /// Serves until cancelled. `ready` hears the server's address once requests are answered.
     public func run(ready: @Sendable (Endpoint) -> Void) async throws {
+        OpenFiles.raiseLimit()
         let listener = try await listen()
+        let lock = try lock()
+        defer { withExtendedLifetime(lock) {} }
         let keys = try authority()
         let identities = try Identities(authority: keys, options: options, now: world.clock.now)
         let server = try APIServer(
@@ -69,6 +72,12 @@ public struct StandaloneServer: Sendable {
         }
     }
 
+    private func lock() throws -> FileLock? {
+        guard case .directory(let path) = options.storage else { return nil }
+        try Files.makeDirectories(path, mode: 0o700)
+        return try DataDirectory(path).lock()
+    }
+
     private func listen() async throws -> any Listener {
         do { return try await world.network.listen(on: .ip(options.address, port: options.port)) } catch {
             throw Failure(
@@ -80,7 +89,7 @@ public struct StandaloneServer: Sendable {
     private func store() throws -> any Store {
         switch options.storage {
         case .memory: return MemoryStore()
-        case .directory(let path): return try SQLiteStore(path: "\(path)/lab.db")
+        case .directory(let path): return try SQLiteStore(path: DataDirectory(path).database)
         }
     }
 
@@ -96,7 +105,7 @@ public struct StandaloneServer: Sendable {
                 switch storage {
                 case .memory: try PrivateKey.generateRSA().pem
                 case .directory(let path):
-                    try Self.kept("\(path)/service-account.key") { try PrivateKey.generateRSA().pem }
+                    try Self.kept(DataDirectory(path).tokenKey) { try PrivateKey.generateRSA().pem }
                 }
             })
         configuration.processStatistics = { ProcessUsage.statistics() }
@@ -129,9 +138,8 @@ public struct StandaloneServer: Sendable {
             try .create(commonName: "lab-apiserver", now: now, validity: ClusterAuthority.authorityValidity)
         }
         guard case .directory(let path) = options.storage else { return try made() }
-        try Files.makeDirectories(path, mode: 0o700)
         // One file for both halves: a crash leaves a pair or nothing.
-        let file = try Self.kept("\(path)/ca.pem") {
+        let file = try Self.kept(DataDirectory(path).authority) {
             let authority = try made()
             return authority.keyPEM + authority.certificatePEM
         }

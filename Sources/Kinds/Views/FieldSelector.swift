@@ -16,12 +16,13 @@ public struct FieldSelector: Sendable, Equatable {
 
     public init() {}
 
-    /// Backslashes protect commas and equal signs inside values.
+    /// Backslashes protect commas and equal signs inside values. Read by scalars: a combining mark behind a comma must
+    /// not hide it.
     public init(parsing text: String) throws {
         for part in Self.split(text) where !part.isEmpty {
             guard let equal = part.firstIndex(of: "=") else {
                 throw ParseError(
-                    description: "invalid selector: '\(text)'; can't understand '\(part)'")
+                    description: "invalid selector: '\(text)'; can't understand '\(String(part))'")
             }
             var field = part[..<equal]
             var value = part[part.index(after: equal)...]
@@ -32,24 +33,29 @@ public struct FieldSelector: Sendable, Equatable {
         }
     }
 
-    private static func split(_ text: String) -> [String] {
-        var parts = [""]
+    private static func split(_ text: String) -> [Substring.UnicodeScalarView] {
+        var parts: [Substring.UnicodeScalarView] = []
         var escaped = false
-        for character in text {
-            if character == ",", !escaped { parts.append("") } else { parts[parts.count - 1].append(character) }
-            escaped = character == "\\" && !escaped
+        let scalars = text[...].unicodeScalars
+        var start = scalars.startIndex
+        for index in scalars.indices {
+            if scalars[index] == ",", !escaped {
+                parts.append(scalars[start..<index])
+                start = scalars.index(after: index)
+            }
+            escaped = scalars[index] == "\\" && !escaped
         }
-        return parts
+        return parts + [scalars[start...]]
     }
 
-    private static func unescaped(_ text: Substring) -> String {
+    private static func unescaped(_ text: Substring.UnicodeScalarView) -> String {
         var result = ""
         var escaped = false
-        for character in text {
-            if character == "\\", !escaped {
+        for scalar in text {
+            if scalar == "\\", !escaped {
                 escaped = true
             } else {
-                result.append(character)
+                result.unicodeScalars.append(scalar)
                 escaped = false
             }
         }
@@ -59,9 +65,9 @@ public struct FieldSelector: Sendable, Equatable {
     /// A value as it can stand in a selector.
     public static func escaped(_ value: String) -> String {
         var result = ""
-        for character in value {
-            if character == "\\" || character == "," || character == "=" { result.append("\\") }
-            result.append(character)
+        for scalar in value.unicodeScalars {
+            if scalar == "\\" || scalar == "," || scalar == "=" { result.append("\\") }
+            result.unicodeScalars.append(scalar)
         }
         return result
     }

@@ -10,6 +10,8 @@ public final class HTTPServer: Sendable {
         public var message = HTTPLimits()
         /// Further clients wait in the listener's queue.
         public var connections = 4096
+        /// Of the bodies of all requests that are being read or answered; more are refused for the moment.
+        public var allBodies = 256 << 20
         public var handshakeTime: Duration = .seconds(10)
         /// From a request's first byte to the end of its body.
         public var requestTime: Duration = .seconds(60)
@@ -31,6 +33,8 @@ public final class HTTPServer: Sendable {
     private let tls: TLSServerContext?
     private let gate: Gate
     private let shared = Mutex(Shared())
+    /// Bytes of the bodies that are in memory.
+    let bodyBytes = Atomic(0)
     private let dateCache = Mutex((second: Int64.min, text: ""))
 
     private struct Shared {

@@ -53,7 +53,9 @@ final class HTTPServerSession: Sendable {
             try await stream.write(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
         }
         var request = Request(head.method, head.target, headers: head.headers, peer: peer)
-        request.body = try await readBody(stream, &parser)
+        var reserved = 0
+        defer { if reserved > 0 { server.bodyBytes.subtract(reserved, ordering: .relaxed) } }
+        request.body = try await readBody(stream, &parser, &reserved)
         allowForever()
         let response = await server.handler(request)
         return try await respond(to: head, with: response, stream, &parser)
@@ -79,11 +81,20 @@ final class HTTPServerSession: Sendable {
         }
     }
 
-    private func readBody(_ stream: any Connection, _ parser: inout HTTPParser) async throws -> [UInt8] {
+    /// `reserved` is what the body takes of the memory for all bodies, also where this throws.
+    private func readBody(
+        _ stream: any Connection, _ parser: inout HTTPParser, _ reserved: inout Int
+    ) async throws -> [UInt8] {
         var body: [UInt8] = []
         while true {
             switch try parser.next() {
-            case .body(let piece): if body.isEmpty { body = piece } else { body += piece }
+            case .body(let piece):
+                reserved += piece.count
+                let all = server.bodyBytes.add(piece.count, ordering: .relaxed).newValue
+                guard all <= server.limits.allBodies else {
+                    throw HTTPError(503, "too many large requests at once, try again later")
+                }
+                if body.isEmpty { body = piece } else { body += piece }
             case .end: return body
             case .head: throw HTTPError(400, "malformed request")
             case nil:
