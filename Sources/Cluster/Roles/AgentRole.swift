@@ -29,12 +29,14 @@ public struct AgentRole: Sendable {
         let client = try Connect.component("kubelet-client", to: Addresses.node(0), world: world)
         let blocking = BlockingPool()
         try giveAddressToDNS()
+        // A kubelet sees its own node alone; the network has to know all of them.
+        let network = try Connect.component("kube-proxy", to: Addresses.node(0), world: world)
         let overlay = Overlay(
-            nodeName: record.name, nodeIP: record.address, client: client, stateDirectory: "/var/lib/overlay",
+            nodeName: record.name, nodeIP: record.address, client: network, stateDirectory: "/var/lib/overlay",
             world: world, log: log.named("overlay"))
         let proxy = Proxy(
             nodeName: record.name, nodeAddresses: [record.address],
-            client: try Connect.component("kube-proxy", to: Addresses.node(0), world: world), world: world,
+            client: network, world: world,
             log: log.named("proxy"))
         let dns = try DNSServer(
             addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
