@@ -73,13 +73,13 @@ import Testing
         let credentials = try Self.credentials()
         let stranger = try Self.credentials()
         let pair = try stranger.authority.issue(
-            commonName: "admin", usage: .client, now: Self.now, validity: .seconds(60))
+            commonName: "admin", usage: .client, now: Self.now, validity: .seconds(3_600))
         let client = try TLSClientContext(
             caPEM: credentials.authority.certificatePEM, certificatePEM: pair.certificatePEM, keyPEM: pair.keyPEM)
         try await Self.meet(credentials.server(), client) { server, _ in #expect(server.peerCertificate == nil) }
         // Nor is a server's certificate one for a client.
         let wrong = try credentials.authority.issue(
-            commonName: "admin", usage: .server, now: Self.now, validity: .seconds(60))
+            commonName: "admin", usage: .server, now: Self.now, validity: .seconds(3_600))
         let misused = try TLSClientContext(
             caPEM: credentials.authority.certificatePEM, certificatePEM: wrong.certificatePEM, keyPEM: wrong.keyPEM)
         try await Self.meet(credentials.server(), misused) { server, _ in #expect(server.peerCertificate == nil) }
@@ -116,7 +116,7 @@ import Testing
         }
         // After a reload the old sessions mean nothing.
         let pair = try credentials.authority.issue(
-            commonName: "server", dnsNames: ["localhost"], usage: .server, now: Self.now, validity: .seconds(60))
+            commonName: "server", dnsNames: ["localhost"], usage: .server, now: Self.now, validity: .seconds(3_600))
         try server.reload(
             certificatePEM: pair.certificatePEM, keyPEM: pair.keyPEM, clientCAPEM: credentials.authority.certificatePEM)
         try await Self.meet(server, client) { _, near in #expect(!near.isResumed) }
@@ -145,7 +145,7 @@ import Testing
     @Test func badMaterialIsRefused() throws {
         let credentials = try Self.credentials()
         let pair = try credentials.authority.issue(
-            commonName: "x", usage: .server, now: Self.now, validity: .seconds(60))
+            commonName: "x", usage: .server, now: Self.now, validity: .seconds(3_600))
         #expect(throws: OpenSSLError.self) {
             try TLSServerContext(certificatePEM: pair.certificatePEM, keyPEM: credentials.authority.keyPEM)
         }
@@ -172,13 +172,13 @@ import Testing
         #expect(certificate.notAfter == Self.now + .seconds(3600))
         #expect(try X509Certificate(der: certificate.der).pem() == issued.certificatePEM)
         let again = try CertificateAuthority(certificatePEM: authority.certificatePEM, keyPEM: authority.keyPEM)
-        _ = try again.issue(commonName: "x", usage: .client, now: Self.now, validity: .seconds(60))
+        _ = try again.issue(commonName: "x", usage: .client, now: Self.now, validity: .seconds(3_600))
         #expect(throws: OpenSSLError.self) {
             try CertificateAuthority(certificatePEM: authority.certificatePEM, keyPEM: issued.keyPEM)
         }
         #expect(throws: OpenSSLError.self) {
             try authority.issue(
-                commonName: "x", dnsNames: ["a,IP:1.2.3.4"], usage: .server, now: Self.now, validity: .seconds(60))
+                commonName: "x", dnsNames: ["a,IP:1.2.3.4"], usage: .server, now: Self.now, validity: .seconds(3_600))
         }
     }
 
@@ -208,7 +208,7 @@ import Testing
         #expect(request.commonName == "system:node:n")
         #expect(request.organizations == ["system:nodes"])
         let authority = try CertificateAuthority.create(commonName: "root", now: Self.now, validity: .seconds(86_400))
-        let signed = try authority.sign(request, usage: .client, now: Self.now, validity: .seconds(60))
+        let signed = try authority.sign(request, usage: .client, now: Self.now, validity: .seconds(3_600))
         let certificate = try #require(X509Certificate.parseAll(pem: signed).first)
         #expect(try certificate.publicKey().der() == key.publicKey().der())
         #expect(throws: OpenSSLError.self) { try CertificateRequest(pem: Array("nothing".utf8)) }
