@@ -45,7 +45,9 @@ public final class APIServer: Sendable {
             access: AccessControl(nodes: NodeGraphFeed(store: store, registry: registry)),
             fairness: Fairness(seats: configuration.concurrencyLimit, clock: world.clock, log: log))
         self.resources = resources
-        let connector = ServiceConnector(resources: resources, clientCertificate: configuration.proxyClient)
+        let connector = ServiceConnector(
+            resources: resources, nameServers: configuration.nameServers,
+            clientCertificate: configuration.proxyClient)
         let aggregator = Aggregator(
             registry: registry, store: store, world: world, log: log, connector: connector)
         self.aggregator = aggregator

@@ -25,7 +25,8 @@ public func runControllers(
     client: APIClient, world: World, log: Log, options: ControllerOptions = ControllerOptions()
 ) async throws {
     let informers = Informers(client: client, world: world, log: log)
-    let controllers = allControllers(informers, options).filter { !options.disabled.contains($0.name) }
+    let setting = ControllerSetting(informers: informers, options: options)
+    let controllers = roster.compactMap { $0(setting) }.filter { !options.disabled.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
             let recorder = EventRecorder(client, component: controller.name, world: world)
@@ -47,24 +48,41 @@ public func runControllers(
     }
 }
 
-private func allControllers(_ informers: Informers, _ options: ControllerOptions) -> [any Controller] {
-    var settings = NodeLifecycleSettings()
-    settings.gracePeriod = options.nodeMonitorGracePeriod
-    settings.period = options.nodeMonitorPeriod
-    settings.startupGracePeriod = options.nodeStartupGracePeriod
-    var controllers: [any Controller] = [
-        ServiceAccountController(informers), ReplicaSetController(informers), DeploymentController(informers),
-        EndpointSliceController(informers), NodeLifecycleController(informers, settings),
-        TaintEvictionController(informers), PodGC(informers), ClusterRoleAggregation(informers),
-    ]
-    if let network = options.clusterCIDR {
-        controllers.append(NodeIPAM(informers, network: network, length: options.nodeMaskSize))
+/// What a controller is made from.
+struct ControllerSetting {
+    var informers: Informers
+    var options: ControllerOptions
+
+    var nodeLifecycle: NodeLifecycleSettings {
+        var settings = NodeLifecycleSettings()
+        settings.gracePeriod = options.nodeMonitorGracePeriod
+        settings.period = options.nodeMonitorPeriod
+        settings.startupGracePeriod = options.nodeStartupGracePeriod
+        return settings
     }
-    if let make = options.tokenMaker {
-        controllers.append(TokenController(informers, certificate: options.rootCertificate, make: make))
-    }
-    if let certificate = options.rootCertificate {
-        controllers.append(RootCAPublisher(informers, certificate: certificate))
-    }
-    return controllers
 }
+
+/// Every controller that runs by the common loop; nil where the options leave nothing for it to do.
+private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
+    { ServiceAccountController($0.informers) },
+    { ReplicaSetController($0.informers) },
+    { DeploymentController($0.informers) },
+    { EndpointSliceController($0.informers) },
+    { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
+    { TaintEvictionController($0.informers) },
+    { PodGC($0.informers) },
+    { ClusterRoleAggregation($0.informers) },
+    { setting in
+        setting.options.clusterCIDR.map {
+            NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)
+        }
+    },
+    { setting in
+        setting.options.tokenMaker.map {
+            TokenController(setting.informers, certificate: setting.options.rootCertificate, make: $0)
+        }
+    },
+    { setting in
+        setting.options.rootCertificate.map { RootCAPublisher(setting.informers, certificate: $0) }
+    },
+]

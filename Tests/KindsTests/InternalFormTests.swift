@@ -78,8 +78,12 @@ import Testing
         var checked = 0
         for name in InternalForm.names where !parts.contains(name) {
             let type = try #require(
-                [("", "v1"), ("networking.k8s.io", "v1"), ("storage.k8s.io", "v1"), ("meta", "v1")].lazy
-                    .compactMap { Kinds.registry.type(group: $0.0, version: $0.1, name: name) }.first, "\(name)")
+                [
+                    ("", "v1"), ("networking.k8s.io", "v1"), ("storage.k8s.io", "v1"), ("resource.k8s.io", "v1"),
+                    ("meta", "v1"),
+                ]
+                .lazy
+                .compactMap { Kinds.registry.type(group: $0.0, version: $0.1, name: name) }.first, "\(name)")
             var members = Set(InternalForm.members(of: name))
             if name == "PodSpec" { members.formUnion(moved.union(["serviceAccount"])) }
             if name == "PodSecurityContext" { members.subtract(moved) }

@@ -10,6 +10,7 @@ final class ServiceConnector: Sendable {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
     private let resources: Resources
+    private let resolver: HostResolver
     private let clientCertificate: (certificatePEM: [UInt8], keyPEM: [UInt8])?
     private let transports = Mutex<[Target: HTTPTransport]>([:])
     private static let mostTransports = 128
@@ -30,8 +31,12 @@ final class ServiceConnector: Sendable {
         var timeout: Duration
     }
 
-    init(resources: Resources, clientCertificate: (certificatePEM: [UInt8], keyPEM: [UInt8])? = nil) {
+    init(
+        resources: Resources, nameServers: [Endpoint],
+        clientCertificate: (certificatePEM: [UInt8], keyPEM: [UInt8])? = nil
+    ) {
         self.resources = resources
+        resolver = HostResolver(world: resources.world, servers: nameServers)
         self.clientCertificate = clientCertificate
     }
 
@@ -97,9 +102,7 @@ final class ServiceConnector: Sendable {
         let url: WebhookURL
         do { url = try WebhookURL(text) } catch { throw Failure(description: error.description) }
         let port = url.port ?? 443
-        guard let address = try await address(of: url.host) else {
-            throw Failure(description: "dial tcp: lookup \(url.host): no such host")
-        }
+        let address = try await address(of: url.host)
         let target = Target(
             endpoint: .ip(address, port: UInt16(clamping: port)), host: url.authority, serverName: url.host,
             trust: trust, timeout: timeout)
@@ -107,15 +110,16 @@ final class ServiceConnector: Sendable {
         return (target, path, text)
     }
 
-    /// Addresses as such, this machine, and Services by name; there is no resolver for other names here.
-    private func address(of host: String) async throws -> IPAddress? {
-        if let address = IPAddress(host) { return address }
-        if host == "localhost" { return IPAddress("127.0.0.1") }
+    /// Services by the names that they have in the cluster, and whatever else the name servers know.
+    private func address(of host: String) async throws -> IPAddress {
         let parts = host.split(separator: ".").map(String.init)
-        guard parts.count >= 3, parts[2] == "svc",
-            let service = try await resources.object("services", namespace: parts[1], name: parts[0])
-        else { return nil }
-        return IPAddress(service.text("spec", "clusterIP") ?? "")
+        if parts.count >= 3, parts[2] == "svc",
+            let service = try await resources.object("services", namespace: parts[1], name: parts[0]),
+            let address = IPAddress(service.text("spec", "clusterIP") ?? "")
+        {
+            return address
+        }
+        return try await resolver.address(host)
     }
 
     func transport(_ target: Target) throws -> HTTPTransport {

@@ -11,6 +11,23 @@ extension InternalForm {
         VolumeAttachmentSpec Attacher=attacher Source=source:VolumeAttachmentSource NodeName=nodeName
         VolumeAttachmentSource PersistentVolumeName=persistentVolumeName?
         VolumeAttachmentSource InlineVolumeSpec=inlineVolumeSpec?PersistentVolumeSpec
+        ResourceClaimSpec Devices=devices:DeviceClaim
+        DeviceClaim Requests=requests*DeviceRequest Constraints=constraints*DeviceConstraint
+        DeviceClaim Config=config*DeviceClaimConfiguration
+        DeviceRequest Name=name Exactly=exactly?ExactDeviceRequest FirstAvailable=firstAvailable*DeviceSubRequest
+        ExactDeviceRequest DeviceClassName=deviceClassName Selectors=selectors*DeviceSelector
+        ExactDeviceRequest AllocationMode=allocationMode Count=count# AdminAccess=adminAccess?
+        ExactDeviceRequest Tolerations=tolerations*DeviceToleration Capacity=capacity?CapacityRequirements
+        DeviceSubRequest Name=name DeviceClassName=deviceClassName Selectors=selectors*DeviceSelector
+        DeviceSubRequest AllocationMode=allocationMode Count=count# Tolerations=tolerations*DeviceToleration
+        DeviceSubRequest Capacity=capacity?CapacityRequirements
+        DeviceSelector CEL=cel?CELDeviceSelector
+        CELDeviceSelector Expression=expression
+        CapacityRequirements Requests=requests?
+        DeviceToleration Key=key Operator=operator Value=value Effect=effect TolerationSeconds=tolerationSeconds?
+        DeviceConstraint Requests=requests? MatchAttribute=matchAttribute? DistinctAttribute=distinctAttribute?
+        DeviceClaimConfiguration Requests=requests? Opaque=opaque?OpaqueDeviceConfiguration
+        OpaqueDeviceConfiguration Driver=driver Parameters=parameters?
         """
 
     static let coreTypes: StaticString = """

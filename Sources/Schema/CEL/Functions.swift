@@ -14,8 +14,6 @@ extension CEL {
     struct Function: Sendable {
         let name: String
         var overloads: [Overload] = []
-        var hasMember: Bool { overloads.contains { $0.isMember } }
-        var hasGlobal: Bool { overloads.contains { !$0.isMember } }
     }
 
     /// The functions of a set of libraries, read from the declarations' text when first wanted.

@@ -3,43 +3,6 @@ import Schema
 
 /// The devices that a claim asks for.
 enum DeviceClaims {
-    static let form = GoForm(structures: [
-        "ClaimSpec": [("devices", "Devices", .structure("Claim"))],
-        "Claim": [
-            ("requests", "Requests", .list("Request")), ("constraints", "Constraints", .list("Constraint")),
-            ("config", "Config", .list("Configuration")),
-        ],
-        "Request": [
-            ("name", "Name", .value("")), ("exactly", "Exactly", .pointer("Exact")),
-            ("firstAvailable", "FirstAvailable", .list("SubRequest")),
-        ],
-        "Exact": [
-            ("deviceClassName", "DeviceClassName", .value("")), ("selectors", "Selectors", .list("Selector")),
-            ("allocationMode", "AllocationMode", .value("")), ("count", "Count", .value(0)),
-            ("adminAccess", "AdminAccess", .value(.null)), ("tolerations", "Tolerations", .list("Toleration")),
-            ("capacity", "Capacity", .pointer("Capacity")),
-        ],
-        "SubRequest": [
-            ("name", "Name", .value("")), ("deviceClassName", "DeviceClassName", .value("")),
-            ("selectors", "Selectors", .list("Selector")), ("allocationMode", "AllocationMode", .value("")),
-            ("count", "Count", .value(0)), ("tolerations", "Tolerations", .list("Toleration")),
-            ("capacity", "Capacity", .pointer("Capacity")),
-        ],
-        "Selector": [("cel", "CEL", .pointer("CEL"))],
-        "CEL": [("expression", "Expression", .value(""))],
-        "Capacity": [("requests", "Requests", .value(.null))],
-        "Toleration": [
-            ("key", "Key", .value("")), ("operator", "Operator", .value("")), ("value", "Value", .value("")),
-            ("effect", "Effect", .value("")), ("tolerationSeconds", "TolerationSeconds", .value(.null)),
-        ],
-        "Constraint": [
-            ("requests", "Requests", .value(.null)), ("matchAttribute", "MatchAttribute", .value(.null)),
-            ("distinctAttribute", "DistinctAttribute", .value(.null)),
-        ],
-        "Configuration": [("requests", "Requests", .value(.null)), ("opaque", "Opaque", .pointer("Opaque"))],
-        "Opaque": [("driver", "Driver", .value("")), ("parameters", "Parameters", .value(.null))],
-    ])
-
     /// What is asked for never changes.
     static func unchanged(
         _ new: Document?, _ old: Document?, shown: (Document) -> Document

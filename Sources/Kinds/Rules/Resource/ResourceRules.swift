@@ -38,7 +38,9 @@ extension KindRules {
         }
         rules.validateNew = { DeviceClaims.validate($0.at("spec", "devices"), "spec.devices") }
         rules.validateUpdate = { new, old in
-            DeviceClaims.unchanged(new["spec"], old["spec"]) { DeviceClaims.form.show($0, as: "ClaimSpec") }
+            DeviceClaims.unchanged(new["spec"], old["spec"]) {
+                InternalForm.value($0, as: "ResourceClaimSpec")
+            }
         }
         rules.validateStatusUpdate = { ClaimStatus.validate($0, old: $1) }
         rules.statusHasNoTable = true
@@ -61,7 +63,7 @@ extension KindRules {
         rules.validateUpdate = { new, old in
             DeviceClaims.unchanged(new["spec"], old["spec"]) { spec in
                 var members = (spec["metadata"]?.members ?? []).map { ($0.key, $0.value) }
-                members.append(("Spec", DeviceClaims.form.show(spec["spec"], as: "ClaimSpec")))
+                members.append(("Spec", InternalForm.value(spec["spec"] ?? .emptyObject, as: "ResourceClaimSpec")))
                 return Document(members: members)
             }
         }
