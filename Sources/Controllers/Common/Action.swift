@@ -11,6 +11,25 @@ public enum Action: Sendable, Equatable {
     /// Deletes exactly the object that was looked at: its uid is a precondition.
     case delete(ResourceType, Document, owner: Document? = nil, grace: Int? = nil, propagation: String? = nil)
     case event(Document, EventRecorder.EventType, reason: String, message: String)
+    /// One after the other as a whole, of which the first failure is the end and `notice` tells the outcome.
+    indirect case unit([Action], Notice? = nil)
+}
+
+/// What the owner of a thing is told about how its unit went.
+public struct Notice: Sendable, Equatable {
+    public var owner: Document
+    /// The reasons are this word behind `Successful` and `Failed`.
+    public var verb: String
+    public var success: String
+    /// The error's own text follows.
+    public var failure: String
+
+    public init(_ owner: Document, verb: String, success: String, failure: String) {
+        self.owner = owner
+        self.verb = verb
+        self.success = success
+        self.failure = failure
+    }
 }
 
 /// Actions that belong together.

@@ -66,7 +66,7 @@ struct ControllerLoop: Sendable {
             let isConflict = (error as? APIStatus)?.isConflict == true
             if !isConflict { log.warning("\(controller.name) \(key): \(error)") }
             queue.addRateLimited(key)
-            return "\(error)"
+            return isConflict ? nil : "\(error)"
         }
     }
 }

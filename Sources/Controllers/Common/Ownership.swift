@@ -9,13 +9,15 @@ struct Claim: Sendable {
     /// Take over or let go, each guarded by the resource version that was looked at.
     var actions: [Action] = []
 
-    /// - Parameter owner: how the controller's object refers to itself.
+    /// - Parameters:
+    ///   - owner: how the controller's object refers to itself.
+    ///   - isMember: what the labels do not say, such as the form of the name.
     init(
         _ candidates: [Document], of resource: ResourceType, for object: Document, owner: Document,
-        selector: LabelSelector
+        selector: LabelSelector, isMember: (Document) -> Bool = { _ in true }
     ) {
         for candidate in candidates {
-            let matches = selector.matches(candidate.labels)
+            let matches = selector.matches(candidate.labels) && isMember(candidate)
             if let controller = candidate.controllerUID {
                 guard controller == object.uid else { continue }
                 if matches {
