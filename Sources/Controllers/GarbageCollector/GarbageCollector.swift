@@ -21,13 +21,16 @@ final class GarbageCollector: Sendable {
     private let graph = Mutex(OwnerGraph())
     private let kinds = Mutex<[String: ResourceType]>([:])
     private let queue: WorkQueue
+    private let metrics: ControllerMetrics
 
-    init(client: APIClient, informers: Informers, world: World, log: Log) {
+    init(client: APIClient, informers: Informers, world: World, log: Log, metrics: ControllerMetrics) {
         self.client = client
         self.informers = informers
         self.world = world
         self.log = log.named(Self.name)
         queue = WorkQueue(clock: world.clock, longestDelay: .seconds(60))
+        self.metrics = metrics
+        metrics.follow(queue, of: Self.name)
     }
 
     func run() async throws {
@@ -91,7 +94,10 @@ final class GarbageCollector: Sendable {
             } catch {
                 if !Task.isCancelled {
                     let isConflict = (error as? APIStatus)?.isConflict == true
-                    if !isConflict { log.warning("\(uid): \(error)") }
+                    if !isConflict {
+                        metrics.countError(of: Self.name)
+                        log.warning("\(uid): \(error)")
+                    }
                     queue.addRateLimited(uid)
                 }
             }

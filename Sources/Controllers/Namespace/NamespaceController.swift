@@ -14,8 +14,10 @@ struct NamespaceController: Sendable {
     private let namespaces: Informer
     private let world: World
     private let log: Log
+    private let metrics: ControllerMetrics
 
-    init(client: APIClient, informers: Informers, world: World, log: Log) {
+    init(client: APIClient, informers: Informers, world: World, log: Log, metrics: ControllerMetrics) {
+        self.metrics = metrics
         self.client = client
         self.world = world
         self.log = log.named(Self.name)
@@ -24,6 +26,7 @@ struct NamespaceController: Sendable {
 
     func run() async throws {
         let queue = WorkQueue(clock: world.clock, longestDelay: .seconds(60))
+        metrics.follow(queue, of: Self.name)
         let changes = namespaces.changes()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -52,7 +55,10 @@ struct NamespaceController: Sendable {
             }
         } catch {
             if Task.isCancelled { return }
-            if (error as? APIStatus)?.isNotFound != true { log.warning("\(key): \(error)") }
+            if (error as? APIStatus)?.isNotFound != true {
+                metrics.countError(of: Self.name)
+                log.warning("\(key): \(error)")
+            }
             queue.addRateLimited(key)
         }
     }
