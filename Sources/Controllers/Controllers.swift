@@ -27,7 +27,8 @@ public func runControllers(
 ) async throws {
     let chosen = try ControllerSelection(options.controllers)
     let informers = Informers(client: client, world: world, log: log)
-    let setting = ControllerSetting(informers: informers, options: options)
+    let served = ServedResources(client: client, informers: informers, world: world, log: log)
+    let setting = ControllerSetting(informers: informers, served: served, options: options)
     let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
@@ -44,8 +45,11 @@ public func runControllers(
         }
         if chosen.contains(GarbageCollector.name) {
             let collector = GarbageCollector(
-                client: client, informers: informers, world: world, log: log, metrics: metrics)
+                client: client, informers: informers, served: served, world: world, log: log, metrics: metrics)
             group.addTask { try await collector.run() }
+        }
+        if chosen.contains(GarbageCollector.name) || chosen.contains(QuotaController.quotaController) {
+            group.addTask { try await served.run() }
         }
         // Last, so that every index is in place before the first object comes.
         group.addTask { try await informers.run() }
@@ -55,6 +59,7 @@ public func runControllers(
 /// What a controller is made from.
 struct ControllerSetting {
     var informers: Informers
+    var served: ServedResources
     var options: ControllerOptions
 
     var nodeLifecycle: NodeLifecycleSettings {
@@ -76,6 +81,7 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
     { ClusterRoleAggregation($0.informers) },
+    { QuotaController($0.informers, $0.served) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

@@ -62,6 +62,9 @@ public final class SimulatedCluster: Sendable {
         return APIClient(transport: way, userAgent: "simulated-\(component)", bearerToken: SimulatedServer.token)
     }
 
+    /// How often targets that begin so were read.
+    public func reads(_ prefix: String) -> Int { recorded.reads(prefix) }
+
     /// Every write so far.
     public var trace: [String] { recorded.lines }
 

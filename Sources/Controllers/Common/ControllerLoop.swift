@@ -31,6 +31,7 @@ struct ControllerLoop: Sendable {
                     for await change in changes { for key in source.keys(change) { queue.add(key) } }
                 }
             }
+            group.addTask { try await controller.accompany { queue.add($0) } }
             for source in controller.sources { try await source.informer.waitForSync() }
             for key in controller.initialKeys { queue.add(key) }
             for _ in 0..<controller.workers {
