@@ -72,6 +72,10 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
     { ClusterRoleAggregation($0.informers) },
+    { JobController($0.informers) },
+    { TTLAfterFinished($0.informers) },
+    { CronJobController($0.informers) },
+    { DisruptionController($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

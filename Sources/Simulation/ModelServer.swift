@@ -44,7 +44,8 @@ public final class ModelServer: Sendable {
 
     public static let commonResources: [ResourceType] = [
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
-        .deployments, .replicaSets, .leases, .clusterRoles,
+        .deployments, .replicaSets, .leases, .clusterRoles, .statefulSets, .replicationControllers, .jobs, .cronJobs,
+        .podDisruptionBudgets, .horizontalPodAutoscalers,
     ]
 
     public var handler: Handler {
