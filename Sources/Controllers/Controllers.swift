@@ -82,6 +82,10 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { PodGC($0.informers) },
     { ClusterRoleAggregation($0.informers) },
     { QuotaController($0.informers, $0.served) },
+    { JobController($0.informers) },
+    { TTLAfterFinished($0.informers) },
+    { CronJobController($0.informers) },
+    { DisruptionController($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

@@ -25,6 +25,9 @@ protocol Controller: Sendable {
     /// Keys that want work although nothing changed, such as "all" of a controller with one key.
     var initialKeys: [String] { get }
     var workers: Int { get }
+    /// The paths to read before a decision about `key` can be made, for what no cache holds. Asked again with what
+    /// was answered until nothing is left to ask, for one answer may lead to the next question.
+    func questions(_ key: String, _ answers: Answers) -> [String]
     func plan(_ key: String, _ situation: Situation) throws -> Plan
     /// What runs beside the loop, where the collections that matter are not known beforehand: it reports keys.
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws
@@ -34,6 +37,7 @@ extension Controller {
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
+    func questions(_ key: String, _ answers: Answers) -> [String] { [] }
 }
 
 /// The collections that the controllers of one process share: one informer for each.

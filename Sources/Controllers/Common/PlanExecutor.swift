@@ -91,6 +91,10 @@ struct PlanExecutor {
                 let answer = try await client.patch(
                     resource, namespace: namespace, name: name, patch, subresource: subresource)
                 return Outcome(write: Write(resource, answer))
+            case .strategicPatch(let resource, let namespace, let name, let patch, let subresource):
+                let answer = try await client.patch(
+                    resource, namespace: namespace, name: name, patch, type: .strategic, subresource: subresource)
+                return Outcome(write: Write(resource, answer))
             case .delete(let resource, let object, let owner, let grace, let propagation):
                 return await delete(resource, object, owner, grace, propagation, client)
             case .event(let object, let type, let reason, let message):
@@ -162,7 +166,12 @@ struct PlanExecutor {
 }
 
 extension Action {
-    fileprivate var isPatch: Bool { if case .patch = self { true } else { false } }
+    fileprivate var isPatch: Bool {
+        switch self {
+        case .patch, .strategicPatch: true
+        default: false
+        }
+    }
 }
 
 extension Write {
