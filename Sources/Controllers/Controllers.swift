@@ -71,6 +71,14 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
+    { PersistentVolumeController($0.informers) },
+    { NodeDirectoryProvisioner($0.informers) },
+    { ExpandController($0.informers) },
+    { EphemeralVolumeController($0.informers) },
+    { ClaimProtection($0.informers) },
+    { VolumeProtection($0.informers) },
+    { AttributesClassProtection($0.informers) },
+    { AttachDetachController($0.informers) },
     { ClusterRoleAggregation($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
