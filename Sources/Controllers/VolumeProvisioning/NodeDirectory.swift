@@ -1,19 +1,8 @@
 import Document
 import Kinds
 
-/// The built-in kind of dynamic volume: a directory on the node where the claim's first consumer goes.
-///
-/// Controllers and node agents share nothing but these names. The provisioner makes the volume object with a label
-/// for the node; the node's agent watches the volumes with its label, makes the directory when a pod needs it, and
-/// when the object is deleted removes the directory and then the finalizer.
-enum NodeDirectory {
-    static let provisioner = "lab.local/node-directory"
-    /// On the volume: the node that has the data.
-    static let nodeLabel = "node-directory.lab.local/node"
-    /// Stays on the volume until its directory is gone.
-    static let finalizer = "node-directory.lab.local/data"
-    /// The directory of all such volumes on every node.
-    static let root = "/var/lib/lab-volumes"
+/// What becomes of a claim that wants a volume of the built-in class.
+extension NodeDirectory {
     static let supportedModes: Set = ["ReadWriteOnce", "ReadWriteOncePod"]
 
     /// Why no volume can be made for the claim; nil when one can.

@@ -170,7 +170,8 @@ struct ClaimPlan {
                 ], at: "spec", "claimRef")
         }
         if !volume.isFor(claim) { changed.annotate(VolumeNote.boundByController, "yes") }
-        return changed == volume ? nil : changed
+        if changed == volume { return nil }
+        return changed
     }
 
     private func bound(to volume: Document) -> Document? {
@@ -180,7 +181,8 @@ struct ClaimPlan {
             changed.annotate(VolumeNote.boundByController, "yes")
         }
         if !claim.hasAnnotation(VolumeNote.bindCompleted) { changed.annotate(VolumeNote.bindCompleted, "yes") }
-        return changed == claim ? nil : changed
+        if changed == claim { return nil }
+        return changed
     }
 
     /// Waits as `Pending`, having said why.
