@@ -283,7 +283,7 @@ extension Plan {
     }
 
     private func plan(_ claim: Document, volume: Document? = nil, node: Document? = nil) -> Plan {
-        NodeDirectoryProvisioner.plan(claim: claim, storageClass: standard, volume: volume, node: node)
+        NodeDirectoryProvisioner.plan(claim: claim, storageClass: standard, volume: volume, node: node, now: now)
     }
 
     @Test func makesAVolumeOnTheSelectedNode() {
@@ -327,6 +327,22 @@ extension Plan {
         #expect(NodeDirectoryProvisioner.plan(volume: made, nodeExists: true).actions.isEmpty)
         let freed = NodeDirectoryProvisioner.plan(volume: made, nodeExists: false).updated.first
         #expect(freed?.finalizers.isEmpty == true)
+    }
+
+    @Test func saysThatItHasNoAttributes() {
+        var bound = wanting(["volumeName": "v", "volumeAttributesClassName": "gold"])
+        bound.set("Bound", at: "status", "phase")
+        bound.set("1Gi", at: "status", "capacity", "storage")
+        let own = volume("v", notes: ["pv.kubernetes.io/provisioned-by": Document(NodeDirectory.provisioner)])
+        let refused = plan(bound, volume: own).statuses.first ?? .null
+        #expect(refused.text("status", "modifyVolumeStatus", "status") == "Infeasible")
+        #expect(refused.condition("ModifyVolumeError")?.text("status") == "True")
+        #expect(plan(refused, volume: own).actions.isEmpty)
+        var back = refused
+        back.set(nil, at: "spec", "volumeAttributesClassName")
+        let restored = plan(back, volume: own).statuses.first
+        #expect(restored?.at("status", "modifyVolumeStatus") == nil)
+        #expect(restored?.condition("ModifyVolumeError") == nil)
     }
 
     @Test func growsInSteps() {

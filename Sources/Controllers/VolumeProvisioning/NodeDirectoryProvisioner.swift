@@ -1,3 +1,4 @@
+import Basics
 import Client
 import Document
 import Kinds
@@ -62,19 +63,22 @@ final class NodeDirectoryProvisioner: Controller {
         let plan = Self.plan(
             claim: claim, storageClass: classes.get(key: claim.storageClass),
             volume: volumes.get(key: claim.volumeName.isEmpty ? NodeDirectory.volumeName(claim) : claim.volumeName),
-            node: claim.annotations[VolumeNote.selectedNode].flatMap { nodes.get(key: $0) })
+            node: claim.annotations[VolumeNote.selectedNode].flatMap { nodes.get(key: $0) }, now: situation.now)
         return said.filter(plan, key)
     }
 
     // MARK: Claims
 
-    static func plan(claim: Document, storageClass: Document?, volume: Document?, node: Document?) -> Plan {
+    static func plan(
+        claim: Document, storageClass: Document?, volume: Document?, node: Document?, now: Timestamp
+    ) -> Plan {
         guard claim.annotations[VolumeNote.provisioner] == NodeDirectory.provisioner, !claim.isTerminating else {
             return .nothing
         }
         if !claim.volumeName.isEmpty {
             guard let volume, isOwn(volume), claim.phase == "Bound" else { return .nothing }
-            return Expansion(claim: claim, volume: volume).plan()
+            if let plan = AttributesChange(claim: claim, now: now).plan() { return plan }
+            return Expansion(claim: claim, volume: volume, now: now).plan()
         }
         // Made already; the binder goes on from there.
         guard volume == nil, let storageClass, storageClass.text("provisioner") == NodeDirectory.provisioner else {
@@ -144,10 +148,50 @@ final class NodeDirectoryProvisioner: Controller {
     }
 }
 
+/// A claim that asks for another class of attributes. A directory has none that could be changed.
+struct AttributesChange {
+    let claim: Document
+    let now: Timestamp
+
+    /// Nil when there is nothing to do about it.
+    func plan() -> Plan? {
+        let target = claim.attributesClass
+        let told = claim.text("status", "modifyVolumeStatus", "targetVolumeAttributesClassName")
+        var changed = claim
+        if target == claim.text("status", "currentVolumeAttributesClassName") ?? "" {
+            guard told != nil else { return nil }
+            changed.set(Optional<Document>.none, at: "status", "modifyVolumeStatus")
+            changed.set(conditions(adding: nil), at: "status", "conditions")
+            return Plan([.update(.persistentVolumeClaims, changed, subresource: "status")])
+        }
+        if told == target { return nil }
+        let problem = "volumes of \(NodeDirectory.provisioner) have no attributes that could be modified"
+        changed.set(
+            ["targetVolumeAttributesClassName": Document(target), "status": "Infeasible"],
+            at: "status", "modifyVolumeStatus")
+        let condition: Document = [
+            "type": "ModifyVolumeError", "status": "True", "message": Document(problem),
+        ]
+        changed.set(conditions(adding: condition), at: "status", "conditions")
+        return Plan([
+            .event(claim, .warning, reason: "VolumeModifyFailed", message: problem),
+            .update(.persistentVolumeClaims, changed, subresource: "status"),
+        ])
+    }
+
+    private func conditions(adding condition: Document?) -> Document? {
+        let rest = claim.list("status", "conditions").filter { $0.text("type") != "ModifyVolumeError" }
+        if let condition { return Document(rest).settingCondition(condition, at: now) }
+        if rest.isEmpty { return Optional<Document>.none }
+        return Document(rest)
+    }
+}
+
 /// A claim that asks for more than its volume has. A directory has no size of its own, so both sides are only told.
 struct Expansion {
     let claim: Document
     let volume: Document
+    let now: Timestamp
 
     func plan() -> Plan {
         let wanted = claim.requestedStorage
@@ -161,10 +205,9 @@ struct Expansion {
 
     private func begin() -> Plan {
         var changed = claim
-        let conditions = Document(claim.list("status", "conditions").filter { $0.text("type") != "Resizing" })
-        var list = conditions
-        list.append(["type": "Resizing", "status": "True", "lastProbeTime": .null])
-        changed.set(list, at: "status", "conditions")
+        let conditions = Document(claim.list("status", "conditions"))
+        changed.set(
+            conditions.settingCondition(["type": "Resizing", "status": "True"], at: now), at: "status", "conditions")
         changed.set(size, at: "status", "allocatedResources", "storage")
         changed.set("ControllerResizeInProgress", at: "status", "allocatedResourceStatuses", "storage")
         return Plan([

@@ -2,6 +2,7 @@ import Basics
 import Client
 import Document
 import Glibc
+import Images
 import Linux
 
 /// Makes, refreshes and removes the volumes of one pod. The directories are the state: nothing else is remembered.
@@ -23,7 +24,10 @@ struct VolumeManager: Sendable {
     }
 
     /// Makes what is missing and brings API volumes up to date; safe to repeat.
-    func prepare(_ pod: Document, fields: DownwardFields) async throws -> Prepared {
+    /// `images` has the images of those volumes that are images, by the volumes' names.
+    func prepare(
+        _ pod: Document, fields: DownwardFields, images: [String: Image] = [:]
+    ) async throws -> Prepared {
         var result = Prepared()
         let projection = Projection(pod: pod, fields: fields, objects: objects, tokens: tokens)
         for volume in pod.list("spec", "volumes") {
@@ -42,6 +46,11 @@ struct VolumeManager: Sendable {
                     if let at = projected.refreshAt { result.refreshAt = min(result.refreshAt ?? at, at) }
                 } else if let claim = ClaimResolver.claimName(volume, pod) {
                     result.paths[name] = try await claimed(volume, claim, name, pod)
+                } else if volume["image"] != nil {
+                    let path = directory(pod, name)
+                    let layers = images[name]?.layerDirectories ?? []
+                    try await pool.run { try ImageVolume.mount(layers, at: path) }
+                    result.paths[name] = VolumePath(path: path, readOnly: true)
                 } else {
                     result.paths[name] = try await plain(volume, name, pod)
                 }
@@ -188,7 +197,7 @@ enum EmptyDirectory {
         return true
     }
 
-    private static func isMountPoint(_ path: String) throws -> Bool {
+    static func isMountPoint(_ path: String) throws -> Bool {
         var own = stat()
         var parent = stat()
         guard lstat(path, &own) == 0, lstat("\(path)/..", &parent) == 0 else {
