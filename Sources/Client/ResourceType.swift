@@ -75,8 +75,6 @@ extension ResourceType {
         group: "storage.k8s.io", plural: "volumeattributesclasses", kind: "VolumeAttributesClass", namespaced: false)
     public static let volumeAttachments = ResourceType(
         group: "storage.k8s.io", plural: "volumeattachments", kind: "VolumeAttachment", namespaced: false)
-    public static let csiDrivers = ResourceType(
-        group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
     public static let priorityClasses = ResourceType(
         group: "scheduling.k8s.io", plural: "priorityclasses", kind: "PriorityClass", namespaced: false)
     public static let runtimeClasses = ResourceType(

@@ -13,12 +13,14 @@ final class AttachDetachController: Controller {
     private let pods: Informer
     private let nodes: Informer
     private let said = SaidEvents()
+    private static let driverType = ResourceType(
+        group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
     private static let byNode = "node"
     private static let byVolume = "volume"
 
     init(_ informers: Informers) {
         attachments = informers(.volumeAttachments)
-        drivers = informers(.csiDrivers)
+        drivers = informers(Self.driverType)
         volumes = informers(.persistentVolumes)
         claims = informers(.persistentVolumeClaims)
         pods = informers(.pods)
