@@ -53,7 +53,7 @@ let package = Package(
         module("Client", ["Basics", "Document", "Wire", "Kinds"]),
 
         // Layer 5: one component each; they never import each other.
-        module("Controllers", ["Basics", "Document", "Kinds", "Client"]),
+        module("Controllers", ["Basics", "Document", "Schema", "Kinds", "Client"]),
         module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
         module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),

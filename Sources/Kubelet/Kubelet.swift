@@ -40,7 +40,8 @@ public final class Kubelet: Sendable {
             world: world, log: log, events: EventQueue(recorder),
             services: Informer(client, .services, world: world, log: log), objects: objects, tokens: tokens,
             volumes: VolumeManager(
-                configuration: configuration, objects: objects, tokens: tokens, pool: pool, clock: world.clock),
+                configuration: configuration, client: client, objects: objects, tokens: tokens, pool: pool,
+                clock: world.clock),
             pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls), networkIsReady: Latch())
         registrar = NodeRegistrar(
             configuration: configuration, client: client, images: images, network: network, machine: machine,
@@ -61,6 +62,7 @@ public final class Kubelet: Sendable {
             group.addTask { try await self.node.objects.run() }
             group.addTask { try await self.node.events.run() }
             group.addTask { try await self.pods.run() }
+            group.addTask { try await self.keeper.run() }
             group.addTask {
                 try await self.pods.waitForSync()
                 let living = Set(self.pods.all.compactMap { $0.text("metadata", "uid") })
@@ -73,6 +75,12 @@ public final class Kubelet: Sendable {
             defer { group.cancelAll() }
             for try await _ in group {}
         }
+    }
+
+    private var keeper: DirectoryKeeper {
+        DirectoryKeeper(
+            configuration: configuration, client: node.client, pool: node.pool, events: node.events, world: node.world,
+            log: node.log)
     }
 
     private func openNetwork(_ sweep: OrphanSweep, _ living: Set<String>) async throws {

@@ -136,7 +136,9 @@ final class LinuxSandbox: Sandbox {
                     try group.child(PlanCompiler.supervisorLeaf).create(plain: true)
                 }
                 try group.apply(process.limits.cgroupLimits)
-                if made, !process.privileges.allDevices { try group.restrictDevices() }
+                if made, !process.privileges.allDevices {
+                    try group.restrictDevices(allowing: process.privileges.devices)
+                }
             }
             return try send(process, plan: plan, counter: group?.outOfMemoryFile)
         } catch {

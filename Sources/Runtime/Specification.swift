@@ -102,6 +102,8 @@ public struct Privileges: Sendable, Equatable {
     public var readOnlyPaths: [String] = []
     /// All devices allowed and visible, as for privileged containers and nodes.
     public var allDevices = false
+    /// Further devices that may be used, as `devices.allow` takes them: `b 7:0 rwm`.
+    public var devices: [String] = []
 
     public init() {}
 

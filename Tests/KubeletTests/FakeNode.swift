@@ -182,6 +182,7 @@ struct TestNode<Runtime: SandboxRuntime> {
         var configuration = KubeletConfiguration(
             nodeName: "n1", nodeIP: IPAddress(v4: 0x0A59_0003), rootDirectory: "\(directory)/lib",
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
+        configuration.volumeDirectory = "\(directory)/volumes"
         configuration.cgroupRoot = cgroup
         configuration.cpuMillis = 2000
         configuration.memoryBytes = 4 << 30
