@@ -2,10 +2,12 @@ import Synchronization
 
 /// Lets one task at a time through, in the order in which they came: for writes to a connection that several tasks share.
 ///
+/// A turn that fails may have left half of a message behind, so it is the last.
 /// Bounded by the tasks of one connection, each of which waits for one turn at most.
 final class Turns: Sendable {
     private struct State {
         var isTaken = false
+        var isBroken = false
         var waiters: [(id: UInt64, continuation: UnsafeContinuation<Void, any Error>)] = []
         var nextID: UInt64 = 0
     }
@@ -15,7 +17,15 @@ final class Turns: Sendable {
     func run<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T {
         try await take()
         defer { leave() }
-        return try await body()
+        if state.withLock({ $0.isBroken }) { throw Broken() }
+        do { return try await body() } catch {
+            state.withLock { $0.isBroken = true }
+            throw error
+        }
+    }
+
+    struct Broken: Error, CustomStringConvertible {
+        var description: String { "an earlier write to the connection failed" }
     }
 
     private func take() async throws {

@@ -51,6 +51,8 @@ struct ProcessBuilder {
             hostname: plan.hostname, sources: plan.sources, fields: fields)
         let arguments = try self.arguments(environment)
         let user = try ImageUser.resolve(container: container, pod: pod, image: plan.image)
+        let hasTerminal = container.flag("tty") == true
+        if hasTerminal, environment["TERM"] == nil { environment["TERM"] = "xterm" }
         if environment["HOME"] == nil { environment["HOME"] = ImageUser.home(of: user, image: plan.image) }
         var process = ProcessSpecification(
             id: ProcessName(container: name, attempt: plan.attempt).text, arguments: arguments)
@@ -70,6 +72,8 @@ struct ProcessBuilder {
             container: container, pod: pod, user: user, profileDirectory: "\(configuration.rootDirectory)/seccomp")
         process.oomScoreAdjust = Resources.oomScoreAdjust(
             container: container, pod: pod, memoryCapacity: plan.memoryCapacity)
+        if container.flag("stdin") == true { process.input = .open(once: container.flag("stdinOnce") == true) }
+        if hasTerminal { process.terminal = TerminalSize() }
         process.output = .criLog(
             path: configuration.logFile(pod, container: name, attempt: plan.attempt),
             maximumBytes: configuration.maximumLogBytes, keep: configuration.keptLogs)

@@ -59,19 +59,21 @@ public final class SPDYConnection: Sendable {
 
     /// Opens a stream; the other side's consent is not waited for.
     public func open(_ headers: Headers) async throws -> SPDYStream {
-        try await turns.run { [self] in
-            let stream = try state.withLock { state in
-                guard !state.isOver, state.streams.count < Self.mostStreams else {
-                    throw SPDYError("no more streams on this connection")
-                }
+        // Streams go out in the order of their numbers.
+        let opened: SPDYStream? = try await turns.run { [self] in
+            let stream = state.withLock { state -> SPDYStream? in
+                guard !state.isOver, state.streams.count < Self.mostStreams else { return nil }
                 let stream = SPDYStream(state.nextOwn, headers, self)
                 state.nextOwn += 2
                 state.streams[stream.id] = stream
                 return stream
             }
+            guard let stream else { return nil }
             try await connection.write(writer.withLock { $0.bytes(.open(stream.id, headers, isLast: false)) })
             return stream
         }
+        guard let opened else { throw SPDYError("no more streams on this connection") }
+        return opened
     }
 
     /// Says that no further stream will be looked at.
