@@ -29,7 +29,7 @@ public func runControllers(
     let controllers = roster.compactMap { $0(setting) }.filter { !options.disabled.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.name, world: world)
+            let recorder = EventRecorder(client, component: controller.component, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name))
@@ -76,6 +76,7 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { TTLAfterFinished($0.informers) },
     { CronJobController($0.informers) },
     { DisruptionController($0.informers) },
+    { HorizontalPodAutoscaler($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)
