@@ -15,12 +15,14 @@ struct ControllerLoop: Sendable {
     let recorder: EventRecorder
     let world: World
     let log: Log
+    let metrics: ControllerMetrics
 
     /// Caches that do not show a write for so long are taken as they are.
     private static let longestCatchUp = Duration.seconds(30)
 
     func run() async throws {
         let queue = WorkQueue(clock: world.clock)
+        metrics.follow(queue, of: controller.name)
         let writes = PendingWrites(controller.sources.map(\.informer))
         let failures = LastFailures()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -31,6 +33,7 @@ struct ControllerLoop: Sendable {
                     for await change in changes { for key in keys(change) { queue.add(key) } }
                 }
             }
+            group.addTask { try await controller.accompany { queue.add($0) } }
             for source in controller.sources { try await source.informer.waitForSync() }
             for key in controller.initialKeys { queue.add(key) }
             for _ in 0..<controller.workers {
@@ -68,7 +71,10 @@ struct ControllerLoop: Sendable {
             if Task.isCancelled { return nil }
             // Two writers met: normal, and over with the next look.
             let isConflict = (error as? APIStatus)?.isConflict == true
-            if !isConflict { log.warning("\(controller.name) \(key): \(error)") }
+            if !isConflict {
+                metrics.countError(of: controller.name)
+                log.warning("\(controller.name) \(key): \(error)")
+            }
             queue.addRateLimited(key)
             return "\(error)"
         }

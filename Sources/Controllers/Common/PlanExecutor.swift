@@ -142,9 +142,12 @@ struct PlanExecutor {
         if let propagation { options["propagationPolicy"] = Document(propagation) }
         do {
             _ = try await client.delete(resource, namespace: object.namespace, name: object.name, options: options)
-        } catch let status as APIStatus where status.isNotFound || status.isConflict {
-            // Gone; a conflict means that another object has the name now.
+        } catch let status as APIStatus where status.isNotFound {
             return Outcome()
+        } catch let status as APIStatus where status.isConflict {
+            // Another object may have the name now; otherwise the object is still there to be deleted.
+            let current = try? await client.get(resource, namespace: object.namespace, name: object.name)
+            return Outcome(failure: current?.uid == object.uid ? status : nil)
         } catch {
             let announcement = owner.map {
                 Announcement(
