@@ -32,7 +32,7 @@ public func runControllers(
     let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.component, world: world)
+            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)
@@ -80,7 +80,16 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
+    { PersistentVolumeController($0.informers) },
+    { NodeDirectoryProvisioner($0.informers) },
+    { ExpandController($0.informers) },
+    { EphemeralVolumeController($0.informers) },
+    { ClaimProtection($0.informers) },
+    { VolumeProtection($0.informers) },
+    { AttributesClassProtection($0.informers) },
+    { AttachDetachController($0.informers) },
     { ClusterRoleAggregation($0.informers) },
+    { QuotaController($0.informers, $0.served) },
     { JobController($0.informers) },
     { TTLAfterFinished($0.informers) },
     { CronJobController($0.informers) },

@@ -14,6 +14,8 @@ public enum Action: Sendable, Equatable {
     /// Deletes exactly the object that was looked at: its uid is a precondition.
     case delete(ResourceType, Document, owner: Document? = nil, grace: Int? = nil, propagation: String? = nil)
     case event(Document, EventRecorder.EventType, reason: String, message: String)
+    /// Fails while the server knows a pod that keeps this claim from going away.
+    case checkUnused(Document)
 }
 
 /// Actions that belong together.

@@ -27,8 +27,8 @@ struct Source: Sendable {
 protocol Controller: Sendable {
     /// Its name on the command line.
     var name: String { get }
-    /// Its name in events, where that is another one.
-    var component: String { get }
+    /// Who its events come from.
+    var eventSource: String { get }
     var sources: [Source] { get }
     /// Keys that want work although nothing changed, such as "all" of a controller with one key.
     var initialKeys: [String] { get }
@@ -42,11 +42,11 @@ protocol Controller: Sendable {
 }
 
 extension Controller {
-    var component: String { name }
+    var eventSource: String { name }
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
-    func questions(_ key: String, _ answers: Answers) -> [String] { [] }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
+    func questions(_ key: String, _ answers: Answers) -> [String] { [] }
 }
 
 /// The collections that the controllers of one process share: one informer for each.

@@ -100,6 +100,9 @@ struct PlanExecutor {
             case .event(let object, let type, let reason, let message):
                 return Outcome(
                     announcement: Announcement(subject: object, type: type, reason: reason, message: message))
+            case .checkUnused(let claim):
+                try await ClaimUse.checkUnused(claim, client)
+                return Outcome()
             }
         } catch let status as APIStatus where status.isNotFound && action.isPatch {
             return Outcome()  // nothing left to bring anywhere

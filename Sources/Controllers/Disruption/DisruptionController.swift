@@ -4,7 +4,7 @@ import Kinds
 
 struct DisruptionController: Controller {
     let name = "disruption-controller"
-    let component = "controllermanager"
+    let eventSource = "controllermanager"
     private let budgets: Informer
     private let pods: Informer
     private let deployments: Informer

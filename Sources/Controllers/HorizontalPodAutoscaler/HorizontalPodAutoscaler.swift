@@ -6,7 +6,7 @@ import Synchronization
 /// Scales what it is told to by what its pods use.
 struct HorizontalPodAutoscaler: Controller {
     let name = "horizontal-pod-autoscaler-controller"
-    let component = "horizontal-pod-autoscaler"
+    let eventSource = "horizontal-pod-autoscaler"
     let workers = 5
     private let autoscalers: Informer
     private let pods: Informer
