@@ -112,10 +112,10 @@ extension ResourceType {
 }
 
 /// Percent-encoding for path segments and query values.
-enum URLText {
+public enum URLText {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    static func escape(_ text: String) -> String {
+    public static func escape(_ text: String) -> String {
         if text.utf8.allSatisfy(isPlain) { return text }
         var out: [UInt8] = []
         for byte in text.utf8 {

@@ -97,6 +97,8 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { TTLAfterFinished($0.informers) },
     { CronJobController($0.informers) },
     { DisruptionController($0.informers) },
+    { HorizontalPodAutoscaler($0.informers) },
+    { QuotaController($0.informers, $0.served) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

@@ -6,7 +6,8 @@ import Synchronization
 /// A collection whose changes concern a controller, and the keys that each change concerns.
 struct Source: Sendable {
     let informer: Informer
-    let keys: @Sendable (Change) -> [String]
+    /// Nil for a collection that is only read: its changes wake nobody.
+    let keys: (@Sendable (Change) -> [String])?
 
     init(_ informer: Informer, _ keys: @escaping @Sendable (Change) -> [String]) {
         self.informer = informer
@@ -15,6 +16,11 @@ struct Source: Sendable {
 
     /// Every object is its own key.
     init(_ informer: Informer) { self.init(informer) { [$0.key] } }
+
+    init(onlyRead informer: Informer) {
+        self.informer = informer
+        keys = nil
+    }
 }
 
 /// Brings one kind of thing to its desired state, key by key. `plan` reads the caches and decides; it does no I/O.

@@ -27,9 +27,10 @@ struct ControllerLoop: Sendable {
         let failures = LastFailures()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for source in controller.sources {
+                guard let keys = source.keys else { continue }
                 let changes = source.informer.changes()
                 group.addTask {
-                    for await change in changes { for key in source.keys(change) { queue.add(key) } }
+                    for await change in changes { for key in keys(change) { queue.add(key) } }
                 }
             }
             group.addTask { try await controller.accompany { queue.add($0) } }
