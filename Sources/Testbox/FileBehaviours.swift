@@ -20,7 +20,7 @@ enum FileBehaviour: Equatable {
     }
 
     /// `directory mode=2777 uid=0 gid=1000 on tmpfs rw`
-    private static func description(of path: String) throws -> String {
+    static func description(of path: String) throws -> String {
         var status = stat()
         guard stat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
         let kinds: [mode_t: String] = [
