@@ -85,6 +85,10 @@ extension ResourceType {
     public static let customResourceDefinitions = ResourceType(
         group: "apiextensions.k8s.io", plural: "customresourcedefinitions", kind: "CustomResourceDefinition",
         namespaced: false)
+    public static let apiServices = ResourceType(
+        group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
+    public static let resourceClaims = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaims", kind: "ResourceClaim")
     public static let roles = rbac("roles", "Role", namespaced: true)
     public static let roleBindings = rbac("rolebindings", "RoleBinding", namespaced: true)
     public static let clusterRoles = rbac("clusterroles", "ClusterRole", namespaced: false)

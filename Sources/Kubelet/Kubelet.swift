@@ -16,7 +16,7 @@ public final class Kubelet: Sendable {
     private let node: NodeContext
     private let pods: Informer
     private let registrar: NodeRegistrar
-    private let loop: EventLoop?
+    let loop: EventLoop?
 
     /// With `loop`, followed logs wait for the kernel's notifications instead of looking.
     public init(
@@ -93,7 +93,7 @@ public final class Kubelet: Sendable {
     public var handler: Handler {
         let server = KubeletServer(
             configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,
-            loop: loop, workers: { [table] in table.count })
+            loop: loop, workers: table)
         return { await server.handle($0) }
     }
 

@@ -139,63 +139,6 @@ struct Measurements: Sendable {
             ],
         ]
     }
-
-    // MARK: API
-
-    /// `clients` tasks in parallel repeat one operation for some seconds; rate, latency, and the server's CPU for each.
-    func throughput(
-        _ title: String, clients: Int, seconds: Int,
-        _ operation: @escaping @Sendable (APIClient, Int, Int) async throws -> Void
-    ) async throws -> [Row] {
-        let client = try client()
-        let server = try serverProcess()
-        let before = try Self.cpu(of: server)
-        let start = world.clock.uptime
-        let deadline = start + .seconds(seconds)
-        let clock = world.clock
-        let samples = try await withThrowingTaskGroup(of: [Double].self) { group in
-            for number in 0..<clients {
-                group.addTask {
-                    var own: [Double] = []
-                    var turn = 0
-                    while clock.uptime < deadline {
-                        let begun = clock.uptime
-                        try await operation(client, number, turn)
-                        own.append((clock.uptime - begun).inSeconds * 1000)
-                        turn += 1
-                    }
-                    return own
-                }
-            }
-            var all: [Double] = []
-            for try await own in group { all += own }
-            return all
-        }
-        let took = (clock.uptime - start).inSeconds
-        let used = try Self.cpu(of: server) - before
-        return [
-            Row("API: \(title), rate", "1/s", [Double(samples.count) / took], moreIsBetter: true),
-            Row("API: \(title), latency", "ms", samples),
-            Row("API: \(title), server CPU per operation", "ms", [used * 1000 / Double(max(1, samples.count))]),
-        ]
-    }
-
-    private func serverProcess() throws -> String {
-        for entry in try Files.list("/proc") where entry.utf8.allSatisfy({ (48...57).contains($0) }) {
-            let words = ((try? Files.text("/proc/\(entry)/cmdline")) ?? "").split(separator: "\0")
-            guard words.count > 2, words[1] == "role", words[2] == "apiserver",
-                let cgroup = try? Files.text("/proc/\(entry)/cgroup"), cgroup.contains("/lab/\(name)/")
-            else { continue }
-            return entry
-        }
-        throw Failure("the API server's process is not found")
-    }
-
-    private static func cpu(of process: String) throws -> Double {
-        let fields = try Files.text("/proc/\(process)/stat").split(separator: ")").last?.split(separator: " ") ?? []
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
 }
 
 extension String {

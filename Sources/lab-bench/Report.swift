@@ -6,14 +6,20 @@ struct Row: Sendable {
     var unit: String
     var samples: [Double]
     var budget: Double?
+    /// What kube-apiserver and etcd take for the same.
+    var upstream: Double?
     /// Less is better, but for rates.
     var moreIsBetter = false
 
-    init(_ name: String, _ unit: String, _ samples: [Double], budget: Double? = nil, moreIsBetter: Bool = false) {
+    init(
+        _ name: String, _ unit: String, _ samples: [Double], budget: Double? = nil, upstream: Double? = nil,
+        moreIsBetter: Bool = false
+    ) {
         self.name = name
         self.unit = unit
         self.samples = samples.sorted()
         self.budget = budget
+        self.upstream = upstream
         self.moreIsBetter = moreIsBetter
     }
 
@@ -34,7 +40,10 @@ struct Row: Sendable {
 enum Report {
     static func table(_ rows: [Row], earlier: Document?) -> String {
         var lines = [
-            ["what", "median", "p99", "best", "runs", "unit", "budget", earlier == nil ? "" : "before → ratio"]
+            [
+                "what", "median", "p99", "best", "runs", "unit", "budget", "upstream → ratio",
+                earlier == nil ? "" : "before → ratio",
+            ]
         ]
         for row in rows {
             let before = earlier?.elements.first { $0.text("name") == row.name }?.at("median")?.double
@@ -42,6 +51,7 @@ enum Report {
                 row.name, text(row.median), text(row.percentile(0.99)),
                 text(row.moreIsBetter ? row.samples.last ?? 0 : row.samples.first ?? 0), String(row.samples.count),
                 row.unit, row.budget.map { "\(row.moreIsBetter ? "≥" : "≤") \(text($0))" } ?? "",
+                row.upstream.map { "\(text($0)) → \(text(row.median / $0))" } ?? "",
                 before.map { "\(text($0)) → \($0 == 0 ? "?" : text(row.median / $0))" } ?? "",
             ])
         }

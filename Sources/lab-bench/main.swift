@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -15,6 +15,8 @@ struct Options {
     var json: String?
     var compare: String?
     var quick = false
+    /// The one part to measure, where not all.
+    var only: String?
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -23,7 +25,11 @@ struct Options {
             case "--quick": quick = true
             case "--json": json = rest.popFirst()
             case "--compare": compare = rest.popFirst()
-            default: throw UsageError("unknown flag '\(word)'", remedy: "--quick, --json FILE, --compare FILE")
+            case "--only":
+                only = rest.popFirst()
+                guard only == "api" else { throw UsageError("--only knows one part", remedy: "--only api") }
+            default:
+                throw UsageError("unknown flag '\(word)'", remedy: "--quick, --only api, --json FILE, --compare FILE")
             }
         }
     }
@@ -42,9 +48,16 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     let measurements = Measurements(binary: binary, home: home, world: .live(loop))
     var rows: [Row] = []
 
-    say("==> start-up and containers")
-    rows.append(try measurements.startUp())
-    rows += try await Containers(world: .live(loop)).measure(runs: options.quick ? 5 : 30)
+    if options.only != "api" {
+        say("==> start-up and containers")
+        rows.append(try measurements.startUp())
+        rows += try await Containers(world: .live(loop)).measure(runs: options.quick ? 5 : 30)
+    }
+    say("==> calling the API server")
+    rows += try await Serving(
+        binary: binary, directory: home, world: .live(loop), quick: options.quick
+    ).measure()
+    if options.only == "api" { return try finish(rows, options, earlier) }
     say("==> creating clusters")
     rows += try measurements.creation(runs: options.quick ? 2 : 5)
     do {
@@ -53,32 +66,16 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         rows += try measurements.memory()
         say("==> starting pods")
         rows.append(try await measurements.podStarts(count: options.quick ? 10 : 100))
-        say("==> calling the API")
-        let seconds = options.quick ? 2 : 10
-        let payload = Document(String(repeating: "x", count: 1024))
-        rows += try await measurements.throughput("create ConfigMap, 16 clients", clients: 16, seconds: seconds) {
-            client, number, turn in
-            _ = try await client.create(
-                .configMaps, namespace: "default",
-                [
-                    "apiVersion": "v1", "kind": "ConfigMap",
-                    "metadata": ["name": Document("bench-\(number)-\(turn)")], "data": ["payload": payload],
-                ])
-        }
-        rows += try await measurements.throughput("get, 16 clients", clients: 16, seconds: seconds) { client, _, _ in
-            _ = try await client.get(.configMaps, namespace: "default", name: "bench-0-0")
-        }
-        rows += try await measurements.throughput("merge patch, 16 clients", clients: 16, seconds: seconds) {
-            client, number, turn in
-            _ = try await client.patch(
-                .configMaps, namespace: "default", name: "bench-\(number)-0", ["data": ["turn": Document("\(turn)")]])
-        }
     } catch {
         try? measurements.deletion()
         throw error
     }
     try measurements.deletion()
 
+    try finish(rows, options, earlier)
+}
+
+func finish(_ rows: [Row], _ options: Options, _ earlier: Document?) throws {
     let text = Report.table(rows, earlier: earlier)
     try Files.writeAll(Array((text + "\n").utf8), to: 1, name: "standard output")
     if let path = options.json { try Files.write(Document(rows.map(\.document)).json, to: path) }

@@ -27,6 +27,7 @@ public struct Authenticator: Sendable {
     let bootstrapTokensAllowed: Bool
     let clock: any WorldClock
     let lookup: Lookup
+    private let certificates = CertificateUsers()
 
     public init(
         tokens: ServiceAccountTokens, staticTokens: [String: UserInfo] = [:], anonymousAllowed: Bool,
@@ -45,17 +46,8 @@ public struct Authenticator: Sendable {
     /// A credential that is given and wrong is refused, never taken as anonymous.
     public func authenticate(_ request: Request) async throws(APIStatus) -> UserInfo {
         if let certificate = request.peer.certificate {
-            // The transport has verified it against the clients' authority; only its name is read here.
-            guard let parsed = try? X509Certificate(der: certificate), let name = parsed.commonName else {
-                throw Self.unauthorized
-            }
-            return UserInfo(
-                name: name, groups: parsed.organizations + ["system:authenticated"],
-                extra: [
-                    "authentication.kubernetes.io/credential-id": [
-                        "X509SHA256=" + Hex.encode(Digest.sha256(certificate))
-                    ]
-                ])
+            guard let user = certificates.user(certificate, now: clock.now) else { throw Self.unauthorized }
+            return user
         }
         if let token = Self.bearerToken(request.headers) {
             do { return try await user(forToken: token, audiences: tokens.apiAudiences).user } catch {

@@ -45,7 +45,12 @@ struct Selection: Sendable {
     var name: String? { fields.terms.first { $0.field == "metadata.name" && !$0.isNegated }?.value }
 
     func matches(_ object: Document, resource: ResourceInfo) -> Bool {
+        matches(labelsOf: object) { Kinds.selectableFields(of: object, resource: resource) }
+    }
+
+    /// For those who may have the object's fields already.
+    func matches(labelsOf object: Document, fields values: () -> [String: String]) -> Bool {
         (labels.isEmpty || labels.matches(object.map("metadata", "labels")))
-            && (fields.isEmpty || fields.matches(Kinds.selectableFields(of: object, resource: resource)))
+            && (fields.isEmpty || fields.matches(values()))
     }
 }

@@ -157,7 +157,9 @@ struct WatchSession: Sendable {
                 try await writer.write(try lines.bookmark(initial.revision, endsInitial: true))
             }
         }
+        var pace = DeliveryPace()
         while true {
+            if let delay = pace.delay(at: clock.uptime) { try await clock.sleep(for: delay) }
             let batch: (events: [StoreEvent], revision: Revision)
             do { batch = try await watch.next() } catch is ResourceWithdrawn {
                 return
@@ -175,6 +177,7 @@ struct WatchSession: Sendable {
                 }
             }
             if !out.isEmpty { try await writer.write(out) }
+            if !batch.events.isEmpty { pace.delivered(at: clock.uptime) }
             if batch.events.isEmpty, request.bookmarks {
                 try await writer.write(try lines.bookmark(batch.revision, endsInitial: false))
             }
@@ -190,7 +193,28 @@ struct LineWriter {
 
     private var resource: ResourceInfo { session.call.resource }
 
-    init(session: WatchSession) { self.session = session }
+    /// What the watchers of one event share is kept under these names; another version has other lines.
+    private let names: Names
+
+    private struct Names {
+        let now, nowFields, before, beforeFields: String
+        let lines: [String: String]
+
+        init(_ version: String, _ form: String) {
+            now = "\(version) now"
+            nowFields = "\(version) now fields"
+            before = "\(version) before"
+            beforeFields = "\(version) before fields"
+            lines = Dictionary(
+                uniqueKeysWithValues: ["ADDED", "MODIFIED", "DELETED"].map { ($0, "\(version) \($0) \(form)") })
+        }
+    }
+
+    init(session: WatchSession) {
+        self.session = session
+        names = Names(
+            session.call.resource.apiVersion, session.call.media.format == .protobuf ? "protobuf" : "json")
+    }
 
     private var isPlain: Bool { session.call.media.shape == .whole && session.call.media.format == .json }
     /// Whether the line is the same for everybody who asked for this format.
@@ -201,13 +225,12 @@ struct LineWriter {
         guard let (type, value) = try meaning(of: event) else { return nil }
         guard isShared, value == event.record.value else { return try line(type, value) }
         let resource = resource
+        let name = names.lines[type] ?? type
         guard isPlain else {
             let line = self
-            return try event.derived.value("\(resource.apiVersion) \(type) protobuf") {
-                Result { try line.whole(type, value) }
-            }.get()
+            return try event.derived.value(name) { Result { try line.whole(type, value) } }.get()
         }
-        return event.derived.value("\(resource.apiVersion) \(type)") { Self.plain(type, value, resource) }
+        return event.derived.value(name) { Self.plain(type, value, resource) }
     }
 
     /// An update may bring an object into a selection or take it out: then it is an addition or a removal.
@@ -221,18 +244,21 @@ struct LineWriter {
             }
         }
         let resource = resource
-        func matches(_ record: Record, _ name: String) throws -> Bool {
-            let object = try event.derived.value("\(resource.apiVersion) \(name)") {
+        func matches(_ record: Record, _ name: String, _ fieldsName: String) throws -> Bool {
+            let object = try event.derived.value(name) {
                 Result { try ObjectCodec.document(record.value, resource) }
             }.get()
-            return selection.matches(object, resource: resource)
+            return selection.matches(labelsOf: object) {
+                event.derived.value(fieldsName) { Kinds.selectableFields(of: object, resource: resource) }
+            }
         }
-        let was = try event.previous.map { try matches($0, "before") } ?? false
+        let was = try event.previous.map { try matches($0, names.before, names.beforeFields) } ?? false
+        func isNow() throws -> Bool { try matches(event.record, names.now, names.nowFields) }
         switch event.kind {
-        case .created: return try matches(event.record, "now") ? ("ADDED", event.record.value) : nil
+        case .created: return try isNow() ? ("ADDED", event.record.value) : nil
         case .deleted: return was ? ("DELETED", event.record.value) : nil
         case .updated:
-            switch (was, try matches(event.record, "now")) {
+            switch (was, try isNow()) {
             case (false, false): return nil
             case (false, true): return ("ADDED", event.record.value)
             case (true, true): return ("MODIFIED", event.record.value)

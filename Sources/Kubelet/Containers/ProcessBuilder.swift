@@ -68,6 +68,8 @@ struct ProcessBuilder {
             hostname: plan.hostname, sources: plan.sources, fields: fields)
         let arguments = try self.arguments(environment)
         let user = try ImageUser.resolve(container: container, pod: pod, image: plan.image)
+        let hasTerminal = container.flag("tty") == true
+        if hasTerminal, environment["TERM"] == nil { environment["TERM"] = "xterm" }
         if environment["HOME"] == nil { environment["HOME"] = ImageUser.home(of: user, image: plan.image) }
         var process = ProcessSpecification(
             id: ProcessName(container: name, attempt: plan.attempt).text, arguments: arguments)
@@ -88,6 +90,8 @@ struct ProcessBuilder {
         process.privileges.devices = try blockDevices().map { "b \($0.device.major):\($0.device.minor) rwm" }
         process.oomScoreAdjust = Resources.oomScoreAdjust(
             container: container, pod: pod, memoryCapacity: plan.memoryCapacity)
+        if container.flag("stdin") == true { process.input = .open(once: container.flag("stdinOnce") == true) }
+        if hasTerminal { process.terminal = TerminalSize() }
         process.output = .criLog(
             path: configuration.logFile(pod, container: name, attempt: plan.attempt),
             maximumBytes: configuration.maximumLogBytes, keep: configuration.keptLogs)

@@ -333,7 +333,7 @@ extension PodWorker {
     // MARK: Probes and hooks
 
     /// The container's process as it was started, rebuilt where an earlier life of this agent started it.
-    private func model(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
+    func model(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
         if let known = state.withLock({ $0.processes[container] }) { return known }
         if state.withLock({ $0.images[container] }) == nil,
             let reference = containerSpecification(container)?.text("image"),
