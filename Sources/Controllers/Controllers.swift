@@ -32,7 +32,7 @@ public func runControllers(
     let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
+            let recorder = EventRecorder(client, component: controller.component, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct FileBehaviourTests {
     @Test func behavioursAreRead() throws {
         #expect(try Behaviour(["write", "/a", "two", "words"]) == .file(.write(path: "/a", text: "two words")))
-        #expect(try Behaviour(["cat", "/a"]) == .file(.cat(path: "/a")))
+        #expect(try Behaviour(["read", "/a"]) == .file(.read(path: "/a")))
         #expect(try Behaviour(["show", "/a"]) == .file(.show(path: "/a")))
         #expect(throws: UsageError.self) { try Behaviour(["write", "/a"]) }
     }
@@ -21,6 +21,6 @@ import Testing
         chmod("\(directory)/a", 0o640)
         let shown = try FileBehaviour.description(of: "\(directory)/a")
         #expect(shown.hasPrefix("file mode=640 uid=\(getuid()) gid=\(getgid()) on "))
-        #expect(throws: SystemError.self) { try FileBehaviour.cat(path: "\(directory)/none").run() }
+        #expect(throws: SystemError.self) { try FileBehaviour.read(path: "\(directory)/none").run() }
     }
 }
