@@ -48,7 +48,7 @@ enum Behaviour: Equatable {
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT...
-               testbox write PATH TEXT... | cat PATH | show PATH
+               testbox write PATH TEXT... | read PATH | show PATH
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -123,9 +123,9 @@ enum Behaviour: Equatable {
         case "write":
             try expect(2...1_000)
             return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
-        case "cat":
+        case "read":
             try expect(1...1)
-            return .file(.cat(path: operands[0]))
+            return .file(.read(path: operands[0]))
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
