@@ -191,6 +191,7 @@ struct TestNode<Runtime: SandboxRuntime> {
     let network = FakeNetwork()
     let directory: String
     let cgroup: String
+    var authorization = ServerAuthorization.anyCertificate
 
     init(base: String = "/tmp", runtime: Runtime = FakeRuntime(), cgroup: String = "") throws {
         self.runtime = runtime
@@ -205,6 +206,7 @@ struct TestNode<Runtime: SandboxRuntime> {
             nodeName: "n1", nodeIP: IPAddress(v4: 0x0A59_0003), rootDirectory: "\(directory)/lib",
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
         configuration.cgroupRoot = cgroup
+        configuration.authorization = authorization
         configuration.cpuMillis = 2000
         configuration.memoryBytes = 4 << 30
         return configuration

@@ -5,7 +5,7 @@ import Kinds
 import Linux
 import Wire
 
-/// The node agent's HTTP API. Every request must come with a client certificate that the transport has verified.
+/// The node agent's HTTP API. `access` decides who may ask.
 struct KubeletServer: Sendable {
     let configuration: KubeletConfiguration
     let pods: Informer
@@ -14,14 +14,15 @@ struct KubeletServer: Sendable {
     let machine: Machine
     let loop: EventLoop?
     let workers: WorkerTable
+    let access: ServerAccess
 
     func handle(_ request: Request) async -> Response {
         let parts = request.target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts[0].split(separator: "/").map { Percent.decode(String($0)) }
         let query = parts.count == 2 ? Self.fields(String(parts[1])) : []
-        if path == ["healthz"] { return Self.text(200, "ok") }
-        guard request.peer.certificate != nil else { return Self.text(401, "Unauthorized") }
+        if let refusal = await access.refusal(request, path: path) { return refusal }
         switch path.first {
+        case "healthz" where path.count == 1: return Self.text(200, "ok")
         case "pods" where path.count == 1: return list()
         case "metrics" where path.count == 1: return Self.text(200, metrics)
         case "containerLogs" where path.count == 4: return logs(path[1], path[2], path[3], query)
