@@ -17,6 +17,7 @@ public final class Kubelet: Sendable {
     private let pods: Informer
     private let registrar: NodeRegistrar
     private let access: ServerAccess
+    private let rates = UsageRates()
     let loop: EventLoop?
 
     /// With `loop`, followed logs wait for the kernel's notifications instead of looking.
@@ -89,7 +90,7 @@ public final class Kubelet: Sendable {
         let server = KubeletServer(
             configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,
             loop: loop, workers: table,
-            access: access)
+            access: access, rates: rates)
         return { await server.handle($0) }
     }
 
