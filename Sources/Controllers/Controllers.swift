@@ -12,6 +12,8 @@ public struct ControllerOptions: Sendable {
     public var rootCertificate: String?
     /// Makes the tokens that live in Secrets; nil leaves those unfilled.
     public var tokenMaker: TokenMaker?
+    /// Signs the certificates that were approved; nil leaves that to others.
+    public var signer: CertificateSigning?
     /// A silent node counts as lost after this.
     public var nodeMonitorGracePeriod = Duration.seconds(50)
     public var nodeMonitorPeriod = Duration.seconds(5)
@@ -77,6 +79,11 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { ReplicaSetController($0.informers) },
     { DeploymentController($0.informers) },
     { EndpointSliceController($0.informers) },
+    { EndpointsController($0.informers) },
+    { MirroringController($0.informers) },
+    { CertificateApprover($0.informers) },
+    { setting in setting.options.signer.map { CertificateSigner(setting.informers, $0) } },
+    { CertificateCleaner($0.informers) },
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },

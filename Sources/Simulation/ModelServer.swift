@@ -45,7 +45,7 @@ public final class ModelServer: Sendable {
     public static let commonResources: [ResourceType] = [
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
         .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions, .apiServices,
-        .resourceQuotas,
+        .resourceQuotas, .endpoints, .certificateSigningRequests,
     ]
 
     public var handler: Handler {

@@ -62,6 +62,8 @@ public struct Situation: Sendable {
     public var uptime: Duration
     /// Why the last round for this key failed, where it did.
     public var lastFailure: String?
+    /// What the controller asked the server for just before.
+    public var answer: Document?
 
     public init(now: Timestamp, uptime: Duration = .zero, lastFailure: String? = nil) {
         self.now = now

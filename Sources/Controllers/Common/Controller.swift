@@ -26,6 +26,8 @@ protocol Controller: Sendable {
     var initialKeys: [String] { get }
     var workers: Int { get }
     func plan(_ key: String, _ situation: Situation) throws -> Plan
+    /// What `plan` must know that no cache can tell, such as a right: it comes as the situation's `answer`.
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document?
     /// What runs beside the loop, where the collections that matter are not known beforehand: it reports keys.
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws
 }
@@ -33,6 +35,7 @@ protocol Controller: Sendable {
 extension Controller {
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document? { nil }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
 }
 

@@ -54,7 +54,8 @@ struct ControllerLoop: Sendable {
     ) async -> String? {
         do {
             try await writes.waitUntilSeen(key, atMost: Self.longestCatchUp)
-            let situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
+            var situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
+            situation.answer = try await controller.inquire(key, client)
             let plan = try controller.plan(key, situation)
             var executor = PlanExecutor(client: client, recorder: recorder, log: log)
             defer { for write in executor.writes { writes.add(write, for: key) } }

@@ -59,14 +59,14 @@ enum EndpointSlicePlan {
         return groups.isEmpty ? [Group(family: family, ports: .emptyArray, endpoints: [])] : groups
     }
 
-    private static func address(of pod: Document, family: String) -> String? {
+    static func address(of pod: Document, family: String) -> String? {
         let addresses = pod.list("status", "podIPs").compactMap { $0.text("ip") }
         return (addresses.isEmpty ? [pod.text("status", "podIP")].compactMap { $0 } : addresses).first {
             IPAddress($0).map { $0.isIPv6 == (family == "IPv6") } ?? false
         }
     }
 
-    private static func ports(of service: Document, on pod: Document) -> Document {
+    static func ports(of service: Document, on pod: Document) -> Document {
         var ports = Document.emptyArray
         for port in service.list("spec", "ports") {
             let number = port.number("port") ?? 0
@@ -106,11 +106,7 @@ enum EndpointSlicePlan {
                 "ready": Document(ready), "serving": Document(serving), "terminating": Document(pod.isTerminating),
             ],
         ]
-        if let hostname = pod.text("spec", "hostname"), !hostname.isEmpty,
-            pod.text("spec", "subdomain") == service.name
-        {
-            endpoint["hostname"] = Document(hostname)
-        }
+        if let hostname = hostname(of: pod, in: service) { endpoint["hostname"] = Document(hostname) }
         endpoint["targetRef"] = [
             "kind": "Pod", "namespace": Document(pod.namespace ?? ""), "name": Document(pod.name),
             "uid": Document(pod.uid),
@@ -118,6 +114,19 @@ enum EndpointSlicePlan {
         if !pod.nodeName.isEmpty { endpoint["nodeName"] = Document(pod.nodeName) }
         if let zone { endpoint["zone"] = Document(zone) }
         return endpoint
+    }
+
+    /// The name that the pod has within the service's domain.
+    static func hostname(of pod: Document, in service: Document) -> String? {
+        guard let hostname = pod.text("spec", "hostname"), !hostname.isEmpty,
+            pod.text("spec", "subdomain") == service.name
+        else { return nil }
+        return hostname
+    }
+
+    static func isHeadless(_ service: Document) -> Bool {
+        let address = service.text("spec", "clusterIP") ?? ""
+        return address.isEmpty || address == "None"
     }
 
     // MARK: Slices
@@ -167,7 +176,7 @@ enum EndpointSlicePlan {
         var labels = service.labels
         labels[serviceLabel] = service.name
         labels[managerLabel] = manager
-        labels[headlessLabel] = service.text("spec", "clusterIP") == "None" ? "" : nil
+        labels[headlessLabel] = isHeadless(service) ? "" : nil
         return labels
     }
 
