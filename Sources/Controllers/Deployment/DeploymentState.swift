@@ -68,7 +68,10 @@ struct DeploymentState {
     var totalReplicas: Int { sets.reduce(0) { $0 + $1.wantedReplicas } }
     /// Pods that are there or may come at any moment.
     var presentReplicas: Int { sets.reduce(0) { $0 + max($1.wantedReplicas, $1.number("status", "replicas") ?? 0) } }
-    var availableReplicas: Int { sets.reduce(0) { $0 + ($1.number("status", "availableReplicas") ?? 0) } }
+    /// Pods that will still be available when every set has the size that it was told to have.
+    var availableReplicas: Int {
+        sets.reduce(0) { $0 + min($1.number("status", "availableReplicas") ?? 0, $1.wantedReplicas) }
+    }
 
     /// Whether `spec.replicas` changed since the active sets were sized.
     var totalChanged: Bool {

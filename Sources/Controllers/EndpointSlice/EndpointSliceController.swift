@@ -9,6 +9,7 @@ struct EndpointSliceController: Controller {
     private let pods: Informer
     private let slices: Informer
     private let nodes: Informer
+    private let triggers = TriggerTimes()
 
     init(_ informers: Informers) {
         services = informers(.services)
@@ -39,12 +40,17 @@ struct EndpointSliceController: Controller {
     }
 
     func plan(_ key: String, _ situation: Situation) -> Plan {
-        guard let service = services.get(key: key) else { return .nothing }
+        guard let service = services.get(key: key) else {
+            triggers.forget(key)
+            return .nothing
+        }
         let members = ServicePods.members(of: service, pods)
         var zones: [String: String] = [:]
         for name in Set(members.map(\.nodeName)) {
             zones[name] = nodes.get(key: name)?.labels["topology.kubernetes.io/zone"]
         }
-        return EndpointSlicePlan.plan(service, pods: members, slices: slices.indexed("service", key), zones: zones)
+        return EndpointSlicePlan.plan(
+            service, pods: members, slices: slices.indexed("service", key), zones: zones,
+            changedAt: triggers.latest(key, service, members))
     }
 }

@@ -19,7 +19,10 @@ enum EndpointSlicePlan {
     }
 
     /// - Parameter zones: the zone of each node that has one.
-    static func plan(_ service: Document, pods: [Document], slices: [Document], zones: [String: String]) -> Plan {
+    static func plan(
+        _ service: Document, pods: [Document], slices: [Document], zones: [String: String],
+        changedAt: Timestamp? = nil
+    ) -> Plan {
         var plan = Plan()
         let slices = slices.filter { $0.labels[managerLabel] == manager && !$0.isTerminating }
         let selector = service.map("spec", "selector")
@@ -35,7 +38,7 @@ enum EndpointSlicePlan {
                 $0.text("addressType") == group.family && Document($0.list("ports")).isSame(as: group.ports)
             }
             unclaimed.removeAll { slice in mine.contains { $0.uid == slice.uid } }
-            fill(group, mine, service, &plan)
+            fill(group, mine, service, changedAt, &plan)
         }
         plan.then(unclaimed.map { .delete(.endpointSlices, $0) })
         return plan
@@ -113,7 +116,18 @@ enum EndpointSlicePlan {
         ]
         if !pod.nodeName.isEmpty { endpoint["nodeName"] = Document(pod.nodeName) }
         if let zone { endpoint["zone"] = Document(zone) }
+        if ready { endpoint["hints"] = hints(service, zone: zone, node: pod.nodeName) }
         return endpoint
+    }
+
+    /// For whom the endpoint is meant first, where the service prefers what is near.
+    private static func hints(_ service: Document, zone: String?, node: String) -> Document? {
+        let preference = service.text("spec", "trafficDistribution") ?? ""
+        guard ["PreferClose", "PreferSameZone", "PreferSameNode"].contains(preference) else { return nil }
+        var hints = Document.emptyObject
+        if preference == "PreferSameNode", !node.isEmpty { hints["forNodes"] = [["name": Document(node)]] }
+        if let zone { hints["forZones"] = [["name": Document(zone)]] }
+        return hints.count > 0 ? hints : nil
     }
 
     /// The name that the pod has within the service's domain.
@@ -133,7 +147,9 @@ enum EndpointSlicePlan {
 
     /// Endpoints stay in the slice where they are, so that one pod's change rewrites one slice;
     /// new ones fill the first slices with room, then new slices. Slices left empty go.
-    private static func fill(_ group: Group, _ existing: [Document], _ service: Document, _ plan: inout Plan) {
+    private static func fill(
+        _ group: Group, _ existing: [Document], _ service: Document, _ changedAt: Timestamp?, _ plan: inout Plan
+    ) {
         var homeless: [String: Document] = [:]
         var order: [String] = []
         for endpoint in group.endpoints {
@@ -163,10 +179,19 @@ enum EndpointSlicePlan {
             wanted.set(Document(sorted: labels(of: service)), at: "metadata", "labels")
             let isCurrent =
                 Document(slice.list("endpoints")).isSame(as: Document(endpoints)) && slice.labels == labels(of: service)
-            if !isCurrent { plan.then(.update(.endpointSlices, wanted)) }
+            if isCurrent { continue }
+            let trigger = changedAt.map { Document($0.rfc3339()) }
+            if trigger != nil || wanted.annotations[TriggerTimes.annotation] != nil {
+                wanted.set(trigger, at: "metadata", "annotations", TriggerTimes.annotation)
+            }
+            plan.then(.update(.endpointSlices, wanted))
         }
         while !rest.isEmpty || (keepsEmpty && existing.isEmpty) {
-            plan.then(.create(.endpointSlices, make(group, Array(rest.prefix(largestSlice)), service)))
+            var slice = make(group, Array(rest.prefix(largestSlice)), service)
+            if let changedAt {
+                slice.set(Document(changedAt.rfc3339()), at: "metadata", "annotations", TriggerTimes.annotation)
+            }
+            plan.then(.create(.endpointSlices, slice))
             rest = rest.dropFirst(largestSlice)
             keepsEmpty = false
         }
