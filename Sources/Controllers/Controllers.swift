@@ -31,10 +31,13 @@ public func runControllers(
     let informers = Informers(client: client, world: world, log: log)
     let served = ServedResources(client: client, informers: informers, world: world, log: log)
     let setting = ControllerSetting(informers: informers, served: served, options: options)
-    let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
+    // Made once for their names alone, so that nobody follows collections for controllers that do not run.
+    let trial = ControllerSetting(
+        informers: Informers(client: client, world: world, log: log), served: served, options: options)
+    let controllers = roster.filter { $0(trial).map { chosen.contains($0.name) } ?? false }.compactMap { $0(setting) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.name, world: world)
+            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)
@@ -87,8 +90,24 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
+    { PersistentVolumeController($0.informers) },
+    { NodeDirectoryProvisioner($0.informers) },
+    { ExpandController($0.informers) },
+    { EphemeralVolumeController($0.informers) },
+    { ClaimProtection($0.informers) },
+    { VolumeProtection($0.informers) },
+    { AttributesClassProtection($0.informers) },
+    { AttachDetachController($0.informers) },
     { ClusterRoleAggregation($0.informers) },
     { QuotaController($0.informers, $0.served) },
+    { ServiceCIDRController($0.informers) },
+    { BootstrapSigner($0.informers) },
+    { TokenCleaner($0.informers) },
+    { ResourceClaimController($0.informers) },
+    { JobController($0.informers) },
+    { TTLAfterFinished($0.informers) },
+    { CronJobController($0.informers) },
+    { DisruptionController($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

@@ -43,9 +43,11 @@ public final class ModelServer: Sendable {
     }
 
     public static let commonResources: [ResourceType] = [
-        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
-        .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions, .apiServices,
-        .resourceQuotas, .endpoints, .certificateSigningRequests,
+        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events,
+        .endpointSlices, .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions,
+        .apiServices, .resourceQuotas, .statefulSets, .replicationControllers, .jobs, .cronJobs,
+        .podDisruptionBudgets, .horizontalPodAutoscalers, .endpoints,
+        .certificateSigningRequests, .serviceCIDRs, .ipAddresses, .resourceClaims, .resourceClaimTemplates,
     ]
 
     public var handler: Handler {

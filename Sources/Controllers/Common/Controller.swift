@@ -21,22 +21,29 @@ struct Source: Sendable {
 protocol Controller: Sendable {
     /// Its name on the command line.
     var name: String { get }
+    /// Who its events come from.
+    var eventSource: String { get }
     var sources: [Source] { get }
     /// Keys that want work although nothing changed, such as "all" of a controller with one key.
     var initialKeys: [String] { get }
     var workers: Int { get }
+    /// The paths to read before a decision about `key` can be made, for what no cache holds. Asked again with what
+    /// was answered until nothing is left to ask, for one answer may lead to the next question.
+    func questions(_ key: String, _ answers: Answers) -> [String]
     func plan(_ key: String, _ situation: Situation) throws -> Plan
-    /// What `plan` must know that no cache can tell, such as a right: it comes as the situation's `answer`.
+    /// What `plan` must know that no reading can tell, such as whether someone has a right: the situation's `answer`.
     func inquire(_ key: String, _ client: APIClient) async throws -> Document?
     /// What runs beside the loop, where the collections that matter are not known beforehand: it reports keys.
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws
 }
 
 extension Controller {
+    var eventSource: String { name }
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
     func inquire(_ key: String, _ client: APIClient) async throws -> Document? { nil }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
+    func questions(_ key: String, _ answers: Answers) -> [String] { [] }
 }
 
 /// The collections that the controllers of one process share: one informer for each.

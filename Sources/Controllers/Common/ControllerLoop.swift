@@ -3,6 +3,7 @@ import Client
 import Document
 import Kinds
 import Synchronization
+import Wire
 
 /// The one loop that all controllers share: changes become keys, workers plan and execute.
 ///
@@ -54,7 +55,9 @@ struct ControllerLoop: Sendable {
     ) async -> String? {
         do {
             try await writes.waitUntilSeen(key, atMost: Self.longestCatchUp)
+            let answers = try await ask(about: key)
             var situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
+            situation.answers = answers
             situation.answer = try await controller.inquire(key, client)
             let plan = try controller.plan(key, situation)
             var executor = PlanExecutor(client: client, recorder: recorder, log: log)
@@ -75,6 +78,29 @@ struct ControllerLoop: Sendable {
             queue.addRateLimited(key)
             return "\(error)"
         }
+    }
+}
+
+extension ControllerLoop {
+    /// Asks until the controller has no more questions. What the server refuses is an answer too; only where it cannot
+    /// be reached has the round failed.
+    private func ask(about key: String) async throws -> Answers {
+        var answers = Answers()
+        for _ in 0..<Answers.limit {
+            guard let path = controller.questions(key, answers).first(where: { answers[$0] == nil }) else { break }
+            let response = try await client.raw(Request("GET", path))
+            let bytes = try await response.collect(limit: 64 << 20)
+            let document = (try? Document(json: bytes)) ?? .null
+            if (200..<300).contains(response.status) {
+                answers[path] = .success(document)
+            } else {
+                let unreadable = APIStatus(
+                    code: response.status, reason: "Unknown",
+                    message: String(decoding: bytes.prefix(500), as: UTF8.self))
+                answers[path] = .failure(APIStatus(document) ?? unreadable)
+            }
+        }
+        return answers
     }
 }
 

@@ -91,11 +91,18 @@ struct PlanExecutor {
                 let answer = try await client.patch(
                     resource, namespace: namespace, name: name, patch, subresource: subresource)
                 return Outcome(write: Write(resource, answer))
+            case .strategicPatch(let resource, let namespace, let name, let patch, let subresource):
+                let answer = try await client.patch(
+                    resource, namespace: namespace, name: name, patch, type: .strategic, subresource: subresource)
+                return Outcome(write: Write(resource, answer))
             case .delete(let resource, let object, let owner, let grace, let propagation):
                 return await delete(resource, object, owner, grace, propagation, client)
             case .event(let object, let type, let reason, let message):
                 return Outcome(
                     announcement: Announcement(subject: object, type: type, reason: reason, message: message))
+            case .checkUnused(let claim):
+                try await ClaimUse.checkUnused(claim, client)
+                return Outcome()
             }
         } catch let status as APIStatus where status.isNotFound && action.isPatch {
             return Outcome()  // nothing left to bring anywhere
@@ -162,7 +169,12 @@ struct PlanExecutor {
 }
 
 extension Action {
-    fileprivate var isPatch: Bool { if case .patch = self { true } else { false } }
+    fileprivate var isPatch: Bool {
+        switch self {
+        case .patch, .strategicPatch: true
+        default: false
+        }
+    }
 }
 
 extension Write {
