@@ -37,7 +37,7 @@ public func runControllers(
     let controllers = roster.filter { $0(trial).map { chosen.contains($0.name) } ?? false }.compactMap { $0(setting) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
+            let recorder = EventRecorder(client, component: controller.component, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)
@@ -80,6 +80,9 @@ struct ControllerSetting {
 private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { ServiceAccountController($0.informers) },
     { ReplicaSetController($0.informers) },
+    { ReplicaSetController($0.informers, kind: .replicationController) },
+    { StatefulSetController($0.informers) },
+    { DaemonSetController($0.informers) },
     { DeploymentController($0.informers) },
     { EndpointSliceController($0.informers) },
     { EndpointsController($0.informers) },
