@@ -87,6 +87,12 @@ extension ResourceType {
         namespaced: false)
     public static let apiServices = ResourceType(
         group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
+    public static let serviceCIDRs = ResourceType(
+        group: "networking.k8s.io", plural: "servicecidrs", kind: "ServiceCIDR", namespaced: false)
+    public static let ipAddresses = ResourceType(
+        group: "networking.k8s.io", plural: "ipaddresses", kind: "IPAddress", namespaced: false)
+    public static let resourceClaimTemplates = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaimtemplates", kind: "ResourceClaimTemplate")
     public static let resourceClaims = ResourceType(
         group: "resource.k8s.io", plural: "resourceclaims", kind: "ResourceClaim")
     public static let roles = rbac("roles", "Role", namespaced: true)

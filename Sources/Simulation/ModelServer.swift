@@ -46,7 +46,8 @@ public final class ModelServer: Sendable {
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events,
         .endpointSlices, .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions,
         .apiServices, .resourceQuotas, .statefulSets, .replicationControllers, .jobs, .cronJobs,
-        .podDisruptionBudgets, .horizontalPodAutoscalers,
+        .podDisruptionBudgets, .horizontalPodAutoscalers, .endpoints,
+        .certificateSigningRequests, .serviceCIDRs, .ipAddresses, .resourceClaims, .resourceClaimTemplates,
     ]
 
     public var handler: Handler {

@@ -86,6 +86,8 @@ public struct Situation: Sendable {
     public var uptime: Duration
     /// Why the last round for this key failed, where it did.
     public var lastFailure: String?
+    /// What the controller's own inquiry brought.
+    public var answer: Document?
     /// What the server said to the controller's questions.
     public var answers = Answers()
 

@@ -37,6 +37,8 @@ protocol Controller: Sendable {
     /// was answered until nothing is left to ask, for one answer may lead to the next question.
     func questions(_ key: String, _ answers: Answers) -> [String]
     func plan(_ key: String, _ situation: Situation) throws -> Plan
+    /// What `plan` must know that no reading can tell, such as whether someone has a right: the situation's `answer`.
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document?
     /// What runs beside the loop, where the collections that matter are not known beforehand: it reports keys.
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws
 }
@@ -45,6 +47,7 @@ extension Controller {
     var component: String { name }
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document? { nil }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
     func questions(_ key: String, _ answers: Answers) -> [String] { [] }
 }

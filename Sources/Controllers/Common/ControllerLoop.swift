@@ -59,6 +59,7 @@ struct ControllerLoop: Sendable {
             let answers = try await ask(about: key)
             var situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
             situation.answers = answers
+            situation.answer = try await controller.inquire(key, client)
             let plan = try controller.plan(key, situation)
             var executor = PlanExecutor(client: client, recorder: recorder, log: log)
             defer { for write in executor.writes { writes.add(write, for: key) } }
