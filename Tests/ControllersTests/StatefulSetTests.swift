@@ -88,6 +88,8 @@ private struct Stage {
         set.set(Document(set.generation + 1), at: "metadata", "generation")
     }
 
+    private var isOrdered: Bool { self.set.text("spec", "podManagementPolicy") == "OrderedReady" }
+
     func image(_ name: String) -> String? { pods[name]?.list("spec", "containers").first?.text("image") }
     var images: [String?] { pods.keys.sorted().map { image($0) } }
     func status(_ field: String) -> Int { set.number("status", field) ?? 0 }
@@ -99,6 +101,13 @@ private struct Stage {
             if let notice { events.append(notice.success) }
         case .create(let resource, var object, _):
             count += 1
+            if resource == .pods, isOrdered {
+                let below = object.labels["apps.kubernetes.io/pod-index"].flatMap { Int($0) } ?? 0
+                for ordinal in (self.set.number("spec", "ordinals", "start") ?? 0)..<below {
+                    let pod = pods["web-\(ordinal)"]
+                    #expect(pod?.isReadyPod == true && pod?.isTerminating == false, "before \(object.name)")
+                }
+            }
             object.set(Document("uid-\(count)"), at: "metadata", "uid")
             log.append("+" + object.name)
             if resource == .pods {
@@ -438,5 +447,48 @@ private struct Stage {
         #expect(templates.names("data-web-12"))
         #expect(!templates.names("data-web-x"))
         #expect(!templates.names("other-web-1"))
+    }
+}
+
+/// Whatever happens to a set, it comes out right in the end, and on the way nothing is done out of order.
+@Suite struct StatefulSetChanceTests {
+    private struct Dice {
+        var state: UInt64
+
+        mutating func roll(_ sides: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((state >> 33) % UInt64(sides))
+        }
+    }
+
+    @Test(arguments: ["OrderedReady", "Parallel"], [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
+    func comesOutRight(policy: Document, seed: UInt64) {
+        var dice = Dice(state: seed)
+        var stage = Stage(["podManagementPolicy": policy])
+        for _ in 0..<60 {
+            let names = stage.pods.keys.sorted()
+            let name = names.isEmpty ? "" : names[dice.roll(names.count)]
+            switch dice.roll(8) {
+            case 0: stage.set.set(Document(dice.roll(6)), at: "spec", "replicas")
+            case 1: stage.setImage("web:\(dice.roll(4))")
+            case 2 where !name.isEmpty: stage.pods[name]?["status"] = ["phase": "Failed"]
+            case 3 where !name.isEmpty: stage.setReady(name, dice.roll(2) == 0)
+            case 4 where !name.isEmpty: stage.pods[name] = nil
+            default: if !name.isEmpty { stage.finish(name) }
+            }
+            stage.settle()
+        }
+        // Somebody mends what is broken, and deletes what holds up an ordered rollout.
+        for name in stage.pods.keys.sorted() where stage.pods[name]?.isFinished == false {
+            if stage.pods[name]?.isTerminating == false { stage.setReady(name, true) }
+        }
+        stage.set.set(3, at: "spec", "replicas")
+        stage.setImage("web:final")
+        stage.settleWithNodes()
+        #expect(stage.pods.keys.sorted() == ["web-0", "web-1", "web-2"])
+        #expect(stage.images == ["web:final", "web:final", "web:final"])
+        #expect(stage.status("availableReplicas") == 3)
+        #expect(stage.set.text("status", "currentRevision") == stage.set.text("status", "updateRevision"))
+        #expect(stage.revisions.count <= 3)
     }
 }

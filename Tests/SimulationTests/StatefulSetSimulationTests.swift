@@ -84,6 +84,33 @@ import Testing
         }
     }
 
+    @Test func whatItMayNotMakeIsToldAndTriedAgain() throws {
+        try simulate(.real, seed: 6, nodes: 2) { cluster in
+            let client = cluster.client
+            let hard: Document = ["hard": ["pods": "1"]]
+            _ = try await client.create(
+                .resourceQuotas,
+                [
+                    "apiVersion": "v1", "kind": "ResourceQuota", "metadata": ["name": "few", "namespace": "default"],
+                    "spec": hard,
+                ])
+            _ = try await client.patch(
+                .resourceQuotas, namespace: "default", name: "few",
+                ["status": hard.applyingMergePatch(["used": ["pods": "0"]])], subresource: "status")
+            _ = try await client.create(.statefulSets, Self.statefulSet())
+            let start =
+                "create Pod db-1 in StatefulSet db failed error: pods \"db-1\" is forbidden: exceeded quota: few"
+            try await cluster.eventually("the failure is told") {
+                try await client.list(.events, namespace: "default").list("items").contains {
+                    $0.text("reason") == "FailedCreate" && $0.text("type") == "Warning"
+                        && $0.text("message")?.hasPrefix(start) == true
+                }
+            }
+            _ = try await client.delete(.resourceQuotas, namespace: "default", name: "few")
+            try await cluster.waitForSet { $0.number("status", "availableReplicas") == 3 }
+        }
+    }
+
     @Test func aPartitionHoldsBackTheLowerPods() throws {
         try simulate(.real, seed: 5, nodes: 2) { cluster in
             let client = cluster.client
