@@ -71,6 +71,12 @@ extension ResourceType {
         group: "networking.k8s.io", plural: "networkpolicies", kind: "NetworkPolicy")
     public static let storageClasses = ResourceType(
         group: "storage.k8s.io", plural: "storageclasses", kind: "StorageClass", namespaced: false)
+    public static let csiNodes = ResourceType(
+        group: "storage.k8s.io", plural: "csinodes", kind: "CSINode", namespaced: false)
+    public static let csiDrivers = ResourceType(
+        group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
+    public static let csiStorageCapacities = ResourceType(
+        group: "storage.k8s.io", plural: "csistoragecapacities", kind: "CSIStorageCapacity")
     public static let priorityClasses = ResourceType(
         group: "scheduling.k8s.io", plural: "priorityclasses", kind: "PriorityClass", namespaced: false)
     public static let runtimeClasses = ResourceType(

@@ -45,6 +45,8 @@ public final class ModelServer: Sendable {
     public static let commonResources: [ResourceType] = [
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
         .deployments, .replicaSets, .leases, .clusterRoles,
+        .podDisruptionBudgets, .persistentVolumeClaims, .persistentVolumes, .storageClasses, .csiNodes, .csiDrivers,
+        .csiStorageCapacities,
     ]
 
     public var handler: Handler {
