@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         module("Basics", []),
 
@@ -39,7 +40,7 @@ let package = Package(
         module("Linux", ["Basics", "CLinux"]),
 
         // Layer 2
-        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate"]),
+        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate", "CZlib"]),
         module("Schema", ["Basics", "Document"]),
 
         // Layer 3
@@ -53,7 +54,7 @@ let package = Package(
         module("Client", ["Basics", "Document", "Wire", "Kinds"]),
 
         // Layer 5: one component each; they never import each other.
-        module("Controllers", ["Basics", "Document", "Kinds", "Client"]),
+        module("Controllers", ["Basics", "Document", "Schema", "Kinds", "Client"]),
         module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
         module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
@@ -98,14 +99,17 @@ let package = Package(
 
         .executableTarget(
             name: "lab-bench",
-            dependencies: ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime"],
+            dependencies: [
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
+                "Simulation",
+            ],
             swiftSettings: strict),
 
         tests("TidyTests", []),
         tests("BasicsTests", ["Basics"]),
         tests("DocumentTests", ["Document"]),
         tests("LinuxTests", ["Linux", "CLinux"]),
-        tests("WireTests", ["Wire", "Linux"]),
+        tests("WireTests", ["Wire", "Linux", "CZlib"]),
         tests("SchemaTests", ["Schema", "Document"]),
         tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),
@@ -117,7 +121,7 @@ let package = Package(
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
-        tests("SimulationTests", ["Simulation", "Controllers", "Client", "Kinds", "Document"]),
+        tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document"]),
         tests("CLITests", ["CLI", "Cluster"]),

@@ -71,6 +71,16 @@ extension ResourceType {
         group: "networking.k8s.io", plural: "networkpolicies", kind: "NetworkPolicy")
     public static let storageClasses = ResourceType(
         group: "storage.k8s.io", plural: "storageclasses", kind: "StorageClass", namespaced: false)
+    public static let volumeAttributesClasses = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattributesclasses", kind: "VolumeAttributesClass", namespaced: false)
+    public static let volumeAttachments = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattachments", kind: "VolumeAttachment", namespaced: false)
+    public static let csiNodes = ResourceType(
+        group: "storage.k8s.io", plural: "csinodes", kind: "CSINode", namespaced: false)
+    public static let csiDrivers = ResourceType(
+        group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
+    public static let csiStorageCapacities = ResourceType(
+        group: "storage.k8s.io", plural: "csistoragecapacities", kind: "CSIStorageCapacity")
     public static let priorityClasses = ResourceType(
         group: "scheduling.k8s.io", plural: "priorityclasses", kind: "PriorityClass", namespaced: false)
     public static let runtimeClasses = ResourceType(
@@ -81,6 +91,16 @@ extension ResourceType {
     public static let customResourceDefinitions = ResourceType(
         group: "apiextensions.k8s.io", plural: "customresourcedefinitions", kind: "CustomResourceDefinition",
         namespaced: false)
+    public static let apiServices = ResourceType(
+        group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
+    public static let serviceCIDRs = ResourceType(
+        group: "networking.k8s.io", plural: "servicecidrs", kind: "ServiceCIDR", namespaced: false)
+    public static let ipAddresses = ResourceType(
+        group: "networking.k8s.io", plural: "ipaddresses", kind: "IPAddress", namespaced: false)
+    public static let resourceClaimTemplates = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaimtemplates", kind: "ResourceClaimTemplate")
+    public static let resourceClaims = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaims", kind: "ResourceClaim")
     public static let roles = rbac("roles", "Role", namespaced: true)
     public static let roleBindings = rbac("rolebindings", "RoleBinding", namespaced: true)
     public static let clusterRoles = rbac("clusterroles", "ClusterRole", namespaced: false)
@@ -104,10 +124,10 @@ extension ResourceType {
 }
 
 /// Percent-encoding for path segments and query values.
-enum URLText {
+public enum URLText {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    static func escape(_ text: String) -> String {
+    public static func escape(_ text: String) -> String {
         if text.utf8.allSatisfy(isPlain) { return text }
         var out: [UInt8] = []
         for byte in text.utf8 {

@@ -1,5 +1,6 @@
 import Basics
 import Document
+import Kinds
 
 /// What a node agent is told about its node.
 public struct KubeletConfiguration: Sendable {
@@ -8,6 +9,8 @@ public struct KubeletConfiguration: Sendable {
     /// Pods' state: volumes, writable layers, sandboxes. On a real file system.
     public var rootDirectory: String
     public var logDirectory: String
+    /// The directories of dynamically made volumes, which outlive pods.
+    public var volumeDirectory = NodeDirectory.root
     public var clusterDNS: [IPAddress]
     public var clusterDomain: String
     /// Given to the Node at registration, beside the well-known ones.
@@ -22,6 +25,7 @@ public struct KubeletConfiguration: Sendable {
     /// Cgroup path below each hierarchy's root under which `kubepods` lies.
     public var cgroupRoot = ""
     public var port: UInt16 = 10250
+    public var authorization = ServerAuthorization.reviews
     /// The resolver configuration that pods with `dnsPolicy: Default` inherit.
     public var resolvConf = "/etc/resolv.conf"
     public var maximumLogBytes: Int64 = 10 << 20

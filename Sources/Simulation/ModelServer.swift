@@ -43,8 +43,12 @@ public final class ModelServer: Sendable {
     }
 
     public static let commonResources: [ResourceType] = [
-        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
-        .deployments, .replicaSets, .leases, .clusterRoles,
+        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events,
+        .endpointSlices, .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions,
+        .apiServices, .resourceQuotas, .statefulSets, .replicationControllers, .jobs, .cronJobs,
+        .podDisruptionBudgets, .horizontalPodAutoscalers, .endpoints, .certificateSigningRequests,
+        .serviceCIDRs, .ipAddresses, .resourceClaims, .resourceClaimTemplates, .persistentVolumeClaims,
+        .persistentVolumes, .storageClasses, .csiNodes, .csiDrivers, .csiStorageCapacities,
     ]
 
     public var handler: Handler {

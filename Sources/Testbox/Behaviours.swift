@@ -11,8 +11,12 @@ struct Testbox: Sendable {
     func run(_ behaviour: Behaviour) async throws -> Int32 {
         switch behaviour {
         case .exit(let code): return code
+        case .cat: return copyInput()
         case .echo(let text):
             Output.line(text)
+            return 0
+        case .file(let behaviour):
+            try behaviour.run()
             return 0
         case .eat(let megabytes): return try await eat(megabytes)
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }

@@ -133,6 +133,7 @@ private struct Stage {
             if resource == .persistentVolumeClaims { claims[name] = claims[name]?.applyingMergePatch(patch) }
         case .update(_, let object, _): set["status"] = object["status"]
         case .event(_, _, _, let message): events.append(message)
+        case .strategicPatch, .checkUnused: Issue.record("no plan of a stateful set does this: \(action)")
         }
     }
 }
