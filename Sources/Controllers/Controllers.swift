@@ -112,7 +112,6 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { CronJobController($0.informers) },
     { DisruptionController($0.informers) },
     { HorizontalPodAutoscaler($0.informers) },
-    { QuotaController($0.informers, $0.served) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

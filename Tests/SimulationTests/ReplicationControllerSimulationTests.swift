@@ -65,13 +65,13 @@ import Testing
 }
 
 extension SimulatedCluster {
-    /// The quota's status too, by which requests are judged.
+    /// Returns once requests are judged by it.
     fileprivate func setQuota(_ pods: Document) async throws {
-        let hard: Document = ["hard": ["pods": pods]]
-        _ = try await client.patch(.resourceQuotas, namespace: "default", name: "few", ["spec": hard])
-        let used = Document(String(try await self.pods().count))
         _ = try await client.patch(
-            .resourceQuotas, namespace: "default", name: "few",
-            ["status": hard.applyingMergePatch(["used": ["pods": used]])], subresource: "status")
+            .resourceQuotas, namespace: "default", name: "few", ["spec": ["hard": ["pods": pods]]])
+        try await eventually("the quota is counted") {
+            let quota = try await client.get(.resourceQuotas, namespace: "default", name: "few")
+            return quota.at("status", "hard", "pods") == pods && quota.at("status", "used", "pods") != nil
+        }
     }
 }

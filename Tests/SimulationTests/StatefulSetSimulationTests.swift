@@ -20,9 +20,22 @@ import Testing
         ]
     }
 
+    /// Pods are placed only once their claims are bound.
+    private static func volume(_ name: String) -> Document {
+        [
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": ["name": Document(name)],
+            "spec": [
+                "capacity": ["storage": "1Gi"], "accessModes": ["ReadWriteOnce"], "hostPath": ["path": "/tmp"],
+            ],
+        ]
+    }
+
     @Test func comesUpInOrderRollsOutAndGoes() throws {
         try simulate(.real, seed: 3, nodes: 3) { cluster in
             let client = cluster.client
+            for index in 0..<3 {
+                _ = try await client.create(.persistentVolumes, Self.volume("disk-\(index)"))
+            }
             let claim: Document = [
                 "metadata": ["name": "data"],
                 "spec": ["accessModes": ["ReadWriteOnce"], "resources": ["requests": ["storage": "1Gi"]]],
@@ -94,9 +107,10 @@ import Testing
                     "apiVersion": "v1", "kind": "ResourceQuota", "metadata": ["name": "few", "namespace": "default"],
                     "spec": hard,
                 ])
-            _ = try await client.patch(
-                .resourceQuotas, namespace: "default", name: "few",
-                ["status": hard.applyingMergePatch(["used": ["pods": "0"]])], subresource: "status")
+            try await cluster.eventually("the quota is counted") {
+                try await client.get(.resourceQuotas, namespace: "default", name: "few")
+                    .at("status", "used", "pods") != nil
+            }
             _ = try await client.create(.statefulSets, Self.statefulSet())
             let start =
                 "create Pod db-1 in StatefulSet db failed error: pods \"db-1\" is forbidden: exceeded quota: few"
