@@ -32,7 +32,7 @@ public func runControllers(
     let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
+            let recorder = EventRecorder(client, component: controller.component, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)
@@ -75,6 +75,9 @@ struct ControllerSetting {
 private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { ServiceAccountController($0.informers) },
     { ReplicaSetController($0.informers) },
+    { ReplicaSetController($0.informers, kind: .replicationController) },
+    { StatefulSetController($0.informers) },
+    { DaemonSetController($0.informers) },
     { DeploymentController($0.informers) },
     { EndpointSliceController($0.informers) },
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },

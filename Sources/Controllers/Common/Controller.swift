@@ -27,8 +27,8 @@ struct Source: Sendable {
 protocol Controller: Sendable {
     /// Its name on the command line.
     var name: String { get }
-    /// Who its events come from.
-    var eventSource: String { get }
+    /// The component that its events name.
+    var component: String { get }
     var sources: [Source] { get }
     /// Keys that want work although nothing changed, such as "all" of a controller with one key.
     var initialKeys: [String] { get }
@@ -42,7 +42,7 @@ protocol Controller: Sendable {
 }
 
 extension Controller {
-    var eventSource: String { name }
+    var component: String { name }
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}

@@ -76,7 +76,7 @@ struct ControllerLoop: Sendable {
                 log.warning("\(controller.name) \(key): \(error)")
             }
             queue.addRateLimited(key)
-            return "\(error)"
+            return isConflict ? nil : "\(error)"
         }
     }
 }

@@ -5,7 +5,7 @@ import Kinds
 /// Asks drivers to attach volumes to the nodes of the pods that use them, and to take them away again.
 final class AttachDetachController: Controller {
     let name = "persistentvolume-attach-detach-controller"
-    let eventSource = "attachdetach-controller"
+    let component = "attachdetach-controller"
     private let attachments: Informer
     private let drivers: Informer
     private let volumes: Informer
