@@ -99,7 +99,10 @@ let package = Package(
 
         .executableTarget(
             name: "lab-bench",
-            dependencies: ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime"],
+            dependencies: [
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
+                "Simulation",
+            ],
             swiftSettings: strict),
 
         tests("TidyTests", []),
@@ -118,7 +121,7 @@ let package = Package(
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
-        tests("SimulationTests", ["Simulation", "Controllers", "Client", "Kinds", "Document"]),
+        tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document"]),
         tests("CLITests", ["CLI", "Cluster"]),

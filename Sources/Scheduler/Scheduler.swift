@@ -4,13 +4,6 @@ import Document
 import Kinds
 import Synchronization
 
-public struct SchedulerOptions: Sendable {
-    /// Pods that name this scheduler are ours.
-    public var name = "default-scheduler"
-
-    public init() {}
-}
-
 /// Binds pods to nodes until cancelled.
 public func runScheduler(
     client: APIClient, world: World, log: Log, options: SchedulerOptions = SchedulerOptions()
@@ -18,49 +11,97 @@ public func runScheduler(
     try await Scheduler(client: client, world: world, log: log, options: options).run()
 }
 
-/// The shell around `SchedulingQueue`, `Snapshot` and `Framework`: one task decides, pod after pod, each decision
-/// counted in the snapshot at once (the pod is *assumed*); binding and reporting run beside it.
+/// The shell around `Core`: informers feed it, one task takes its decisions, and each decision is carried out beside
+/// the others: nothing that is sent to the API holds up the next decision.
 final class Scheduler: Sendable {
-    private struct State {
-        var queue = SchedulingQueue()
-        var snapshot = Snapshot()
-        var framework = Framework()
-        /// Pods that were given a node which the API does not show yet.
-        var assumed: Set<String> = []
+    struct State {
+        var core: Core
+        /// Pods that wait for someone's permission.
+        var permits: [String: Permit] = [:]
     }
 
-    /// Bindings under way at the same time.
-    private static let concurrency = 64
+    struct Permit {
+        var pod: PodInfo
+        var waitsFor: Set<String>
+        var denial: String?
+    }
 
-    private let client: APIClient
-    private let world: World
-    private let log: Log
-    private let options: SchedulerOptions
-    private let recorder: EventRecorder
-    private let pods: Informer
+    /// Decisions being carried out; beyond it, no more are taken. Pods that wait for volumes count too.
+    private static let mostOpen = 4_096
+    /// Calls to the API at the same time.
+    private static let mostCalls = 64
+    /// Decisions in a row before others get their turn on the thread.
+    private static let decisionsPerTurn = 8
+
+    let client: APIClient
+    let world: World
+    let log: Log
+    let options: SchedulerOptions
+    let recorder: EventRecorder
+    let metrics: SchedulerMetrics
+    let pods: Informer
+    let claims: Informer
+    let volumes: Informer
     private let nodes: Informer
     private let namespaces: Informer
-    private let state = Mutex(State())
-    private let work = Wakeup()
+    private let services: Informer
+    private let budgets: Informer
+    private let classes: Informer
+    private let storageNodes: Informer
+    private let drivers: Informer
+    private let capacities: Informer
+    let state: Mutex<State>
+    let work = Wakeup()
+    let permitChange = Wakeup()
+    private let calls = Gate(Scheduler.mostCalls)
 
     init(client: APIClient, world: World, log: Log, options: SchedulerOptions) {
         self.client = client
         self.world = world
         self.log = log
         self.options = options
-        recorder = EventRecorder(client, component: options.name, world: world)
-        pods = Informer(client, .pods, world: world, log: log)
-        nodes = Informer(client, .nodes, world: world, log: log)
-        namespaces = Informer(client, .namespaces, world: world, log: log)
+        metrics = options.metrics
+        recorder = EventRecorder(client, component: options.configuration.profiles[0].name, world: world)
+        func informer(_ resource: ResourceType, fieldSelector: String? = nil) -> Informer {
+            Informer(client, resource, fieldSelector: fieldSelector, world: world, log: log)
+        }
+        pods = informer(.pods, fieldSelector: "status.phase!=Succeeded,status.phase!=Failed")
+        nodes = informer(.nodes)
+        namespaces = informer(.namespaces)
+        services = informer(.services)
+        budgets = informer(.podDisruptionBudgets)
+        claims = informer(.persistentVolumeClaims)
+        volumes = informer(.persistentVolumes)
+        classes = informer(.storageClasses)
+        storageNodes = informer(.csiNodes)
+        drivers = informer(.csiDrivers)
+        capacities = informer(.csiStorageCapacities)
+        let configuration = options.configuration
+        state = Mutex(State(core: Core(configuration.profiles, queue: configuration.queue)))
     }
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            follow(pods, &group) { $0.takePod($1) }
-            follow(nodes, &group) { $0.takeNode($1) }
-            follow(namespaces, &group) { $0.takeNamespace($1) }
+            follow(pods, &group) { core, change, now in core.takePod(change.key, change.old, change.new, now: now) }
+            follow(nodes, &group) { core, change, _ in core.takeNode(change.key, change.new) }
+            follow(namespaces, &group) { core, change, _ in
+                core.takeNamespace(change.key, labels: change.new?.map("metadata", "labels"))
+            }
+            follow(services, &group) { core, change, _ in core.takeService(change) }
+            follow(budgets, &group) { core, change, _ in
+                core.cluster.budgets[change.key] = change.new.flatMap { DisruptionBudget($0) }
+            }
+            follow(claims, &group) { core, change, _ in core.takeClaim(change) }
+            follow(volumes, &group) { core, change, _ in core.takeVolume(change) }
+            follow(classes, &group) { core, change, _ in core.takeStorageClass(change) }
+            follow(storageNodes, &group) { core, change, _ in core.takeStorageNode(change) }
+            follow(drivers, &group) { core, change, _ in core.takeDriver(change) }
+            follow(capacities, &group) { core, change, _ in core.takeCapacity(change) }
             group.addTask {
-                for informer in [self.nodes, self.namespaces, self.pods] { try await informer.waitForSync() }
+                for informer in [
+                    self.nodes, self.namespaces, self.services, self.budgets, self.claims, self.volumes, self.classes,
+                    self.storageNodes, self.drivers, self.capacities, self.pods,
+                ] { try await informer.waitForSync() }
                 try await self.decide()
             }
             try await group.waitForAll()
@@ -69,178 +110,176 @@ final class Scheduler: Sendable {
 
     private func follow(
         _ informer: Informer, _ group: inout ThrowingTaskGroup<Void, any Error>,
-        _ take: @escaping @Sendable (Scheduler, Change) -> Void
+        _ take: @escaping @Sendable (inout Core, Change, Duration) -> Void
     ) {
         let changes = informer.changes()
         group.addTask { try await informer.run() }
-        group.addTask { for await change in changes { take(self, change) } }
-    }
-
-    // MARK: Changes
-
-    private func takeNode(_ change: Change) {
-        state.withLock { state in
-            state.snapshot.setNode(change.key, change.new)
-            guard let new = change.new else { return }
-            guard let old = change.old else { return state.queue.happened(.nodeAdded) }
-            let isRelevant =
-                old["spec"] != new["spec"] || old.at("metadata", "labels") != new.at("metadata", "labels")
-                || old.at("status", "allocatable") != new.at("status", "allocatable")
-            if isRelevant { state.queue.happened(.nodeChanged) }
-        }
-        work.wake()
-    }
-
-    private func takeNamespace(_ change: Change) {
-        state.withLock { state in
-            let labels = change.new.map { $0.map("metadata", "labels") }
-            if state.snapshot.namespaceLabels[change.key] == labels { return }
-            state.snapshot.namespaceLabels[change.key] = labels
-            state.queue.happened(.namespaceChanged)
-        }
-        work.wake()
-    }
-
-    private func takePod(_ change: Change) {
-        state.withLock { state in
-            // A pod under the same name but with another uid is another pod.
-            if let old = change.old, change.new.map({ ObjectMeta($0).uid != ObjectMeta(old).uid }) ?? true {
-                Self.forget(change.key, &state)
-            }
-            guard let document = change.new else { return }
-            let pod = PodInfo(document)
-            if PodView(document).isFinished {
-                Self.forget(change.key, &state)
-            } else if !pod.nodeName.isEmpty {
-                state.assumed.remove(pod.key)
-                state.queue.remove(pod.key)
-                let isNew = state.snapshot.place(of: pod.key) == nil
-                state.snapshot.place(pod, on: pod.nodeName)
-                if isNew { state.queue.happened(.podAdded) }
-            } else if !state.assumed.contains(pod.key) {
-                if pod.isTerminating || !isOurs(document) {
-                    state.queue.remove(pod.key)
-                } else {
-                    let isNews = change.old.map { $0["spec"] != document["spec"] || PodInfo($0).labels != pod.labels }
-                    state.queue.put(pod, isNews: isNews ?? true)
-                }
+        group.addTask {
+            for await change in changes {
+                let now = self.world.clock.uptime
+                self.state.withLock { take(&$0.core, change, now) }
+                self.work.wake()
             }
         }
-        work.wake()
-    }
-
-    /// Gated pods wait until whoever gated them has removed the gates.
-    private func isOurs(_ pod: Document) -> Bool {
-        let view = PodView(pod)
-        return view.schedulerName == options.name && view.schedulingGates.isEmpty
-    }
-
-    private static func forget(_ key: String, _ state: inout State) {
-        let wasPlaced = state.snapshot.place(of: key) != nil
-        state.snapshot.remove(key)
-        state.assumed.remove(key)
-        state.queue.remove(key)
-        if wasPlaced { state.queue.happened(.podRemoved) }
     }
 
     // MARK: Decisions
 
     private func decide() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            var running = 0
+            var open = 0
+            var turn = 0
             while true {
                 let ticket = work.ticket
-                let (taken, due) = state.withLock { state in
-                    let taken = take(&state)
-                    return (taken, state.queue.nextDue())
-                }
-                guard let (pod, decision) = taken else {
-                    try await work.wait(since: ticket, atMost: due.map { $0 - world.clock.uptime }, clock: world.clock)
+                let now = world.clock.uptime
+                guard let taken = take(now) else {
+                    publish()
+                    let due = state.withLock { $0.core.nextDue(now: now) }
+                    let rest = due.map { max(.milliseconds(1), $0 - now) }
+                    try await work.wait(since: ticket, atMost: rest, clock: world.clock)
                     continue
                 }
-                if running >= Self.concurrency {
+                if open >= Self.mostOpen {
                     try await group.next()
-                    running -= 1
+                    open -= 1
                 }
-                running += 1
-                group.addTask { await self.carryOut(decision, pod) }
+                open += 1
+                group.addTask { await self.carryOut(taken) }
+                turn += 1
+                if turn % Self.decisionsPerTurn == 0 { await Task.yield() }
             }
         }
     }
 
-    /// The next pod with its decision, already counted.
-    private func take(_ state: inout State) -> (PodInfo, Decision)? {
-        guard let pod = state.queue.pop(now: world.clock.uptime) else { return nil }
-        let decision = state.framework.schedule(pod, state.snapshot, random: world.random)
-        switch decision {
-        case .bind(let node):
-            state.assumed.insert(pod.key)
-            state.snapshot.place(pod, on: node)
-        case .unschedulable(_, let plugins):
-            state.queue.refused(pod.key, by: plugins)
-        }
-        return (pod, decision)
+    struct Taken: Sendable {
+        var queued: QueuedPod
+        var work: Work
+        var began: Duration
     }
 
-    private func carryOut(_ decision: Decision, _ pod: PodInfo) async {
-        switch decision {
-        case .bind(let node): await bind(pod, to: node)
-        case .unschedulable(let message, _): await report(pod, message)
+    /// `Core.Work`, as it travels between tasks.
+    typealias Work = Core.Work
+
+    private func take(_ now: Duration) -> Taken? {
+        let taken = state.withLock { state -> Taken? in
+            guard let next = state.core.next(now: now, random: world.random) else { return nil }
+            return Taken(queued: next.queued, work: next.work, began: now)
+        }
+        guard let taken else { return nil }
+        let seconds = (world.clock.uptime - now).inSeconds
+        metrics.change { $0.algorithmSeconds.observe(seconds) }
+        return taken
+    }
+
+    private func carryOut(_ taken: Taken) async {
+        let pod = taken.queued.pod
+        do {
+            switch taken.work {
+            case .bind(let node): try await finish(taken, on: node)
+            case .report(let message, let victims, let nominated):
+                metrics.attempt(.unschedulable, profile: pod.schedulerName, seconds: elapsed(since: taken.began))
+                try await calls.pass { await self.preempt(victims, for: pod, on: nominated ?? "") }
+                try await calls.pass {
+                    await self.report(pod, reason: "Unschedulable", message: message, nominated: nominated)
+                }
+            case .fail(let message):
+                metrics.attempt(.error, profile: pod.schedulerName, seconds: elapsed(since: taken.began))
+                work.wake()
+                try await calls.pass {
+                    await self.report(pod, reason: "SchedulerError", message: message, nominated: nil)
+                }
+            }
+        } catch {
+            // Cancelled: there is no one left to tell.
         }
     }
 
-    private func bind(_ pod: PodInfo, to node: String) async {
+    func elapsed(since began: Duration) -> Double { (world.clock.uptime - began).inSeconds }
+
+    private func finish(_ taken: Taken, on node: String) async throws {
+        let pod = taken.queued.pod
+        do {
+            guard let profile = state.withLock({ $0.core.profile(of: pod) }) else { return }
+            try await permit(pod, node, profile)
+            for plugin in profile.plugins where profile.isEnabled(plugin.name, at: .preBind) {
+                do { try await plugin.preBind(pod, node, self) } catch let error where !(error is CancellationError) {
+                    throw BindingProblem("running PreBind plugin \"\(plugin.name)\": \(error)")
+                }
+            }
+            try await calls.pass { try await self.bind(pod, to: node) }
+            for plugin in profile.plugins where profile.isEnabled(plugin.name, at: .postBind) {
+                plugin.postBind(pod, node)
+            }
+        } catch {
+            try Task.checkCancellation()
+            return try await bindingFailed(taken, node, error)
+        }
+        state.withLock { $0.core.bound(pod) }
+        bindingSucceeded(taken)
+        let message = "Successfully assigned \(pod.key) to \(node)"
+        try await calls.pass {
+            await self.recorder.record(pod.document, type: .normal, reason: "Scheduled", message: message)
+        }
+    }
+
+    private func bindingSucceeded(_ taken: Taken) {
+        let pod = taken.queued.pod
+        metrics.attempt(.scheduled, profile: pod.schedulerName, seconds: elapsed(since: taken.began))
+        let waited = elapsed(since: taken.queued.since)
+        metrics.change { state in
+            state.bindings += 1
+            state.podAttempts.observe(Double(taken.queued.attempts))
+            let key = "\(min(taken.queued.attempts, 16))"
+            state.podSeconds[key, default: .init(from: 0.01, factor: 2, count: 20)].observe(waited)
+        }
+    }
+
+    private func bind(_ pod: PodInfo, to node: String) async throws {
         let binding: Document = [
             "apiVersion": "v1", "kind": "Binding",
             "metadata": ["name": Document(pod.name), "namespace": Document(pod.namespace), "uid": Document(pod.uid)],
             "target": ["kind": "Node", "name": Document(node)],
         ]
-        do {
-            _ = try await client.create(
-                .pods, namespace: pod.namespace, binding, name: pod.name, subresource: "binding")
-        } catch {
-            if Task.isCancelled { return }
-            log.warning("binding \(pod.key) to \(node): \(error)")
-            state.withLock { state in
-                state.assumed.remove(pod.key)
-                // Unless a change that came meanwhile shows it there.
-                if pods.get(key: pod.key).map({ PodView($0).nodeName.isEmpty }) ?? true {
-                    state.snapshot.remove(pod.key)
-                }
-                if (error as? APIStatus)?.isNotFound == true {
-                    state.queue.remove(pod.key)
-                } else {
-                    state.queue.failed(pod.key)
-                }
-                state.queue.happened(.podRemoved)
-            }
-            return work.wake()
-        }
-        state.withLock { $0.queue.bound(pod) }
-        await recorder.record(
-            pod.document, type: .normal, reason: "Scheduled",
-            message: "Successfully assigned \(pod.key) to \(node)")
+        _ = try await client.create(.pods, namespace: pod.namespace, binding, name: pod.name, subresource: "binding")
     }
 
-    private func report(_ pod: PodInfo, _ message: String) async {
-        await recorder.record(pod.document, type: .warning, reason: "FailedScheduling", message: message)
-        let view = PodView(pod.document)
-        if let old = view.condition("PodScheduled"), old.text("status") == "False", old.text("message") == message {
-            return
+    private func bindingFailed(_ taken: Taken, _ node: String, _ error: any Error) async throws {
+        let pod = taken.queued.pod
+        log.warning("binding \(pod.key) to \(node): \(error)")
+        let failure: Core.BindingFailure
+        switch error {
+        case let status as APIStatus: failure = status.isNotFound ? .gone : status.code >= 500 ? .unclear : .refused
+        case is BindingProblem: failure = .refused
+        default: failure = .unclear
         }
-        let condition: Document = [
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": Document(message),
-            "lastTransitionTime": Document(world.clock.now.rfc3339()),
-        ]
-        var conditions = pod.document.list("status", "conditions").filter { $0.text("type") != "PodScheduled" }
-        conditions.append(condition)
-        do {
-            _ = try await client.patch(
-                .pods, namespace: pod.namespace, name: pod.name,
-                ["metadata": ["uid": Document(pod.uid)], "status": ["conditions": Document(conditions)]],
-                subresource: "status")
-        } catch {
-            log.debug("reporting \(pod.key): \(error)")
+        state.withLock { $0.core.bindingFailed(pod, node, failure) }
+        metrics.attempt(.error, profile: pod.schedulerName, seconds: elapsed(since: taken.began))
+        work.wake()
+        // A pod that is gone, or has a node after all, needs no news.
+        if failure == .gone || (error as? APIStatus)?.isConflict == true { return }
+        let message =
+            error is BindingProblem ? "\(error)" : "binding rejected: running Bind plugin \"DefaultBinder\": \(error)"
+        try await calls.pass {
+            await self.report(pod, reason: "SchedulerError", message: message, nominated: nil)
+        }
+    }
+
+    private func publish() {
+        let (queue, sizes, profiles) = state.withLock { state in
+            let core = state.core
+            return (
+                core.queue.figures,
+                ["nodes": core.cluster.nodeCount, "pods": core.cluster.podCount, "assumed_pods": core.assumedCount],
+                options.configuration.profiles.map(\.name)
+            )
+        }
+        metrics.change { state in
+            state.pending = queue.pending
+            state.moves = queue.moves
+            state.inFlightEvents = queue.events
+            state.cache = sizes
+            state.refusals = [:]
+            for (plugin, count) in queue.refusals { state.refusals["\(plugin) \(profiles[0])"] = count }
         }
     }
 }

@@ -1,94 +1,130 @@
 /// Pods that want to be near, or not near, other pods; "near" means the same value of a node label.
 struct InterPodAffinity: Plugin {
-    static let name = "InterPodAffinity"
-    static let weight = 2
-
-    private struct Place: Hashable {
-        var key: String
-        var value: String
+    struct Arguments: Sendable {
+        /// What it counts, for a pod's score, that pods on a node require its company.
+        var hardWeight = 1
+        var ignoresOthersPreferences = false
     }
 
-    private let affinity: [AffinityTerm]
-    private let antiAffinity: [AffinityTerm]
-    /// For each of the pod's terms, the places where a pod matches.
-    private var near: [Set<Place>]
-    private var far: [Set<Place>]
-    /// Places that other pods keep this one away from.
-    private var forbidden: Set<Place> = []
-    private var preference: [Place: Double] = [:]
-    /// Whether the pod matches all its own affinity terms: the first of a group may then go anywhere.
-    private let matchesSelf: Bool
+    private static let title = "InterPodAffinity"
+    let name = title
+    let defaultWeight = 2
+    let arguments: Arguments
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        affinity = pod.requiredAffinity
-        antiAffinity = pod.requiredAntiAffinity
-        near = Array(repeating: [], count: affinity.count)
-        far = Array(repeating: [], count: antiAffinity.count)
-        let namespaces = snapshot.namespaceLabels
-        matchesSelf = affinity.allSatisfy { $0.matches(pod, namespaceLabels: namespaces) }
-        let wishes =
-            pod.preferredTerms("podAffinity").map { ($0.term, Double($0.weight)) }
-            + pod.preferredTerms("podAntiAffinity").map { ($0.term, -Double($0.weight)) }
-        let concernsOthers = !affinity.isEmpty || !antiAffinity.isEmpty || !wishes.isEmpty
-        for name in snapshot.names {
-            guard let node = snapshot.nodes[name] else { continue }
-            func place(_ term: AffinityTerm) -> Place? {
-                node.labels[term.topologyKey].map { Place(key: term.topologyKey, value: $0) }
+    init(_ arguments: Arguments = Arguments()) { self.arguments = arguments }
+
+    private struct Count {
+        let counts: [Int32]
+        let ofNode: [Int32]
+
+        /// Nil where the node has no such label.
+        func callAsFunction(_ node: NodeInfo) -> Int? {
+            let domain = Int(ofNode[node.slot])
+            return domain < 0 ? nil : Int(counts[domain])
+        }
+    }
+
+    private struct Company: Check {
+        var near: [Count] = []
+        var far: [Count] = []
+        /// Where other pods keep this one away from.
+        var forbidden: [Count] = []
+        var preference: [(count: Count, weight: Int)] = []
+        /// The first of a group that wants to be together may go anywhere.
+        var isFirst = false
+
+        var scores: Bool { !preference.isEmpty }
+
+        func filter(_ node: NodeInfo) -> Rejection? {
+            for count in near {
+                guard let pods = count(node) else { return InterPodAffinity.lonely }
+                if pods <= 0, !isFirst { return InterPodAffinity.lonely }
             }
-            for key in node.withAffinity {
-                guard let other = node.pods[key] else { continue }
-                for term in other.requiredAntiAffinity where term.matches(pod, namespaceLabels: namespaces) {
-                    if let place = place(term) { forbidden.insert(place) }
-                }
-                let theirs =
-                    other.preferredTerms("podAffinity").map { ($0.term, Double($0.weight)) }
-                    + other.preferredTerms("podAntiAffinity").map { ($0.term, -Double($0.weight)) }
-                    + other.requiredAffinity.map { ($0, 1) }
-                for (term, weight) in theirs where term.matches(pod, namespaceLabels: namespaces) {
-                    if let place = place(term) { preference[place, default: 0] += weight }
-                }
-            }
-            guard concernsOthers else { continue }
-            for other in node.pods.values {
-                for (index, term) in affinity.enumerated() where term.matches(other, namespaceLabels: namespaces) {
-                    if let place = place(term) { near[index].insert(place) }
-                }
-                for (index, term) in antiAffinity.enumerated() where term.matches(other, namespaceLabels: namespaces) {
-                    if let place = place(term) { far[index].insert(place) }
-                }
-                for (term, weight) in wishes where term.matches(other, namespaceLabels: namespaces) {
-                    if let place = place(term) { preference[place, default: 0] += weight }
-                }
+            for count in far { if let pods = count(node), pods > 0 { return InterPodAffinity.crowded } }
+            for count in forbidden { if let pods = count(node), pods > 0 { return InterPodAffinity.unwanted } }
+            return nil
+        }
+
+        func score(_ node: NodeInfo) -> Int {
+            preference.reduce(0) { $0 + $1.weight * ($1.count(node) ?? 0) }
+        }
+
+        func normalize(_ scores: inout [Int]) {
+            let (least, most) = (scores.min() ?? 0, scores.max() ?? 0)
+            for index in scores.indices {
+                let share = most > least ? Double(scores[index] - least) / Double(most - least) : 0
+                scores[index] = Int(100 * share)
             }
         }
-        if !concernsOthers, forbidden.isEmpty, preference.isEmpty { return nil }
     }
 
-    func filter(_ node: NodeInfo) -> Rejection? {
-        func isAt(_ places: Set<Place>, _ term: AffinityTerm) -> Bool {
-            node.labels[term.topologyKey].map { places.contains(Place(key: term.topologyKey, value: $0)) } ?? false
+    private static let lonely = Rejection(title, "node(s) didn't match pod affinity rules", isUnresolvable: true)
+    private static let crowded = Rejection(title, "node(s) didn't match pod anti-affinity rules")
+    private static let unwanted = Rejection(title, "node(s) didn't satisfy existing pods anti-affinity rules")
+    /// Of a term without a selector.
+    private static let nobody = PodRule(namespaces: [], selectors: [])
+
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        let others = cluster.terms(about: pod)
+        if others.isEmpty, !pod.hasAffinity { return .skip }
+        var company = Company()
+        func count(_ tally: Tally) -> Count {
+            Count(counts: tally.counts, ofNode: cluster.topology(of: tally).ofNode)
         }
-        let nobodyMatches = near.allSatisfy(\.isEmpty)
-        let isFirst = nobodyMatches && matchesSelf && affinity.allSatisfy { node.labels[$0.topologyKey] != nil }
-        if !isFirst, !zip(near, affinity).allSatisfy({ isAt($0, $1) }) {
-            return Rejection(Self.name, "node(s) didn't match pod affinity rules")
+        if !pod.near.isEmpty {
+            // A pod is company only if it matches all of the terms.
+            let rules = pod.near.map { $0.rule ?? Self.nobody }
+            var total = 0
+            for term in pod.near {
+                let tally = cluster.count(rules, key: term.topologyKey)
+                total += tally.total
+                company.near.append(count(tally))
+            }
+            company.isFirst = total == 0 && rules.allSatisfy { $0.matches(pod, cluster.namespaceLabels) }
         }
-        if zip(far, antiAffinity).contains(where: { isAt($0, $1) }) {
-            return Rejection(Self.name, "node(s) didn't match pod anti-affinity rules")
+        for term in pod.far {
+            guard let rule = term.rule else { continue }
+            company.far.append(count(cluster.count([rule], key: term.topologyKey)))
         }
-        if forbidden.contains(where: { node.labels[$0.key] == $0.value }) {
-            return Rejection(Self.name, "node(s) didn't satisfy existing pods anti-affinity rules")
+        for (term, tally) in others {
+            switch term.kind {
+            case .far: company.forbidden.append(count(tally))
+            case .near where arguments.hardWeight > 0:
+                company.preference.append((count(tally), arguments.hardWeight))
+            case .near: break
+            case .preferredNear, .preferredFar:
+                if arguments.ignoresOthersPreferences, pod.preferredNear.isEmpty, pod.preferredFar.isEmpty { break }
+                company.preference.append((count(tally), term.kind == .preferredNear ? term.weight : -term.weight))
+            }
         }
-        return nil
+        for (terms, sign) in [(pod.preferredNear, 1), (pod.preferredFar, -1)] {
+            for term in terms {
+                guard let rule = term.rule else { continue }
+                company.preference.append(
+                    (count(cluster.count([rule], key: term.topologyKey)), sign * term.weight))
+            }
+        }
+        return .check(company)
     }
 
-    func score(_ node: NodeInfo) -> Double? {
-        if preference.isEmpty { return nil }
-        return preference.reduce(0) { $0 + (node.labels[$1.key.key] == $1.key.value ? $1.value : 0) }
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        switch event {
+        case .nodeAdded, .namespaceChanged: return true
+        case .nodeChanged(_, let changes): return changes.contains(.labels)
+        case .podPlaced(let other, _): return attracts(other, pod, cluster)
+        case .podRemoved(let other, _): return repels(other, pod, cluster)
+        case .podChanged(let other, let was, _):
+            return other.labels != was.labels && (attracts(other, pod, cluster) || repels(was, pod, cluster))
+        default: return false
+        }
     }
 
-    func normalize(_ scores: [Double]) -> [Double] {
-        let (least, most) = (scores.min() ?? 0, scores.max() ?? 0)
-        return scores.map { most > least ? 100 * ($0 - least) / (most - least) : 0 }
+    private func attracts(_ other: PodInfo, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        pod.near.contains { $0.rule?.matches(other, cluster.namespaceLabels) ?? false }
+    }
+
+    private func repels(_ other: PodInfo, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        pod.far.contains { $0.rule?.matches(other, cluster.namespaceLabels) ?? false }
+            || other.far.contains { $0.rule?.matches(pod, cluster.namespaceLabels) ?? false }
     }
 }

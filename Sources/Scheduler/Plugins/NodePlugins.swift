@@ -1,171 +1,225 @@
 import Document
 import Kinds
 
-extension PodInfo {
-    func tolerates(_ taint: Document) -> Bool {
-        tolerations.contains { toleration in
-            if let effect = toleration.text("effect"), !effect.isEmpty, effect != taint.text("effect") { return false }
-            let key = toleration.text("key") ?? ""
-            if toleration.text("operator") == "Exists" { return key.isEmpty || key == taint.text("key") }
-            return key == taint.text("key") && (toleration.text("value") ?? "") == (taint.text("value") ?? "")
-        }
+/// Pods that someone holds back wait until every gate is gone.
+struct SchedulingGates: Plugin {
+    let name = "SchedulingGates"
+
+    func preEnqueue(_ pod: PodInfo) -> String? {
+        pod.gates.isEmpty ? nil : "waiting for scheduling gates: [\(pod.gates.joined(separator: " "))]"
     }
 }
 
 /// Cordoned nodes take only pods that tolerate it.
 struct NodeUnschedulable: Plugin {
-    static let name = "NodeUnschedulable"
-    private let tolerated: Bool
+    let name = "NodeUnschedulable"
+    let scope = PluginScope.node
+    private static let mark = Taint(key: "node.kubernetes.io/unschedulable", effect: "NoSchedule")
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        tolerated = pod.tolerates(["key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"])
+    private struct Cordon: Check {
+        let rejection: Rejection
+        func filter(_ node: NodeInfo) -> Rejection? { node.isUnschedulable ? rejection : nil }
     }
 
-    func filter(_ node: NodeInfo) -> Rejection? {
-        node.isUnschedulable && !tolerated ? Rejection(Self.name, "node(s) were unschedulable") : nil
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        if pod.tolerations.cover(Self.mark) { return .skip }
+        return .check(Cordon(rejection: Rejection(name, "node(s) were unschedulable", isUnresolvable: true)))
+    }
+
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        event.changedNode(cluster, .taints).map { !$0.isUnschedulable } ?? false
     }
 }
 
 struct NodeName: Plugin {
-    static let name = "NodeName"
-    private let wanted: String
+    let name = "NodeName"
+    let scope = PluginScope.node
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        if pod.nodeName.isEmpty { return nil }
-        wanted = pod.nodeName
+    private struct Named: Check {
+        let wanted: String
+        let rejection: Rejection
+        func filter(_ node: NodeInfo) -> Rejection? { node.name == wanted ? nil : rejection }
     }
 
-    func filter(_ node: NodeInfo) -> Rejection? {
-        node.name == wanted ? nil : Rejection(Self.name, "node(s) didn't match the requested node name")
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        if pod.nodeName.isEmpty { return .skip }
+        let rejection = Rejection(name, "node(s) didn't match the requested node name", isUnresolvable: true)
+        return .check(Named(wanted: pod.nodeName, rejection: rejection))
+    }
+
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        if case .nodeAdded(let name) = event { name == pod.nodeName } else { false }
     }
 }
 
 struct TaintToleration: Plugin {
-    static let name = "TaintToleration"
-    static let weight = 3
-    private let pod: PodInfo
+    let name = "TaintToleration"
+    let scope = PluginScope.node
+    let normalizes = true
+    let defaultWeight = 3
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) { self.pod = pod }
+    private struct Tolerance: Check {
+        let tolerations: [Toleration]
+        let rejection: Rejection
+        let scores = true
 
-    func filter(_ node: NodeInfo) -> Rejection? {
-        let taint = node.taints.first {
-            ["NoSchedule", "NoExecute"].contains($0.text("effect") ?? "") && !pod.tolerates($0)
+        func filter(_ node: NodeInfo) -> Rejection? {
+            node.taints.contains { $0.keepsAway && !tolerations.cover($0) } ? rejection : nil
         }
-        return taint.map {
-            Rejection(Self.name, "node(s) had untolerated taint {\($0.text("key") ?? ""): \($0.text("value") ?? "")}")
+
+        func score(_ node: NodeInfo) -> Int {
+            node.taints.count { $0.effect == "PreferNoSchedule" && !tolerations.cover($0) }
         }
+
+        func normalize(_ scores: inout [Int]) { scaleToHundred(&scores, reversed: true) }
     }
 
-    func score(_ node: NodeInfo) -> Double? {
-        Double(node.taints.count { $0.text("effect") == "PreferNoSchedule" && !pod.tolerates($0) })
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        let rejection = Rejection(name, "node(s) had untolerated taint(s)", isUnresolvable: true)
+        return .check(Tolerance(tolerations: pod.tolerations, rejection: rejection))
     }
 
-    func normalize(_ scores: [Double]) -> [Double] { scaledToHundred(scores, reversed: true) }
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        guard let node = event.changedNode(cluster, .taints) else { return false }
+        return !node.taints.contains { $0.keepsAway && !pod.tolerations.cover($0) }
+    }
 }
 
 /// `nodeSelector` and node affinity: required ones filter, preferred ones score.
 struct NodeAffinity: Plugin {
-    static let name = "NodeAffinity"
-    static let weight = 2
-    private let selector: [String: String]
-    private let required: [Document]?
-    private let preferred: [(term: Document, weight: Int)]
+    let name = "NodeAffinity"
+    let scope = PluginScope.node
+    let normalizes = true
+    let defaultWeight = 2
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        selector = pod.document.map("spec", "nodeSelector")
-        let affinity = pod.affinity?["nodeAffinity"]
-        required = affinity?["requiredDuringSchedulingIgnoredDuringExecution"]?.list("nodeSelectorTerms")
-        preferred = (affinity?.list("preferredDuringSchedulingIgnoredDuringExecution") ?? []).map {
-            ($0["preference"] ?? .emptyObject, $0.number("weight") ?? 0)
-        }
-        if selector.isEmpty, required == nil, preferred.isEmpty { return nil }
-    }
+    /// What a profile asks of nodes beyond what its pods ask.
+    struct Added: Sendable {
+        var required: NodeSelection?
+        var preferred: [(term: NodeTerm, weight: Int)] = []
 
-    func allows(_ node: NodeInfo) -> Bool {
-        guard selector.allSatisfy({ node.labels[$0.key] == $0.value }) else { return false }
-        return required?.contains { Self.matches($0, node) } ?? true
-    }
-
-    func filter(_ node: NodeInfo) -> Rejection? {
-        allows(node) ? nil : Rejection(Self.name, "node(s) didn't match Pod's node affinity/selector")
-    }
-
-    func score(_ node: NodeInfo) -> Double? {
-        preferred.isEmpty ? nil : Double(preferred.reduce(0) { $0 + (Self.matches($1.term, node) ? $1.weight : 0) })
-    }
-
-    func normalize(_ scores: [Double]) -> [Double] { scaledToHundred(scores) }
-
-    /// A term without any requirement selects no node.
-    private static func matches(_ term: Document, _ node: NodeInfo) -> Bool {
-        let labels = term.list("matchExpressions")
-        let fields = term.list("matchFields")
-        if labels.isEmpty, fields.isEmpty { return false }
-        return labels.allSatisfy { holds($0, node.labels[$0.text("key") ?? ""]) }
-            && fields.allSatisfy { holds($0, $0.text("key") == "metadata.name" ? node.name : nil) }
-    }
-
-    private static func holds(_ requirement: Document, _ value: String?) -> Bool {
-        let values = requirement.list("values").compactMap(\.string)
-        switch requirement.text("operator") {
-        case "In": return value.map { values.contains($0) } ?? false
-        case "NotIn": return value.map { !values.contains($0) } ?? true
-        case "Exists": return value != nil
-        case "DoesNotExist": return value == nil
-        case "Gt", "Lt":
-            guard let number = value.flatMap({ Int($0) }), let bound = values.first.flatMap({ Int($0) }) else {
-                return false
+        init(_ document: Document) {
+            required = document["requiredDuringSchedulingIgnoredDuringExecution"].map { NodeSelection($0) }
+            preferred = document.list("preferredDuringSchedulingIgnoredDuringExecution").map {
+                (NodeTerm($0["preference"] ?? .emptyObject), $0.number("weight") ?? 0)
             }
-            return requirement.text("operator") == "Gt" ? number > bound : number < bound
-        default: return false
         }
+    }
+
+    let added: Added?
+
+    init(added: Added? = nil) { self.added = added }
+
+    static func allows(_ pod: PodInfo, _ node: NodeInfo) -> Bool {
+        guard pod.nodeSelector.allSatisfy({ node.labels[$0.key] == $0.value }) else { return false }
+        return pod.nodeSelection?.matches(node.labels, name: node.name) ?? true
+    }
+
+    private struct Attraction: Check {
+        let pod: PodInfo
+        let added: Added?
+        let preferred: [(term: NodeTerm, weight: Int)]
+
+        var scores: Bool { !preferred.isEmpty }
+
+        func filter(_ node: NodeInfo) -> Rejection? {
+            if let required = added?.required, !required.matches(node.labels, name: node.name) {
+                return Rejection(
+                    "NodeAffinity", "node(s) didn't match scheduler-enforced node affinity", isUnresolvable: true)
+            }
+            if NodeAffinity.allows(pod, node) { return nil }
+            return Rejection("NodeAffinity", "node(s) didn't match Pod's node affinity/selector", isUnresolvable: true)
+        }
+
+        func score(_ node: NodeInfo) -> Int {
+            preferred.reduce(0) { $0 + ($1.term.matches(node.labels, name: node.name) ? $1.weight : 0) }
+        }
+
+        func normalize(_ scores: inout [Int]) { scaleToHundred(&scores) }
+    }
+
+    func namesNodes(_ pod: PodInfo) -> Bool { pod.nodeSelection?.names != nil }
+
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        if pod.nodeSelector.isEmpty, pod.nodeSelection == nil, pod.preferredNodes.isEmpty, added == nil { return .skip }
+        let preferred = pod.preferredNodes + (added?.preferred ?? [])
+        let names = pod.nodeSelection?.names
+        if let names, names.isEmpty {
+            let why = "pod affinity terms conflict"
+            return .refuse(Rejection(name, why, isUnresolvable: true))
+        }
+        return .check(Attraction(pod: pod, added: added, preferred: preferred), only: names)
+    }
+
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        guard let node = event.changedNode(cluster, .labels) else { return false }
+        return added?.required?.matches(node.labels, name: node.name) != false && Self.allows(pod, node)
     }
 }
 
 struct NodePorts: Plugin {
-    static let name = "NodePorts"
-    private let wanted: [HostPort]
+    let name = "NodePorts"
+    let scope = PluginScope.node
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        if pod.hostPorts.isEmpty { return nil }
-        wanted = pod.hostPorts
+    private struct Ports: Check {
+        let wanted: [HostPort]
+        let rejection: Rejection
+
+        func filter(_ node: NodeInfo) -> Rejection? {
+            let isTaken = node.withPorts.contains { key in
+                (node.pods[key]?.hostPorts ?? []).contains { used in wanted.contains { $0.collides(with: used) } }
+            }
+            return isTaken ? rejection : nil
+        }
     }
 
-    func filter(_ node: NodeInfo) -> Rejection? {
-        let isTaken = node.pods.values.contains { pod in
-            pod.hostPorts.contains { used in wanted.contains { $0.collides(with: used) } }
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        if pod.hostPorts.isEmpty { return .skip }
+        let rejection = Rejection(name, "node(s) didn't have free ports for the requested pod ports")
+        return .check(Ports(wanted: pod.hostPorts, rejection: rejection))
+    }
+
+    func mayHelp(_ event: ClusterEvent, _ pod: PodInfo, _ cluster: Cluster) -> Bool {
+        switch event {
+        case .nodeAdded: return true
+        case .podRemoved(let gone, _):
+            return gone.hostPorts.contains { used in pod.hostPorts.contains { $0.collides(with: used) } }
+        default: return false
         }
-        return isTaken ? Rejection(Self.name, "node(s) didn't have free ports for the requested pod ports") : nil
     }
 }
 
 /// Prefers nodes that have the pod's images already, the more so the larger and the more widely spread they are:
 /// an image that only one node has should not draw every pod there.
 struct ImageLocality: Plugin {
-    static let name = "ImageLocality"
-    private static let small = 23.0 * 1024 * 1024
-    private static let largePerContainer = 1_000.0 * 1024 * 1024
-    private let images: [String]
-    private let spread: [String: Double]
+    let name = "ImageLocality"
+    let scope = PluginScope.node
+    private static let small = 23 << 20
+    private static let largePerContainer = 1_000 << 20
 
-    init?(_ pod: PodInfo, _ snapshot: Snapshot) {
-        images = pod.images.map(Self.normalized)
-        var counts: [String: Int] = [:]
-        for name in snapshot.names {
-            for image in images where snapshot.nodes[name]?.images[image] != nil { counts[image, default: 0] += 1 }
+    private struct Images: Check {
+        let spread: [(image: String, share: Double)]
+        let count: Int
+        let scores = true
+
+        func score(_ node: NodeInfo) -> Int {
+            let sum = spread.reduce(0) { $0 + Int(Double(node.images[$1.image] ?? 0) * $1.share) }
+            let large = ImageLocality.largePerContainer * max(1, count)
+            return 100 * (min(max(sum, ImageLocality.small), large) - ImageLocality.small)
+                / (large - ImageLocality.small)
         }
-        if counts.isEmpty { return nil }
-        spread = counts.mapValues { Double($0) / Double(snapshot.names.count) }
     }
 
-    private static func normalized(_ image: String) -> String {
+    func prepare(_ pod: PodInfo, _ cluster: inout Cluster) -> Preparation {
+        let spread = pod.images.compactMap { image -> (String, Double)? in
+            let image = Self.normalized(image)
+            guard let nodes = cluster.imageNodes[image], nodes > 0 else { return nil }
+            return (image, Double(nodes) / Double(max(1, cluster.nodeCount)))
+        }
+        return spread.isEmpty ? .skip : .check(Images(spread: spread, count: pod.images.count))
+    }
+
+    static func normalized(_ image: String) -> String {
         let last = image.split(separator: "/").last ?? ""
         return last.contains(":") || last.contains("@") ? image : image + ":latest"
-    }
-
-    func score(_ node: NodeInfo) -> Double? {
-        let sum = images.reduce(0.0) { $0 + Double(node.images[$1] ?? 0) * (spread[$1] ?? 0) }
-        let large = Self.largePerContainer * Double(max(1, images.count))
-        return (min(max(sum, Self.small), large) - Self.small) * 100 / (large - Self.small)
     }
 }
