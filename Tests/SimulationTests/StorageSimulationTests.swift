@@ -229,4 +229,29 @@ extension SimulatedCluster {
             }
         }
     }
+
+    @Test func schedulerBinderAndProvisionerWorkTogether() throws {
+        try simulate(.real, seed: 7, nodes: 3) { cluster in
+            let client = cluster.client
+            _ = try await client.create(
+                .storageClasses,
+                [
+                    "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": ["name": "standard"],
+                    "provisioner": "lab.local/node-directory", "volumeBindingMode": "WaitForFirstConsumer",
+                ])
+            try await cluster.createClaim("data", className: "standard")
+            try await cluster.waitForServiceAccount()
+            var pod = cluster.pod("web", volume: ["name": "d", "persistentVolumeClaim": ["claimName": "data"]])
+            pod.set(nil, at: "spec", "nodeName")
+            _ = try await client.create(.pods, pod)
+            try await cluster.eventually("the pod runs") {
+                try await client.get(.pods, namespace: "default", name: "web").text("status", "phase") == "Running"
+            }
+            let node = try await client.get(.pods, namespace: "default", name: "web").text("spec", "nodeName")
+            let claim = try await cluster.claim("data")
+            #expect(claim.text("status", "phase") == "Bound")
+            let volume = try await cluster.volume(claim.text("spec", "volumeName") ?? "")
+            #expect(volume?.text("metadata", "labels", "node-directory.lab.local/node") == node)
+        }
+    }
 }

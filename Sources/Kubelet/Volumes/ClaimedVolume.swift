@@ -41,7 +41,7 @@ struct ClaimResolver: Sendable {
         }
         // A claim that is on its way out gets no new users.
         if claim.text("metadata", "deletionTimestamp") != nil { throw Self.problem(own, "PVC is being deleted") }
-        guard claim.text("status", "phase") == "Bound", let target = claim.text("spec", "volumeName"), !target.isEmpty
+        guard Self.isBound(claim), let target = claim.text("spec", "volumeName"), !target.isEmpty
         else { throw Self.problem(own, "PVC is not bound") }
         let persistent: Document
         do { persistent = try await client.get(.persistentVolumes, name: target) } catch {
@@ -56,6 +56,15 @@ struct ClaimResolver: Sendable {
         return ClaimedVolume(
             volume: persistent, isBlock: isBlock,
             readOnly: volume.flag("persistentVolumeClaim", "readOnly") == true)
+    }
+
+    /// Claim and volume refer to each other a moment before the phase says so.
+    private static func isBound(_ claim: Document) -> Bool {
+        switch claim.text("status", "phase") {
+        case "Bound": true
+        case "Lost": false
+        default: claim.at("metadata", "annotations", "pv.kubernetes.io/bind-completed") != nil
+        }
     }
 
     /// Block devices are no file systems, and the other way round.
