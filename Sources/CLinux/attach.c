@@ -48,8 +48,11 @@ static bool is_over(struct attachment *attachment) {
 }
 
 struct attachment *attach_begin(struct client *client, struct process *process, bool has_input, int ends[2]) {
-    struct attachment *attachment = calloc(1, sizeof *attachment);
+    errno = EAGAIN;
+    struct attachment *attachment =
+        supervisor.attachment_count < MAX_ATTACHED ? calloc(1, sizeof *attachment) : NULL;
     if (!attachment) return NULL;
+    supervisor.attachment_count++;
     attachment->client = client;
     attachment->process = process;
     attachment->has_input = has_input;
@@ -152,6 +155,7 @@ void attach_end(struct attachment *attachment) {
     for (struct attachment **link = &supervisor.attachments; *link; link = &(*link)->next)
         if (*link == attachment) {
             *link = attachment->next;
+            supervisor.attachment_count--;
             break;
         }
     // Events of the same batch may still point to its ends.

@@ -9,7 +9,7 @@
 //            ◀─ STATUS ──────┘
 //     SIGCHLD ─▶ process_reap ─ drain output ─ <id>.exit ─▶ followers; restart timer
 //
-// Bounds: MAX_PROCESSES, MAX_CLIENTS; a follower that does not read is not queued for: it is sent what changed
+// Bounds: MAX_PROCESSES, MAX_CLIENTS, of whom MAX_ATTACHED may stay attached to a process's streams; a follower that does not read is not queued for: it is sent what changed
 // since its last packet once it reads again.
 
 #include "plan.h"
@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { MAX_PROCESSES = 512, MAX_CLIENTS = 64, ID_SIZE = 129, LONGEST_LINE = 16384, PACKET_SIZE = 32768 };
+enum { MAX_PROCESSES = 512, MAX_CLIENTS = 64, MAX_ATTACHED = 32, ID_SIZE = 129, LONGEST_LINE = 16384, PACKET_SIZE = 32768 };
 
 // What an epoll event belongs to; the first member of each owner.
 enum watch_kind { WATCH_SIGNALS, WATCH_LISTENER, WATCH_CLIENT, WATCH_STATUS, WATCH_OUTPUT, WATCH_ATTACHED };
@@ -121,6 +121,7 @@ struct supervisor {
     struct process *processes;
     struct client *clients;
     struct attachment *attachments, *ended_attachments;
+    int attachment_count;
     int process_count, client_count;
     uint64_t changes;
     bool is_init;       // pid 1 of its pid namespace

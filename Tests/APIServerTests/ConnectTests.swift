@@ -18,6 +18,13 @@ import Wire
         if request.target.hasPrefix("/attach") {
             return Response(status: 500, body: .bytes(Array("no such luck".utf8)))
         }
+        if request.target.hasPrefix("/containerLogs") {
+            return Response(
+                status: 200,
+                body: .stream { writer in
+                    for word in ["alive", " and well\n"] { try await writer.write(Array(word.utf8)) }
+                })
+        }
         let fields = request.headers.fields.filter { $0.name.hasPrefix("X-") || $0.name == "Authorization" }
             .map { "\($0.name)=\($0.value)" }
         let text = "\(request.method) \(request.target) \(fields.joined(separator: ","))"
@@ -123,6 +130,47 @@ import Wire
             let words = Words()
             try await produce(words)
             #expect(response.status == 500 && words.text == "no such luck")
+        }
+    }
+
+    @Test func logsComeOverWebSockets() async throws {
+        try await withNode { harness in
+            for name in ["binary.k8s.io", "base64.binary.k8s.io"] {
+                let asked = WebSocketHandshake.ask(protocols: [name], random: SeededRandomness(1))
+                let response = await harness.server.handler(
+                    Request("GET", Self.pod + "/log?container=a", headers: asked, peer: harness.admin))
+                #expect(response.status == 101)
+                #expect(try WebSocketHandshake.check(response.headers, to: asked) == name)
+                guard case .upgrade(let take) = response.body else { continue }
+                let network = MemoryNetwork()
+                let listener = try await network.listen(on: .ip(.loopback, port: 1))
+                let near = try await network.connect(to: .ip(.loopback, port: 1))
+                let far = try await listener.accept()
+                let text = Words()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await take(far) }
+                    group.addTask {
+                        let socket = WebSocketConnection(near, role: .client, random: SeededRandomness(2))
+                        while let piece = try await socket.next() {
+                            #expect(piece.isText == name.hasPrefix("base64"))
+                            let bytes =
+                                piece.isText ? Base64.decode(String(decoding: piece.bytes, as: UTF8.self)) : piece.bytes
+                            try await text.write(bytes ?? [])
+                        }
+                        near.close()
+                    }
+                    while let result = await group.nextResult() {
+                        if case .failure(let error) = result, !(error is MemoryConnection.Closed) { throw error }
+                    }
+                }
+                #expect(text.text == "alive and well\n")
+            }
+            let other = try await harness.send(
+                "GET", Self.pod + "/log?container=a",
+                headers: WebSocketHandshake.ask(protocols: ["soap"], random: SeededRandomness(1)).fields.map {
+                    ($0.name, $0.value)
+                })
+            #expect(other.status == 400)
         }
     }
 

@@ -63,6 +63,24 @@ struct StatsTests {
         #expect(rates.nanoCores("a", 10, at(20)) == nil)
     }
 
+    @Test func theWholeMachineIsRead() {
+        let memory = ProcTable.memory("MemTotal:       2000 kB\nMemFree:         500 kB\nHugePages_Total:       0\n")
+        #expect(memory["MemTotal"] == 2_048_000 && memory["MemFree"] == 512_000)
+        #expect(ProcTable.cpuNanoseconds("cpu  1 2 3 400 50 6 7 8 9 10\ncpu0 1 1 1\n") == 270_000_000)
+        #expect(ProcTable.cpuNanoseconds("") == 0)
+    }
+
+    /// With this machine's own counters: only what holds everywhere.
+    @Test func realCountersAreGathered() throws {
+        let configuration = KubeletConfiguration(
+            nodeName: "n1", nodeIP: .loopback, rootDirectory: "/tmp", logDirectory: "/tmp")
+        let collector = StatsCollector(
+            configuration: configuration, machine: Machine(configuration), rates: UsageRates())
+        let stats = try collector.collect([pod()], sandboxes: [:], running: [:], now: start)
+        #expect(stats.pods.isEmpty && stats.usage.memoryBytes > 0 && stats.usage.cpuNanoseconds > 0)
+        #expect((stats.fileSystem?.capacity ?? 0) > 0)
+    }
+
     @Test func interfacesAreRead() {
         let text = """
             Inter-|   Receive                                                |  Transmit

@@ -157,6 +157,23 @@ struct StreamTests {
         }
     }
 
+    @Test func noMoreMayStayThanThereIsRoomFor() async throws {
+        try await Fixture.with { fixture in
+            let sandbox = try await fixture.launch()
+            _ = try await sandbox.start(fixture.container("c", lower: makeRoot(fixture), "exec sleep 1000"))
+            var attached: [ProcessStreams] = []
+            for _ in 0..<32 { attached.append(try await sandbox.attach("c", to: [.output])) }
+            await #expect(throws: SystemError.self) { _ = try await sandbox.attach("c", to: [.output]) }
+            // The rest of the room is for those who have something to ask.
+            #expect(try await sandbox.processes().count == 1)
+            attached = []
+            // Leaving is noticed a moment later.
+            var again: ProcessStreams?
+            for _ in 0..<1000 where again == nil { again = try? await sandbox.attach("c", to: [.output]) }
+            #expect(again != nil)
+        }
+    }
+
     @Test func aSlowReaderLosesNothing() async throws {
         try await Fixture.with { fixture in
             let sandbox = try await fixture.launch()

@@ -25,7 +25,7 @@ struct WholeClusterTests {
         spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
         """
 
-    @Test func theFiveScenariosPass() {
+    @Test func theScenariosPass() {
         let lab = Lab("suite")
         defer { lab.tearDown() }
         #expect(lab.lab("create", lab.name).code == 0)
@@ -33,8 +33,9 @@ struct WholeClusterTests {
         let checkout = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let ran = lab.lab("conformance", "--cluster", lab.name, "--junit", junit, "/\(checkout)/Conformance")
         #expect(ran.code == 0, "\(ran)")
-        #expect(ran.out.contains("5 passed, 0 failed"), "\(ran)")
-        #expect(Shell.run(["grep", "-c", "<testcase", junit]).out == "5\n")
+        let count = ((try? Files.list("/\(checkout)/Conformance")) ?? []).filter { $0.hasSuffix(".yaml") }.count
+        #expect(count >= 5 && ran.out.contains("\(count) passed, 0 failed"), "\(ran)")
+        #expect(Shell.run(["grep", "-c", "<testcase", junit]).out == "\(count)\n")
         // Any cluster will do: the same through a kubeconfig.
         let other = lab.lab(
             "conformance", "--kubeconfig", lab.kubeconfig, "--focus", "01-pod", "/\(checkout)/Conformance")

@@ -86,6 +86,7 @@ struct NodeProxy: Sendable {
             return .response(Response(status: 204))
         }
         let path = "/containerLogs/\(call.namespace)/\(call.name)/\(container)"
+        let socket = try LogSocket(call, resources.world)
         let stream: any ResponseStream
         do {
             stream = try await agent(of: node).transport.send(
@@ -98,6 +99,7 @@ struct NodeProxy: Sendable {
             throw APIStatus.internalError("\(error)")
         }
         guard (200...206).contains(stream.status) else { throw try await Self.refusal(stream, call) }
+        if let socket { return .response(socket.response(stream)) }
         return .response(
             Response(
                 status: 200, headers: Headers([("Content-Type", stream.headers["Content-Type"] ?? "text/plain")]),

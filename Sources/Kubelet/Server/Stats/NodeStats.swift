@@ -111,8 +111,7 @@ struct StatsCollector: Sendable {
         rates.forget(before: now + .seconds(-600))
         return NodeStats(
             time: now, nodeName: configuration.nodeName,
-            usage: usage(of: .root(layout), key: "", now)
-                ?? .init(memoryBytes: 0, workingSetBytes: 0, cpuNanoseconds: 0),
+            usage: usage(of: .root(layout), key: "", now) ?? wholeMachine(now),
             memoryCapacity: machine.memoryBytes, interfaces: NodeStats.Interface.of(process: "self"),
             fileSystem: NodeStats.FileSystem(configuration.rootDirectory),
             pods: found.sorted { ($0.namespace, $0.name, $0.uid) < ($1.namespace, $1.name, $1.uid) })
@@ -156,11 +155,45 @@ struct StatsCollector: Sendable {
         }
     }
 
+    /// Where the node is the machine itself: the kernel's first group has no counters of its own.
+    private func wholeMachine(_ now: Timestamp) -> NodeStats.Usage {
+        let memory = ProcTable.memory((try? Files.text("/proc/meminfo")) ?? "")
+        let used = max(0, (memory["MemTotal"] ?? 0) - (memory["MemAvailable"] ?? 0))
+        let cpu = ProcTable.cpuNanoseconds((try? Files.text("/proc/stat")) ?? "")
+        return .init(
+            memoryBytes: max(0, (memory["MemTotal"] ?? 0) - (memory["MemFree"] ?? 0)), workingSetBytes: used,
+            cpuNanoseconds: cpu, nanoCores: rates.nanoCores("", cpu, now))
+    }
+
     private func usage(of group: Cgroup, key: String, _ now: Timestamp) -> NodeStats.Usage? {
         guard let found = try? group.usage() else { return nil }
         return .init(
             memoryBytes: found.memoryBytes, workingSetBytes: found.workingSetBytes,
             cpuNanoseconds: found.cpuNanoseconds,
             nanoCores: rates.nanoCores(key, found.cpuNanoseconds, now), pids: found.pids)
+    }
+}
+
+/// Counters of the whole machine.
+enum ProcTable {
+    /// Bytes by name, from lines such as `MemFree:  123 kB`.
+    static func memory(_ text: String) -> [String: Int64] {
+        var table: [String: Int64] = [:]
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard words.count >= 2, let number = Int64(words[1]) else { continue }
+            table[String(words[0].dropLast())] = number * 1024
+        }
+        return table
+    }
+
+    /// Of all processors together, from `cpu  user nice system idle iowait irq softirq steal …` in hundredths of seconds.
+    static func cpuNanoseconds(_ text: String) -> Int64 {
+        let numbers = (text.split(separator: "\n").first ?? "").split(separator: " ").dropFirst().compactMap {
+            Int64($0)
+        }
+        guard numbers.count >= 8 else { return 0 }
+        let busy = numbers[0] + numbers[1] + numbers[2] + numbers[5] + numbers[6] + numbers[7]
+        return busy * 10_000_000
     }
 }
