@@ -71,10 +71,19 @@ public struct LeaderElector: Sendable {
     }
 
     private func keep(_ held: LeaseObservation) async throws {
-        if let lease = held.latest {
-            await EventRecorder(client, component: name, world: world).record(
-                lease, type: .normal, reason: "LeaderElection", message: "\(identity) became leader")
-        }
+        // Beside the renewals, which no slow answer to an event may hold up.
+        async let announced: Void = announce(held.latest)
+        try await renew(held)
+        await announced
+    }
+
+    private func announce(_ lease: Document?) async {
+        guard let lease else { return }
+        await EventRecorder(client, component: name, world: world).record(
+            lease, type: .normal, reason: "LeaderElection", message: "\(identity) became leader")
+    }
+
+    private func renew(_ held: LeaseObservation) async throws {
         var observation = held
         var lastRenewed = world.clock.uptime
         var pause = renewPeriod
