@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
         module("Basics", []),
 
@@ -39,7 +40,7 @@ let package = Package(
         module("Linux", ["Basics", "CLinux"]),
 
         // Layer 2
-        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate"]),
+        module("Wire", ["Basics", "Linux", "COpenSSL", "CDeflate", "CZlib"]),
         module("Schema", ["Basics", "Document"]),
 
         // Layer 3
@@ -53,7 +54,7 @@ let package = Package(
         module("Client", ["Basics", "Document", "Wire", "Kinds"]),
 
         // Layer 5: one component each; they never import each other.
-        module("Controllers", ["Basics", "Document", "Kinds", "Client"]),
+        module("Controllers", ["Basics", "Document", "Schema", "Kinds", "Client"]),
         module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
         module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
@@ -108,7 +109,7 @@ let package = Package(
         tests("BasicsTests", ["Basics"]),
         tests("DocumentTests", ["Document"]),
         tests("LinuxTests", ["Linux", "CLinux"]),
-        tests("WireTests", ["Wire", "Linux"]),
+        tests("WireTests", ["Wire", "Linux", "CZlib"]),
         tests("SchemaTests", ["Schema", "Document"]),
         tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),

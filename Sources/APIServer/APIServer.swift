@@ -250,7 +250,18 @@ public final class APIServer: Sendable {
         }
     }
 
+    /// WebSockets begin with GET, but what they lead to is no reading: who may only get must not get in.
+    private func requireConnecting(_ call: Call) async throws {
+        guard call.resource.qualifiedName == "pods", call.info.method == "GET",
+            ["exec", "attach", "portforward"].contains(call.subresource)
+        else { return }
+        var attributes = call.info.attributes(for: call.user)
+        attributes.verb = "create"
+        try await require(attributes)
+    }
+
     private func sub(_ call: Call) async throws -> Answer {
+        try await requireConnecting(call)
         try await resources.admitConnection(call)
         let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
         switch (call.resource.qualifiedName, call.subresource) {

@@ -26,6 +26,15 @@ enum CreateOptions {
             }
             configuration.apiPort = port
         }
+        if let text = arguments["controllers"] {
+            configuration.controllers = text.split(separator: ",").map(String.init)
+        }
+        switch arguments["leader-elect"] {
+        case nil: break
+        case "true": configuration.leaderElection = true
+        case "false": configuration.leaderElection = false
+        case let text?: throw UsageError("--leader-elect '\(text)' is neither true nor false", remedy: "choose one")
+        }
         configuration.imageArchives += arguments.values["image-archive"] ?? []
         try configuration.check()
         return configuration

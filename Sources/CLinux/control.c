@@ -36,33 +36,48 @@ static void put_text(struct packet *packet, const char *text) {
     packet->count += sizeof length + length + 1;
 }
 
-// Sends with `pid` in the credentials; without where the kernel does not allow that. -1 with errno.
-static int send_packet(struct client *client, const struct packet *packet, pid_t pid) {
+// Sends with `pid` in the credentials (without where the kernel does not allow that), and with `attached` unless that
+// is -1. -1 with errno.
+static int send_with(struct client *client, const struct packet *packet, pid_t pid, int attached) {
     struct iovec part = {(void *)packet->bytes, packet->count};
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(struct ucred))];
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
     } control;
     memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control};
     if (pid > 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.space;
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_CREDENTIALS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(struct ucred));
+        struct cmsghdr *header = &control.header;
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_CREDENTIALS;
+        header->cmsg_len = CMSG_LEN(sizeof(struct ucred));
         struct ucred credentials = {.pid = pid, .uid = getuid(), .gid = getgid()};
-        memcpy(CMSG_DATA(&control.header), &credentials, sizeof credentials);
+        memcpy(CMSG_DATA(header), &credentials, sizeof credentials);
+        message.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
     }
+    if (attached >= 0) {
+        struct cmsghdr *header = (struct cmsghdr *)(control.space + message.msg_controllen);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &attached, sizeof attached);
+        message.msg_controllen += CMSG_SPACE(sizeof(int));
+    }
+    if (message.msg_controllen == 0) message.msg_control = NULL;
     ssize_t sent = sendmsg(client->watch.descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && (errno == EPERM || errno == ESRCH) && pid > 0) return send_packet(client, packet, 0);
+    if (sent < 0 && (errno == EPERM || errno == ESRCH) && pid > 0) return send_with(client, packet, 0, attached);
     return sent < 0 ? -1 : 0;
 }
 
-static void client_close(struct client *client) {
+static int send_packet(struct client *client, const struct packet *packet, pid_t pid) {
+    return send_with(client, packet, pid, -1);
+}
+
+void client_close(struct client *client) {
     if (client->dead) return;
     client->dead = true;
     watch_close(&client->watch);
+    if (client->attachment) attach_end(client->attachment);
     for (struct process *process = supervisor.processes; process; process = process->next) {
         if (process->starter == client) process->starter = NULL;
         if (process->remover == client) process->remover = NULL;
@@ -113,7 +128,9 @@ static void put_status(struct packet *packet, const struct process *process) {
 void control_started(struct client *client, struct process *process) {
     struct packet packet;
     put_status(&packet, process);
-    answer(client, &packet, process->pid);
+    int handed = process->terminal_kind == LAB_TERMINAL_HANDED ? process->terminal : -1;
+    send_with(client, &packet, process->pid, handed);
+    client_close(client);
 }
 
 static struct process *next_change(uint64_t after) {
@@ -172,7 +189,18 @@ void control_accept(void) {
     watch_add(&client->watch, EPOLLIN);
 }
 
-static bool fill(struct process *process, struct reader *reader, struct lab_failure *failure) {
+// Descriptors that came with a request, in the order of its fields. Those that nobody took are closed in the end.
+struct passed {
+    int numbers[4];
+    int count, taken;
+};
+
+static int take_descriptor(struct passed *passed) {
+    return passed->taken < passed->count ? passed->numbers[passed->taken++] : -1;
+}
+
+static bool fill(
+    struct process *process, struct reader *reader, struct passed *passed, struct lab_failure *failure) {
     process->clone_flags = read_number(reader);
     const char *pid_namespace = read_text(reader), *counter = read_text(reader);
     process->output = (enum lab_output)read_number(reader);
@@ -182,9 +210,17 @@ static bool fill(struct process *process, struct reader *reader, struct lab_fail
     process->longest_backoff = (int64_t)read_number(reader);
     process->uid = (uid_t)read_number(reader);
     process->gid = (gid_t)read_number(reader);
+    uint64_t streams = read_number(reader);
+    process->input_kind = (enum lab_input)read_number(reader);
+    process->terminal_kind = (enum lab_terminal)read_number(reader);
     *failure = (struct lab_failure){.step = LAB_FAILURE_NO_STEP, .error = EBADMSG};
     strcpy(failure->detail, "malformed request");
     if (reader->bad) return false;
+    for (int stream = 0; stream < 3; stream++) {
+        if (!(streams & (1u << stream))) continue;
+        if (passed->count == passed->taken) return false;
+        process->passed[stream] = passed->numbers[passed->taken++];
+    }
     if (*pid_namespace) process->pid_namespace = strdup(pid_namespace);
     if (*counter) process->oom_counter = open(counter, O_RDONLY | O_CLOEXEC);
     if (process->output != LAB_OUTPUT_DISCARD && log_open(&process->log, maximum, keep, log) < 0) {
@@ -195,8 +231,9 @@ static bool fill(struct process *process, struct reader *reader, struct lab_fail
     return true;
 }
 
-static void request_start(struct client *client, struct reader *reader, int plan) {
+static void request_start(struct client *client, struct reader *reader, struct passed *passed) {
     const char *id = read_text(reader);
+    int plan = take_descriptor(passed);
     int error = plan < 0                                            ? EBADMSG
                 : !*id || strlen(id) >= ID_SIZE || strchr(id, '/') ? EINVAL
                 : process_find(id)                                  ? EEXIST
@@ -213,8 +250,9 @@ static void request_start(struct client *client, struct reader *reader, int plan
     process->plan = plan;
     process->oom_counter = process->log.descriptor = process->status.descriptor = -1;
     process->streams[0].watch.descriptor = process->streams[1].watch.descriptor = -1;
+    process->input = process->terminal = process->passed[0] = process->passed[1] = process->passed[2] = -1;
     struct lab_failure failure;
-    if (!fill(process, reader, &failure) || process_start(process, &failure) < 0) {
+    if (!fill(process, reader, passed, &failure) || process_start(process, &failure) < 0) {
         process_free(process);
         control_failed(client, &failure);
         return;
@@ -238,12 +276,34 @@ static void request_remove(struct client *client, struct process *process) {
     kill(process->pid, SIGKILL);
 }
 
-static void handle(struct client *client, uint32_t code, struct reader *reader, int descriptor) {
-    if (code == LAB_REQUEST_START) {
-        request_start(client, reader, descriptor);
-        return;
+static void request_attach(struct client *client, struct reader *reader, struct passed *passed) {
+    const char *id = read_text(reader);
+    uint64_t wanted = read_number(reader);
+    int ends[2] = {-1, -1};
+    for (int end = 0; end < 2; end++)
+        if (wanted & (LAB_STREAM_OUT << end)) ends[end] = take_descriptor(passed);
+    struct process *process = process_find(id);
+    int error = reader->bad                                  ? EBADMSG
+                : !process                                   ? ENOENT
+                : process->pid == 0 || process->starting     ? ESRCH
+                : process->terminal_kind == LAB_TERMINAL_HANDED ? ENOTTY
+                                                             : 0;
+    bool has_input = wanted & LAB_STREAM_IN;
+    client->attachment = error ? NULL : attach_begin(client, process, has_input, ends);
+    if (!client->attachment) {
+        for (int end = 0; end < 2; end++)
+            if (ends[end] >= 0) close(ends[end]);
+        return refuse(client, error ? error : errno, "attach");
     }
-    if (descriptor >= 0) close(descriptor);
+    struct packet packet;
+    put_status(&packet, process);
+    int input = process->terminal >= 0 ? process->terminal : process->input;
+    if (send_with(client, &packet, process->pid, has_input ? input : -1) < 0) client_close(client);
+}
+
+static void handle(struct client *client, uint32_t code, struct reader *reader, struct passed *passed) {
+    if (code == LAB_REQUEST_START) return request_start(client, reader, passed);
+    if (code == LAB_REQUEST_ATTACH) return request_attach(client, reader, passed);
     if (code == LAB_REQUEST_LIST || code == LAB_REQUEST_FOLLOW) {
         client->owes_end = true;
         client->follows = code == LAB_REQUEST_FOLLOW;
@@ -253,13 +313,17 @@ static void handle(struct client *client, uint32_t code, struct reader *reader, 
         if (reader->bad || grace < 0) return refuse(client, EBADMSG, "malformed request");
         control_done(client);
         begin_shutdown(grace);
-    } else if (code == LAB_REQUEST_SIGNAL || code == LAB_REQUEST_REMOVE) {
+    } else if (code == LAB_REQUEST_SIGNAL || code == LAB_REQUEST_REMOVE || code == LAB_REQUEST_CLOSE_INPUT) {
         const char *id = read_text(reader);
         int signal_number = code == LAB_REQUEST_SIGNAL ? (int)read_number(reader) : 0;
         struct process *process = process_find(id);
         if (reader->bad) return refuse(client, EBADMSG, "malformed request");
         if (!process) return refuse(client, ENOENT, "no such process");
         if (code == LAB_REQUEST_REMOVE) return request_remove(client, process);
+        if (code == LAB_REQUEST_CLOSE_INPUT) {
+            process_close_input(process);
+            return control_done(client);
+        }
         if (process->pid == 0) return refuse(client, ESRCH, "the process is not running");
         if (kill(process->pid, signal_number) < 0) return refuse(client, errno, "kill");
         control_done(client);
@@ -275,26 +339,27 @@ void control_ready(struct client *client, uint32_t events) {
     struct iovec part = {bytes, sizeof bytes};
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[CMSG_SPACE(4 * sizeof(int))];
     } control;
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space};
     ssize_t count = recvmsg(client->watch.descriptor, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    int descriptor = -1;
+    struct passed passed = {.count = 0};
     struct cmsghdr *header = count < 0 ? NULL : CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-    uint32_t code = 0;
-    if (count < (ssize_t)sizeof code || (message.msg_flags & MSG_TRUNC)) {
-        if (descriptor >= 0) close(descriptor);
-        if (count >= (ssize_t)sizeof code)
-            refuse(client, EMSGSIZE, "request");
-        else
-            client_close(client);
-        return;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        passed.count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(passed.numbers, CMSG_DATA(header), (size_t)passed.count * sizeof(int));
     }
-    memcpy(&code, bytes, sizeof code);
-    struct reader reader = {.at = bytes + sizeof code, .end = bytes + count};
-    handle(client, code, &reader, descriptor);
+    uint32_t code = 0;
+    if (count < (ssize_t)sizeof code) {
+        client_close(client);
+    } else if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+        refuse(client, EMSGSIZE, "request");
+    } else {
+        memcpy(&code, bytes, sizeof code);
+        struct reader reader = {.at = bytes + sizeof code, .end = bytes + count};
+        handle(client, code, &reader, &passed);
+    }
+    while (passed.taken < passed.count) close(passed.numbers[passed.taken++]);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -136,13 +137,18 @@ static void take(struct process *process, struct stream *stream, const char *tex
     }
 }
 
-bool stream_pump(struct process *process, struct stream *stream, int rounds) {
+bool stream_pump(struct process *process, struct stream *stream, int rounds, bool drains) {
     static char buffer[LONGEST_LINE];
-    while (rounds-- > 0) {
+    while (rounds-- > 0 && (drains || !stream->paused)) {
         ssize_t count = read(stream->watch.descriptor, buffer, sizeof buffer);
         if (count < 0) return errno == EAGAIN || errno == EINTR;
         if (count == 0) return false;
-        take(process, stream, buffer, (size_t)count);
+        if (process->output == LAB_OUTPUT_CRI) take(process, stream, buffer, (size_t)count);
+        if (attach_output(process, stream, buffer, (size_t)count) && !stream->paused) {
+            // Out of the set: the end of a pipe would be told again and again.
+            epoll_ctl(supervisor.epoll, EPOLL_CTL_DEL, stream->watch.descriptor, NULL);
+            stream->paused = true;
+        }
     }
     return true;
 }
@@ -150,4 +156,6 @@ bool stream_pump(struct process *process, struct stream *stream, int rounds) {
 void stream_finish(struct process *process, struct stream *stream) {
     if (stream->length > 0) write_line(process, stream, 'P', NULL, 0);
     watch_close(&stream->watch);
+    stream->paused = false;
+    attach_stream_ended(process, stream);
 }

@@ -48,7 +48,7 @@ const char *read_text(struct reader *reader) {
 
 void stage_init(struct stage *stage) {
     memset(stage, 0, sizeof *stage);
-    stage->root = -1;
+    stage->root = stage->report = -1;
     stage->failure.step = LAB_FAILURE_NO_STEP;
 }
 
@@ -153,6 +153,7 @@ static const step_function step_functions[] = {
     [LAB_STEP_SECCOMP] = step_seccomp,
     [LAB_STEP_INHERIT] = step_inherit,
     [LAB_STEP_EXEC] = step_exec,
+    [LAB_STEP_TERMINAL] = step_terminal,
 };
 
 static int malformed(struct stage *stage) {

@@ -33,6 +33,7 @@ struct stage {
     int tree_count;
     struct held held[HELD];
     int held_count;
+    int report;         // the status socket of a starting process, or -1
     struct lab_failure failure;
 };
 
@@ -67,6 +68,7 @@ int step_no_new_privs(struct stage *stage, struct reader *reader);
 int step_seccomp(struct stage *stage, struct reader *reader);
 int step_inherit(struct stage *stage, struct reader *reader);
 int step_exec(struct stage *stage, struct reader *reader);
+int step_terminal(struct stage *stage, struct reader *reader);
 
 // Resolves `path` inside the root, links included, and makes what is missing:
 // directories, and for `file` an empty file as the last component. An O_PATH descriptor, or -1.

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -44,7 +45,7 @@ static int64_t oom_kills(int counter) {
 }
 
 // Runs in the child: everything until exec. Only async-signal-safe work and the plan.
-static _Noreturn void child(struct process *process, int status, int out, int err) {
+static _Noreturn void child(struct process *process, int status, int in, int out, int err) {
     int report = fcntl(status, F_DUPFD_CLOEXEC, STATUS_DESCRIPTOR);
     if (report < 0) report = status;
     for (int signal_number = 1; signal_number < 65; signal_number++) signal(signal_number, SIG_DFL);
@@ -55,11 +56,12 @@ static _Noreturn void child(struct process *process, int status, int out, int er
     umask(022);
     // Without a pid namespace of the supervisor's own nothing else ends its children with it.
     if (!supervisor.is_init) prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(supervisor.null_file, 0);
+    dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     struct stage *stage = &supervisor.stage;
+    stage->report = report;
     if (stage_run_file(stage, process->plan) == 0) {
         errno = ENOEXEC;
         stage_fail(stage, "a plan without a program");
@@ -91,7 +93,7 @@ static pid_t clone_process(struct process *process) {
 }
 
 struct pipes {
-    int status[2], out[2], err[2];
+    int status[2], in[2], out[2], err[2];
 };
 
 static void close_pipes(struct pipes *pipes) {
@@ -102,7 +104,13 @@ static void close_pipes(struct pipes *pipes) {
 
 static int make_pipes(struct process *process, struct pipes *pipes) {
     memset(pipes, -1, sizeof *pipes);
-    if (pipe2(pipes->status, O_CLOEXEC) < 0) return -1;
+    // Packets that are whole or absent, and may carry a descriptor.
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pipes->status) < 0) return -1;
+    if (process->terminal_kind != LAB_TERMINAL_NONE) return 0;
+    if (process->input_kind != LAB_INPUT_NONE) {
+        if (pipe2(pipes->in, O_CLOEXEC) < 0) return -1;
+        fchown(pipes->in[0], process->uid, process->gid) < 0 ? (void)0 : (void)0;
+    }
     if (process->output != LAB_OUTPUT_CRI) return 0;
     if (pipe2(pipes->out, O_CLOEXEC) < 0 || pipe2(pipes->err, O_CLOEXEC) < 0) return -1;
     // The program may open /dev/stdout again, as the user that it became.
@@ -120,6 +128,34 @@ static void watch_pipe(struct process *process, struct watch *watch, enum watch_
     watch_add(watch, EPOLLIN);
 }
 
+// The process has its own copies: an end is seen when the last of those is closed.
+static void close_passed(struct process *process) {
+    for (int stream = 0; stream < 3; stream++) {
+        if (process->passed[stream] >= 0) close(process->passed[stream]);
+        process->passed[stream] = -1;
+    }
+}
+
+static void close_terminal(struct process *process) {
+    if (process->terminal >= 0) close(process->terminal);
+    process->terminal = -1;
+}
+
+void process_close_input(struct process *process) {
+    if (process->input >= 0) close(process->input);
+    process->input = -1;
+}
+
+// The child's terminal: what it shows is logged and goes to those who are attached, unless the starter takes it.
+static void take_terminal(struct process *process, int terminal) {
+    close_terminal(process);
+    process->terminal = terminal;
+    if (process->terminal_kind != LAB_TERMINAL_KEPT) return;
+    int output = fcntl(terminal, F_DUPFD_CLOEXEC, 0);
+    fcntl(terminal, F_SETFL, O_RDWR | O_NONBLOCK);
+    watch_pipe(process, &process->streams[0].watch, WATCH_OUTPUT, &output);
+}
+
 int process_start(struct process *process, struct lab_failure *failure) {
     struct pipes pipes;
     *failure = (struct lab_failure){.step = LAB_FAILURE_NO_STEP};
@@ -130,10 +166,12 @@ int process_start(struct process *process, struct lab_failure *failure) {
         return -1;
     }
     int raw = process->output == LAB_OUTPUT_FILE ? process->log.descriptor : supervisor.null_file;
-    int out = pipes.out[1] >= 0 ? pipes.out[1] : raw, err = pipes.err[1] >= 0 ? pipes.err[1] : raw;
+    int in = pipes.in[0] >= 0 ? pipes.in[0] : process->passed[0] >= 0 ? process->passed[0] : supervisor.null_file;
+    int out = pipes.out[1] >= 0 ? pipes.out[1] : process->passed[1] >= 0 ? process->passed[1] : raw;
+    int err = pipes.err[1] >= 0 ? pipes.err[1] : process->passed[2] >= 0 ? process->passed[2] : raw;
     process->oom_kills = oom_kills(process->oom_counter);
     pid_t pid = clone_process(process);
-    if (pid == 0) child(process, pipes.status[1], out, err);
+    if (pid == 0) child(process, pipes.status[1], in, out, err);
     if (pid < 0) {
         failure->error = errno;
         snprintf(failure->detail, sizeof failure->detail, "clone");
@@ -149,6 +187,9 @@ int process_start(struct process *process, struct lab_failure *failure) {
         if (process->streams[index].watch.descriptor >= 0) stream_finish(process, &process->streams[index]);
     process->streams[0].name = "stdout";
     process->streams[1].name = "stderr";
+    process->input = pipes.in[1];
+    pipes.in[1] = -1;
+    close_passed(process);
     watch_pipe(process, &process->status, WATCH_STATUS, &pipes.status[0]);
     watch_pipe(process, &process->streams[0].watch, WATCH_OUTPUT, &pipes.out[0]);
     watch_pipe(process, &process->streams[1].watch, WATCH_OUTPUT, &pipes.err[0]);
@@ -167,10 +208,29 @@ static void schedule_restart(struct process *process) {
     note_change(process);
 }
 
+// One packet of the status socket; `*descriptor` is what it carries, or -1.
+static ssize_t receive_status(struct process *process, struct lab_failure *failure, int *descriptor) {
+    struct iovec part = {failure, sizeof *failure};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space};
+    ssize_t count = recvmsg(process->status.descriptor, &message, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = count < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    *descriptor = -1;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    return count;
+}
+
 void process_status_ready(struct process *process) {
     struct lab_failure failure;
-    ssize_t count = read(process->status.descriptor, &failure, sizeof failure);
+    int terminal;
+    ssize_t count = receive_status(process, &failure, &terminal);
     if (count < 0 && errno == EINTR) return;
+    if (terminal >= 0) return take_terminal(process, terminal);
     watch_close(&process->status);
     process->starting = false;
     struct client *starter = process->starter;
@@ -179,6 +239,8 @@ void process_status_ready(struct process *process) {
         // The pipe was closed by exec.
         note_change(process);
         if (starter) control_started(starter, process);
+        // Nobody who was to have the terminal is left to be told: closing it hangs the process up.
+        if (process->terminal_kind == LAB_TERMINAL_HANDED) close_terminal(process);
         return;
     }
     int wait_status;
@@ -213,8 +275,8 @@ static void record_exit(struct process *process) {
 }
 
 static void ended(struct process *process, int wait_status) {
-    // The child may have been reaped before its last words were read.
-    if (process->starting) {
+    // The child may have been reaped before its last words were read: a terminal and a failure at most.
+    while (process->starting) {
         process_status_ready(process);
         if (process->dead || process->pid == 0) return;
     }
@@ -223,9 +285,12 @@ static void ended(struct process *process, int wait_status) {
         if (stream->watch.descriptor < 0) continue;
         // What was written before the end belongs to the log before the end is told; a grandchild that
         // still holds the pipe keeps it open.
-        if (!stream_pump(process, stream, DRAIN_ROUNDS)) stream_finish(process, stream);
+        if (!stream_pump(process, stream, DRAIN_ROUNDS, true)) stream_finish(process, stream);
     }
+    process_close_input(process);
+    close_terminal(process);
     process->pid = 0;
+    attach_process_ended(process);
     process->signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
     process->code = WIFSIGNALED(wait_status) ? 128 + process->signal : WEXITSTATUS(wait_status);
     process->out_of_memory = oom_kills(process->oom_counter) > process->oom_kills;
@@ -279,6 +344,10 @@ void process_forget(struct process *process) {
 }
 
 void process_free(struct process *process) {
+    attach_process_forgotten(process);
+    process_close_input(process);
+    close_terminal(process);
+    close_passed(process);
     log_close(&process->log);
     if (process->plan >= 0) close(process->plan);
     if (process->oom_counter >= 0) close(process->oom_counter);

@@ -77,6 +77,7 @@ static int milliseconds_until_due(void) {
     int64_t due = supervisor.stopping ? supervisor.stop_due : INT64_MAX;
     for (struct process *process = supervisor.processes; process && !supervisor.stopping; process = process->next)
         if (!process->dead && process->state == LAB_STATE_BACKING_OFF && process->due < due) due = process->due;
+    if (attach_stall_due() < due) due = attach_stall_due();
     if (due == INT64_MAX) return -1;
     int64_t left = (due - monotonic() + 999999) / 1000000;
     return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
@@ -90,10 +91,11 @@ static void dispatch(struct watch *watch, uint32_t events) {
     case WATCH_LISTENER: control_accept(); break;
     case WATCH_CLIENT: control_ready(watch->owner, events); break;
     case WATCH_STATUS: process_status_ready(watch->owner); break;
+    case WATCH_ATTACHED: attach_ready(watch->owner, events); break;
     case WATCH_OUTPUT: {
         struct process *process = watch->owner;
         struct stream *stream = watch == &process->streams[0].watch ? &process->streams[0] : &process->streams[1];
-        if (!stream_pump(process, stream, PUMP_ROUNDS)) stream_finish(process, stream);
+        if (!stream_pump(process, stream, PUMP_ROUNDS, false)) stream_finish(process, stream);
         break;
     }
     }
@@ -129,6 +131,7 @@ static _Noreturn void loop(void) {
         int count = epoll_wait(supervisor.epoll, events, BATCH, milliseconds_until_due());
         for (int index = 0; index < count; index++) dispatch(events[index].data.ptr, events[index].events);
         process_restart_due();
+        attach_drop_stalled();
         if (supervisor.stopping) {
             if (monotonic() >= supervisor.stop_due) {
                 signal_all(SIGKILL);
@@ -159,6 +162,8 @@ static int open_listener(int *listener) {
 }
 
 static void open_signals(void) {
+    // One who is attached may leave at any time.
+    signal(SIGPIPE, SIG_IGN);
     sigset_t handled;
     sigemptyset(&handled);
     sigaddset(&handled, SIGCHLD);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -41,30 +42,34 @@ int lab_control_connect(int directory, const char *path) {
     return -1;
 }
 
-int lab_control_send(int descriptor, const void *bytes, size_t count, int attached) {
+int lab_control_send(int descriptor, const void *bytes, size_t count, const int *attached, size_t attached_count) {
     struct iovec part = {(void *)bytes, count};
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
+        char space[CMSG_SPACE(LAB_MOST_DESCRIPTORS * sizeof(int))];
     } control;
     memset(&control, 0, sizeof control);
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (attached >= 0) {
+    if (attached_count > LAB_MOST_DESCRIPTORS) {
+        errno = E2BIG;
+        return -1;
+    }
+    if (attached_count > 0) {
         message.msg_control = &control;
-        message.msg_controllen = sizeof control.space;
+        message.msg_controllen = CMSG_SPACE(attached_count * sizeof(int));
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.header), &attached, sizeof attached);
+        control.header.cmsg_len = CMSG_LEN(attached_count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), attached, attached_count * sizeof(int));
     }
     return sendmsg(descriptor, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-ssize_t lab_control_receive(int descriptor, void *bytes, size_t capacity, pid_t *sender) {
+ssize_t lab_control_receive(int descriptor, void *bytes, size_t capacity, pid_t *sender, int *attached) {
     struct iovec part = {bytes, capacity};
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(struct ucred))];
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
     } control;
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.space};
@@ -72,13 +77,26 @@ ssize_t lab_control_receive(int descriptor, void *bytes, size_t capacity, pid_t 
     do count = recvmsg(descriptor, &message, MSG_CMSG_CLOEXEC);
     while (count < 0 && errno == EINTR);
     *sender = 0;
-    struct cmsghdr *header = count < 0 ? NULL : CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS) {
-        struct ucred credentials;
-        memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
-        *sender = credentials.pid;
+    *attached = -1;
+    if (count < 0) return count;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET) continue;
+        if (header->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred credentials;
+            memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+            *sender = credentials.pid;
+        } else if (header->cmsg_type == SCM_RIGHTS) {
+            memcpy(attached, CMSG_DATA(header), sizeof *attached);
+        }
     }
     return count;
+}
+
+int lab_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 0); }
+
+int lab_terminal_resize(int terminal, unsigned columns, unsigned rows) {
+    struct winsize size = {.ws_col = (unsigned short)columns, .ws_row = (unsigned short)rows};
+    return ioctl(terminal, TIOCSWINSZ, &size);
 }
 
 pid_t lab_peer_pid(int descriptor) {

@@ -116,13 +116,26 @@ public struct APIClient: Sendable {
 
     /// Sends `request` with this client's identity and answers whatever comes, errors included.
     public func raw(_ request: Request) async throws -> any ResponseStream {
+        try await transport.send(identified(request))
+    }
+
+    /// Sends a request that asks for another protocol.
+    public func upgrade(_ request: Request) async throws -> Upgrade {
+        guard let transport = transport as? any UpgradingTransport else {
+            throw APIStatus(
+                code: 501, reason: "NotImplemented", message: "this way to the server carries no protocol upgrades")
+        }
+        return try await transport.upgrade(identified(request))
+    }
+
+    private func identified(_ request: Request) -> Request {
         var request = request
         request.headers["User-Agent"] = request.headers["User-Agent"] ?? userAgent
         request.headers["Accept"] = request.headers["Accept"] ?? "application/json"
         if let bearerToken, request.headers["Authorization"] == nil {
             request.headers["Authorization"] = "Bearer \(bearerToken)"
         }
-        return try await transport.send(request)
+        return request
     }
 
     // MARK: -
@@ -130,7 +143,7 @@ public struct APIClient: Sendable {
     private static let missingNamespace = APIStatus(
         code: 400, reason: "BadRequest", message: "an empty namespace may not be set during creation")
 
-    private func path(
+    func path(
         _ resource: ResourceType, _ namespace: String?, _ name: String, _ subresource: String?
     ) throws -> String {
         func refuse(_ message: String) -> APIStatus { APIStatus(code: 400, reason: "BadRequest", message: message) }
@@ -141,7 +154,7 @@ public struct APIClient: Sendable {
         return resource.path(namespace: namespace, name: name, subresource: subresource)
     }
 
-    private static func query(_ fields: [(String, String?)]) -> String {
+    static func query(_ fields: [(String, String?)]) -> String {
         let parts = fields.compactMap { name, value in value.map { "\(name)=\(URLText.escape($0))" } }
         return parts.isEmpty ? "" : "?" + parts.joined(separator: "&")
     }
@@ -162,11 +175,15 @@ public struct APIClient: Sendable {
     private func successful(_ request: Request) async throws -> any ResponseStream {
         let stream = try await raw(request)
         if (200..<300).contains(stream.status) { return stream }
+        throw try await Self.refusal(stream, "\(request.method) \(request.target)")
+    }
+
+    /// What an answer that is no success says.
+    static func refusal(_ stream: any ResponseStream, _ what: String) async throws -> APIStatus {
         let bytes = try await stream.collect(limit: 1 << 20)
-        if let document = try? Document(json: bytes), let status = APIStatus(document) { throw status }
-        throw APIStatus(
+        if let document = try? Document(json: bytes), let status = APIStatus(document) { return status }
+        return APIStatus(
             code: stream.status, reason: stream.status == 404 ? "NotFound" : "Unknown",
-            message: "\(request.method) \(request.target): HTTP \(stream.status): "
-                + String(decoding: bytes.prefix(500), as: UTF8.self))
+            message: "\(what): HTTP \(stream.status): " + String(decoding: bytes.prefix(500), as: UTF8.self))
     }
 }

@@ -2,6 +2,7 @@ import Basics
 import Document
 import Kinds
 import Synchronization
+import Wire
 
 /// One of several candidates does the work at a time: whoever renews the Lease.
 ///
@@ -13,11 +14,14 @@ public struct LeaderElector: Sendable {
     public var identity: String
     public var leaseDuration = Duration.seconds(15)
     public var renewDeadline = Duration.seconds(10)
+    /// How often a leader renews: seldom, for an idle cluster's sake, and often enough to fail once.
+    public var renewPeriod = Duration.seconds(5)
     public var retryPeriod = Duration.seconds(2)
 
     private let client: APIClient
     private let world: World
     private let log: Log
+    private let leadership: Leadership
 
     public init(
         _ client: APIClient, namespace: String = "kube-system", name: String, identity: String, world: World, log: Log
@@ -28,11 +32,25 @@ public struct LeaderElector: Sendable {
         self.identity = identity
         self.world = world
         self.log = log
+        leadership = Leadership(lease: name, clock: world.clock)
     }
 
     public struct LeadershipLost: Error, Sendable, CustomStringConvertible {
         public let lease: String
         public var description: String { "the lease \(lease) could not be renewed in time" }
+    }
+
+    /// Whether this candidate leads now, to be shown to others.
+    public var status: Leadership { leadership }
+
+    /// Leads whenever it can: what loses the lead stops and becomes a candidate again.
+    /// Returns when `lead` does.
+    public func runAlways(_ lead: @escaping @Sendable () async throws -> Void) async throws {
+        while true {
+            do { return try await run(lead) } catch let lost as LeadershipLost {
+                log.warning("\(identity) no longer leads: \(lost)")
+            }
+        }
     }
 
     /// Waits for the lead, then runs `lead` for as long as the lease can be renewed.
@@ -41,6 +59,8 @@ public struct LeaderElector: Sendable {
         var observation = LeaseObservation(identity: identity, duration: leaseDuration)
         while try await !attempt(&observation) { try await world.clock.sleep(for: jittered(retryPeriod)) }
         log.info("\(identity) leads \(namespace)/\(name)")
+        leadership.begin()
+        defer { leadership.end() }
         let held = observation
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await lead() }
@@ -51,44 +71,84 @@ public struct LeaderElector: Sendable {
     }
 
     private func keep(_ held: LeaseObservation) async throws {
+        if let lease = held.latest {
+            await EventRecorder(client, component: name, world: world).record(
+                lease, type: .normal, reason: "LeaderElection", message: "\(identity) became leader")
+        }
         var observation = held
         var lastRenewed = world.clock.uptime
+        var pause = renewPeriod
         while world.clock.uptime - lastRenewed < renewDeadline {
-            try await world.clock.sleep(for: retryPeriod)
-            if try await attempt(&observation) { lastRenewed = world.clock.uptime }
+            try await world.clock.sleep(for: pause)
+            let left = renewDeadline - (world.clock.uptime - lastRenewed)
+            // An answer that comes later than the deadline is none.
+            if try await attempt(&observation, within: max(left, .milliseconds(1))) {
+                lastRenewed = world.clock.uptime
+                leadership.begin()
+                pause = renewPeriod
+            } else {
+                pause = min(retryPeriod, max(left, .milliseconds(1)))
+            }
         }
         throw LeadershipLost(lease: "\(namespace)/\(name)")
     }
 
+    private func attempt(_ observation: inout LeaseObservation, within limit: Duration) async throws -> Bool {
+        let start = observation
+        do {
+            let next = try await withDeadline(limit, world.clock, "renewing the lease") {
+                var copy = start
+                return try await attempt(&copy) ? copy : nil
+            }
+            if let next { observation = next } else { observation.latest = nil }
+            return next != nil
+        } catch is HTTPTransport.TimedOut {
+            observation.latest = nil
+            return false
+        }
+    }
+
     /// One try to acquire or renew; false where someone else holds the lease or the server did not answer.
     private func attempt(_ observation: inout LeaseObservation) async throws -> Bool {
+        // Who wrote the lease last need not read it again: the write fails if another was faster.
+        if let latest = observation.latest, try await write(latest, &observation) { return true }
         do {
-            let current: Document?
-            do {
-                current = try await client.get(.leases, namespace: namespace, name: name)
-            } catch let status as APIStatus where status.isNotFound {
-                current = nil
-            }
-            guard let wanted = observation.claim(current, uptime: world.clock.uptime, now: world.clock.now) else {
-                return false
-            }
-            var lease =
-                current ?? [
-                    "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                    "metadata": ["name": Document(name), "namespace": Document(namespace)],
-                ]
-            lease["spec"] = wanted
+            return try await write(try await client.get(.leases, namespace: namespace, name: name), &observation)
+        } catch let status as APIStatus where status.isNotFound {
+            return try await write(nil, &observation)
+        } catch {
+            return try failed(error)
+        }
+    }
+
+    private func write(_ current: Document?, _ observation: inout LeaseObservation) async throws -> Bool {
+        guard let wanted = observation.claim(current, uptime: world.clock.uptime, now: world.clock.now) else {
+            return false
+        }
+        var lease =
+            current ?? [
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": ["name": Document(name), "namespace": Document(namespace)],
+            ]
+        lease["spec"] = wanted
+        do {
             let written =
                 try await current == nil
                 ? client.create(.leases, namespace: namespace, lease)
                 : client.update(.leases, namespace: namespace, name: name, lease)
             observation.saw(written, uptime: world.clock.uptime)
+            observation.latest = written
             return true
         } catch {
-            try Task.checkCancellation()
-            log.debug("lease \(namespace)/\(name): \(error)")
-            return false
+            observation.latest = nil
+            return try failed(error)
         }
+    }
+
+    private func failed(_ error: any Error) throws -> Bool {
+        try Task.checkCancellation()
+        log.debug("lease \(namespace)/\(name): \(error)")
+        return false
     }
 
     private func jittered(_ period: Duration) -> Duration {
@@ -100,6 +160,8 @@ public struct LeaderElector: Sendable {
 struct LeaseObservation: Sendable {
     let identity: String
     let duration: Duration
+    /// The lease as this candidate wrote it, while nothing speaks against it.
+    var latest: Document?
     private var record: Document?
     private var seenAt = Duration.zero
 
@@ -136,5 +198,45 @@ struct LeaseObservation: Sendable {
             wanted["leaseTransitions"] = Document(lease == nil ? 0 : (spec.number("leaseTransitions") ?? 0) + 1)
         }
         return wanted
+    }
+}
+
+/// Whether a candidate leads, and whether it keeps up its lease.
+public final class Leadership: MetricsSource {
+    private struct State {
+        var leads = false
+        var renewed = Duration.zero
+    }
+
+    /// A leader that is so much later than its lease allows is ill.
+    private static let tolerance = Duration.seconds(20)
+    public let lease: String
+    private let clock: any WorldClock
+    private let state = Mutex(State())
+
+    init(lease: String, clock: any WorldClock) {
+        self.lease = lease
+        self.clock = clock
+    }
+
+    public var leads: Bool { state.withLock { $0.leads } }
+
+    /// False where it believes to lead although its lease ran out long ago: it hangs, and should be restarted.
+    public func isSound(leaseDuration: Duration = .seconds(15)) -> Bool {
+        let now = clock.uptime
+        return state.withLock { !$0.leads || now - $0.renewed <= leaseDuration + Self.tolerance }
+    }
+
+    func begin() {
+        let now = clock.uptime
+        state.withLock { $0 = State(leads: true, renewed: now) }
+    }
+
+    func end() { state.withLock { $0.leads = false } }
+
+    public func write(to text: inout MetricsText) {
+        text.family(
+            "leader_election_master_status", .gauge, "1 where this process holds the lease, 0 where it waits for it",
+            [([(name: "name", value: lease)], leads ? 1 : 0)])
     }
 }

@@ -77,6 +77,10 @@ extension ResourceType {
         group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
     public static let csiStorageCapacities = ResourceType(
         group: "storage.k8s.io", plural: "csistoragecapacities", kind: "CSIStorageCapacity")
+    public static let volumeAttributesClasses = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattributesclasses", kind: "VolumeAttributesClass", namespaced: false)
+    public static let volumeAttachments = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattachments", kind: "VolumeAttachment", namespaced: false)
     public static let priorityClasses = ResourceType(
         group: "scheduling.k8s.io", plural: "priorityclasses", kind: "PriorityClass", namespaced: false)
     public static let runtimeClasses = ResourceType(
@@ -87,6 +91,10 @@ extension ResourceType {
     public static let customResourceDefinitions = ResourceType(
         group: "apiextensions.k8s.io", plural: "customresourcedefinitions", kind: "CustomResourceDefinition",
         namespaced: false)
+    public static let apiServices = ResourceType(
+        group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
+    public static let resourceClaims = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaims", kind: "ResourceClaim")
     public static let roles = rbac("roles", "Role", namespaced: true)
     public static let roleBindings = rbac("rolebindings", "RoleBinding", namespaced: true)
     public static let clusterRoles = rbac("clusterroles", "ClusterRole", namespaced: false)

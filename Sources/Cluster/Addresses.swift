@@ -10,6 +10,8 @@ public enum Addresses {
     public static let dns = IPAddress(v4: 0x0A60_000A)
     public static let apiPort: UInt16 = 6443
     public static let kubeletPort: UInt16 = 10250
+    public static let controllerManagerPort: UInt16 = 10257
+    public static let schedulerPort: UInt16 = 10259
     public static let clusterDomain = "cluster.local"
 
     /// The control plane is node 0, at .2: .1 is the bridge.

@@ -1,4 +1,5 @@
 import Basics
+import Controllers
 import Document
 
 /// What a user asks for: the flags of `lab create`, laid over its `--config` file.
@@ -9,6 +10,10 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var imageArchives: [String] = []
     /// The loopback port of the API; nil lets the kernel choose a free one.
     public var apiPort: UInt16?
+    /// Which controllers run: `*` for all that do by default, `NAME` for one, `-NAME` for all but it.
+    public var controllers = ["*"]
+    /// Whether controllers and scheduler work only while they hold their leases.
+    public var leaderElection = true
 
     public init() {}
 
@@ -32,6 +37,10 @@ public struct ClusterConfiguration: Sendable, Equatable {
         try Self.check(name: name)
         guard (0...Self.mostWorkers).contains(workers) else {
             throw UsageError("\(workers) workers are out of range", remedy: "ask for 0 to \(Self.mostWorkers)")
+        }
+        do { _ = try ControllerSelection(controllers) } catch {
+            throw UsageError(
+                "\(error)", remedy: "name controllers as kube-controller-manager does, such as '-cronjob-controller'")
         }
     }
 

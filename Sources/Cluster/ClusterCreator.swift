@@ -189,7 +189,9 @@ public struct ClusterCreator: Sendable {
             for path in NodeBlueprint.skeleton { try Files.makeDirectories("\(layout.root)/\(path)") }
             for path in NodeBlueprint.dataSkeleton { try Files.makeDirectories("\(layout.data)/\(path)") }
             try Files.write([], to: "\(layout.root)/bin/lab", mode: 0o755)
-            let record = NodeRecord(cluster: name, name: blueprint.name, index: index)
+            var record = NodeRecord(cluster: name, name: blueprint.name, index: index)
+            record.controllers = configuration.controllers
+            record.leaderElection = configuration.leaderElection
             try Files.write(record.document.json, to: "\(layout.configuration)/node.json")
             try host.writeNameFiles(for: blueprint, nodes: configuration.nodeNames)
             try authority.writeFiles(for: record, into: "\(layout.configuration)/pki")

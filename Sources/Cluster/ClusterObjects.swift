@@ -23,7 +23,8 @@ struct ClusterObjects: Sendable {
 
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
-            + controllerBindings.map { (.clusterRoleBindings, $0) }
+            + [(.clusterRoles, volumeKeeperRole), (.clusterRoleBindings, volumeKeeperBinding)]
+            + controllerBindings.map { (.clusterRoleBindings, $0) } + [(.storageClasses, standardClass)]
     }
 
     private static let dnsRole: Document = [
@@ -36,6 +37,35 @@ struct ClusterObjects: Sendable {
             ],
             ["apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]],
         ],
+    ]
+
+    private static let volumeKeeper = "lab:node-volumes"
+
+    /// A node's agent watches the volumes that lie on it, to remove their data. What it may write of them admission
+    /// narrows to just that.
+    private static let volumeKeeperRole: Document = [
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": ["name": Document(volumeKeeper)],
+        "rules": [
+            ["apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list", "watch", "patch"]]
+        ],
+    ]
+
+    private static let volumeKeeperBinding: Document = [
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": ["name": Document(volumeKeeper)],
+        "roleRef": ["apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": Document(volumeKeeper)],
+        "subjects": [["apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"]],
+    ]
+
+    /// Claims that name no class get a directory on the node of the pod that first uses them.
+    static let standardClass: Document = [
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": [
+            "name": "standard", "annotations": ["storageclass.kubernetes.io/is-default-class": "true"],
+        ],
+        "provisioner": Document(NodeDirectory.provisioner), "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true,
     ]
 
     /// All controllers run under one user, so that user gets the role of each of them.

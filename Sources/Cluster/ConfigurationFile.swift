@@ -8,6 +8,8 @@ import Document
 ///     workers: 3
 ///     apiPort: 16443
 ///     imageArchives: [app.tar]
+///     controllers: ["*", "-cronjob-controller"]
+///     leaderElection: false
 ///
 /// What is not known here is refused with its line and column: a silently ignored field is a wrong cluster.
 public enum ConfigurationFile {
@@ -54,10 +56,22 @@ public enum ConfigurationFile {
                     throw fail("imageArchives", "imageArchives must be a list of paths", "write it like '[app.tar]'")
                 }
                 configuration.imageArchives = paths
+            case "controllers":
+                let names = value.elements.compactMap(\.string)
+                guard value.isArray, names.count == value.count else {
+                    throw fail(
+                        "controllers", "controllers must be a list of names", "write it like '[\"*\", \"-NAME\"]'")
+                }
+                configuration.controllers = names
+            case "leaderElection":
+                guard let isOn = value.bool else {
+                    throw fail("leaderElection", "leaderElection must be true or false", "leave out the quotes")
+                }
+                configuration.leaderElection = isOn
             default:
                 throw fail(
                     member.key, "unknown field '\(member.key)'",
-                    "known are apiVersion, kind, name, workers, apiPort, imageArchives")
+                    "known are apiVersion, kind, name, workers, apiPort, imageArchives, controllers, leaderElection")
             }
         }
         return configuration

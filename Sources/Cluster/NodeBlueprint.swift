@@ -28,7 +28,7 @@ public struct NodeBlueprint: Sendable {
 
     /// Directories of the node's writable data, which becomes `/var`.
     public static let dataSkeleton = [
-        "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay",
+        "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay", "lib/lab-volumes",
     ]
 
     /// The node's own supervisor, as the first process of a nested container.

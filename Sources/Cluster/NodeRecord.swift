@@ -7,6 +7,10 @@ public struct NodeRecord: Sendable, Equatable {
     public var name: String
     public var index: Int
     public var isControlPlane: Bool
+    /// Which controllers run, as `--controllers` of kube-controller-manager says it.
+    public var controllers = ["*"]
+    /// Whether controllers and scheduler work only while they hold their leases.
+    public var leaderElection = true
 
     public var address: IPAddress { Addresses.node(index) }
 
@@ -20,7 +24,8 @@ public struct NodeRecord: Sendable, Equatable {
     public var document: Document {
         [
             "cluster": Document(cluster), "name": Document(name), "index": Document(index),
-            "controlPlane": Document(isControlPlane),
+            "controlPlane": Document(isControlPlane), "controllers": Document(controllers),
+            "leaderElection": Document(leaderElection),
         ]
     }
 
@@ -29,6 +34,8 @@ public struct NodeRecord: Sendable, Equatable {
             let index = document.number("index"), index >= 0
         else { throw Failure("the node's configuration lacks cluster, name or index") }
         self.init(cluster: cluster, name: name, index: index)
+        if document["controllers"] != nil { controllers = document.list("controllers").compactMap(\.string) }
+        leaderElection = document.flag("leaderElection") ?? true
     }
 }
 

@@ -3,8 +3,8 @@ import Client
 import Document
 
 public struct ControllerOptions: Sendable {
-    /// Controllers that do not run, by name.
-    public var disabled: Set<String> = []
+    /// Which controllers run: `*` for all that do by default, `NAME` for one, `-NAME` for all but it.
+    public var controllers = ["*"]
     /// The pods' network, of which every node gets a part; nil where something else hands them out.
     public var clusterCIDR: CIDR?
     public var nodeMaskSize = 24
@@ -22,26 +22,34 @@ public struct ControllerOptions: Sendable {
 
 /// Runs the controllers until cancelled.
 public func runControllers(
-    client: APIClient, world: World, log: Log, options: ControllerOptions = ControllerOptions()
+    client: APIClient, world: World, log: Log, options: ControllerOptions = ControllerOptions(),
+    metrics: ControllerMetrics = ControllerMetrics()
 ) async throws {
+    let chosen = try ControllerSelection(options.controllers)
     let informers = Informers(client: client, world: world, log: log)
-    let setting = ControllerSetting(informers: informers, options: options)
-    let controllers = roster.compactMap { $0(setting) }.filter { !options.disabled.contains($0.name) }
+    let served = ServedResources(client: client, informers: informers, world: world, log: log)
+    let setting = ControllerSetting(informers: informers, served: served, options: options)
+    let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.name, world: world)
+            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
-                log: log.named(controller.name))
+                log: log.named(controller.name), metrics: metrics)
             group.addTask { try await loop.run() }
         }
-        if !options.disabled.contains(NamespaceController.name) {
-            let namespaces = NamespaceController(client: client, informers: informers, world: world, log: log)
+        if chosen.contains(NamespaceController.name) {
+            let namespaces = NamespaceController(
+                client: client, informers: informers, world: world, log: log, metrics: metrics)
             group.addTask { try await namespaces.run() }
         }
-        if !options.disabled.contains(GarbageCollector.name) {
-            let collector = GarbageCollector(client: client, informers: informers, world: world, log: log)
+        if chosen.contains(GarbageCollector.name) {
+            let collector = GarbageCollector(
+                client: client, informers: informers, served: served, world: world, log: log, metrics: metrics)
             group.addTask { try await collector.run() }
+        }
+        if chosen.contains(GarbageCollector.name) || chosen.contains(QuotaController.quotaController) {
+            group.addTask { try await served.run() }
         }
         // Last, so that every index is in place before the first object comes.
         group.addTask { try await informers.run() }
@@ -51,6 +59,7 @@ public func runControllers(
 /// What a controller is made from.
 struct ControllerSetting {
     var informers: Informers
+    var served: ServedResources
     var options: ControllerOptions
 
     var nodeLifecycle: NodeLifecycleSettings {
@@ -71,7 +80,20 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
+    { PersistentVolumeController($0.informers) },
+    { NodeDirectoryProvisioner($0.informers) },
+    { ExpandController($0.informers) },
+    { EphemeralVolumeController($0.informers) },
+    { ClaimProtection($0.informers) },
+    { VolumeProtection($0.informers) },
+    { AttributesClassProtection($0.informers) },
+    { AttachDetachController($0.informers) },
     { ClusterRoleAggregation($0.informers) },
+    { QuotaController($0.informers, $0.served) },
+    { JobController($0.informers) },
+    { TTLAfterFinished($0.informers) },
+    { CronJobController($0.informers) },
+    { DisruptionController($0.informers) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

@@ -16,7 +16,7 @@ public final class Kubelet: Sendable {
     private let node: NodeContext
     private let pods: Informer
     private let registrar: NodeRegistrar
-    private let loop: EventLoop?
+    let loop: EventLoop?
 
     /// With `loop`, followed logs wait for the kernel's notifications instead of looking.
     public init(
@@ -40,7 +40,8 @@ public final class Kubelet: Sendable {
             world: world, log: log, events: EventQueue(recorder),
             services: Informer(client, .services, world: world, log: log), objects: objects, tokens: tokens,
             volumes: VolumeManager(
-                configuration: configuration, objects: objects, tokens: tokens, pool: pool, clock: world.clock),
+                configuration: configuration, client: client, objects: objects, tokens: tokens, pool: pool,
+                clock: world.clock),
             pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls), networkIsReady: Latch())
         registrar = NodeRegistrar(
             configuration: configuration, client: client, images: images, network: network, machine: machine,
@@ -61,6 +62,7 @@ public final class Kubelet: Sendable {
             group.addTask { try await self.node.objects.run() }
             group.addTask { try await self.node.events.run() }
             group.addTask { try await self.pods.run() }
+            group.addTask { try await self.keeper.run() }
             group.addTask {
                 try await self.pods.waitForSync()
                 let living = Set(self.pods.all.compactMap { $0.text("metadata", "uid") })
@@ -75,6 +77,12 @@ public final class Kubelet: Sendable {
         }
     }
 
+    private var keeper: DirectoryKeeper {
+        DirectoryKeeper(
+            configuration: configuration, client: node.client, pool: node.pool, events: node.events, world: node.world,
+            log: node.log)
+    }
+
     private func openNetwork(_ sweep: OrphanSweep, _ living: Set<String>) async throws {
         if await node.network.readiness() != nil { try await node.network.awaitReadiness() }
         await sweep.retainAddresses(living)
@@ -85,7 +93,7 @@ public final class Kubelet: Sendable {
     public var handler: Handler {
         let server = KubeletServer(
             configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,
-            loop: loop, workers: { [table] in table.count })
+            loop: loop, workers: table)
         return { await server.handle($0) }
     }
 

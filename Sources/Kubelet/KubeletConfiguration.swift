@@ -1,5 +1,6 @@
 import Basics
 import Document
+import Kinds
 
 /// What a node agent is told about its node.
 public struct KubeletConfiguration: Sendable {
@@ -8,6 +9,8 @@ public struct KubeletConfiguration: Sendable {
     /// Pods' state: volumes, writable layers, sandboxes. On a real file system.
     public var rootDirectory: String
     public var logDirectory: String
+    /// The directories of dynamically made volumes, which outlive pods.
+    public var volumeDirectory = NodeDirectory.root
     public var clusterDNS: [IPAddress]
     public var clusterDomain: String
     /// Given to the Node at registration, beside the well-known ones.

@@ -81,10 +81,10 @@ extension Cgroup {
     ]
 
     /// Restricts devices to null, zero, full, random, urandom, tty, console, ptmx and terminals. Only v1 has a file for it.
-    public func restrictDevices() throws {
+    public func restrictDevices(allowing further: [String] = []) throws {
         guard let devices = layout.v1("devices") else { return }
         try write("a", to: "devices.deny", in: devices)
-        for device in Self.standardDevices { try write(device, to: "devices.allow", in: devices) }
+        for device in Self.standardDevices + further { try write(device, to: "devices.allow", in: devices) }
     }
 }
 

@@ -34,13 +34,14 @@ final class Control: Sendable {
     /// Makes a pending and every later `receive` return the end.
     func interrupt() { shutdown(socket, Int32(SHUT_RDWR)) }
 
-    func send(_ request: lab_request, _ fields: (inout Payload) -> Void = { _ in }, descriptor: Int32 = -1) throws {
+    func send(_ request: lab_request, _ fields: (inout Payload) -> Void = { _ in }, descriptors: [Int32] = []) throws {
         var payload = Payload()
         payload.code(request.rawValue)
         fields(&payload)
         // Towards a supervisor that has just died this fails; then the answer is the end, too.
         guard
-            lab_control_send(socket, payload.bytes, payload.bytes.count, descriptor) == 0 || errno == EPIPE
+            lab_control_send(socket, payload.bytes, payload.bytes.count, descriptors, descriptors.count) == 0
+                || errno == EPIPE
                 || errno == ECONNRESET
         else { throw SystemError("send to the supervisor", "", errno: errno) }
     }
@@ -56,7 +57,10 @@ final class Control: Sendable {
     private static let patienceMilliseconds: Int32 = 120_000
 
     /// Nil once the supervisor has closed the connection, or died.
-    func receive(patient: Bool = false) throws -> Answer? {
+    func receive(patient: Bool = false) throws -> Answer? { try receiveAttached(patient: patient)?.answer }
+
+    /// The answer, and the descriptor that came with it.
+    func receiveAttached(patient: Bool = false) throws -> (answer: Answer, attached: Descriptor?)? {
         if !patient {
             var request = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
             var result = poll(&request, 1, Self.patienceMilliseconds)
@@ -65,13 +69,15 @@ final class Control: Sendable {
         }
         var buffer = [UInt8](repeating: 0, count: 4096)
         var sender: pid_t = 0
-        let count = lab_control_receive(socket, &buffer, buffer.count, &sender)
+        var number: Int32 = -1
+        let count = lab_control_receive(socket, &buffer, buffer.count, &sender, &number)
+        let attached = number >= 0 ? Descriptor(number) : nil
         if count == 0 || (count < 0 && errno == ECONNRESET) { return nil }
         guard count > 0 else { throw SystemError("receive from the supervisor", "", errno: errno) }
         guard let answer = Self.decode(Array(buffer.prefix(count)), sender: sender) else {
             throw SystemError("receive from the supervisor", "malformed answer", errno: EBADMSG)
         }
-        return answer
+        return (answer, attached)
     }
 
     private static func decode(_ bytes: [UInt8], sender: pid_t) -> Answer? {

@@ -32,7 +32,21 @@ final class LinuxSandbox: Sandbox {
     }
 
     func start(_ process: ProcessSpecification) async throws -> Int32 {
-        try await Blocking.run { try self.startBlocking(process) }
+        try await Blocking.run { try self.startBlocking(process, nil).pid }
+    }
+
+    func start(_ process: ProcessSpecification, with streams: StreamSet) async throws -> ProcessStreams {
+        try await Blocking.run { try self.startBlocking(process, streams) }
+    }
+
+    func attach(_ id: String, to streams: StreamSet) async throws -> ProcessStreams {
+        try await Blocking.run { try self.attachBlocking(id, streams) }
+    }
+
+    func closeInput(_ id: String) async throws {
+        try await Blocking.run {
+            try self.request(LAB_REQUEST_CLOSE_INPUT, on: "close the input of \(id)") { $0.text(id) }
+        }
     }
 
     func signal(_ id: String, _ signal: Int32) async throws {
@@ -122,7 +136,7 @@ final class LinuxSandbox: Sandbox {
 
     // MARK: Starting
 
-    private func startBlocking(_ process: ProcessSpecification) throws -> Int32 {
+    private func startBlocking(_ process: ProcessSpecification, _ streams: StreamSet?) throws -> ProcessStreams {
         try SpecificationRules.check(id: process.id)
         let layout = try layout()
         let plan = try PlanCompiler.process(process, layout: layout)
@@ -136,28 +150,63 @@ final class LinuxSandbox: Sandbox {
                     try group.child(PlanCompiler.supervisorLeaf).create(plain: true)
                 }
                 try group.apply(process.limits.cgroupLimits)
-                if made, !process.privileges.allDevices { try group.restrictDevices() }
+                if made, !process.privileges.allDevices {
+                    try group.restrictDevices(allowing: process.privileges.devices)
+                }
             }
-            return try send(process, plan: plan, counter: group?.outOfMemoryFile)
+            return try send(process, plan: plan, counter: group?.outOfMemoryFile, streams)
         } catch {
             if made { try? state.removeGroup(of: process.id, layout: layout, seenBy: prefix) }
             throw error
         }
     }
 
-    private func send(_ process: ProcessSpecification, plan: Plan, counter: String?) throws -> Int32 {
-        let file = try plan.memoryFile()
-        defer { close(file) }
+    private func send(
+        _ process: ProcessSpecification, plan: Plan, counter: String?, _ streams: StreamSet?
+    ) throws -> ProcessStreams {
+        let file = Descriptor(try plan.memoryFile())
         let control = try connect(for: "start \(process.id)")
-        try control.send(
-            LAB_REQUEST_START, { process.encodeStart(into: &$0, counter: counter ?? "") }, descriptor: file)
-        switch try control.receive() {
+        // A terminal comes back from the process; pipes are given to it.
+        let pipes = try StreamPipes(process.terminal == nil ? streams ?? [] : [], owner: process.privileges.user)
+        try withExtendedLifetime(file) {
+            try control.send(
+                LAB_REQUEST_START, { process.encodeStart(into: &$0, counter: counter ?? "", streams) },
+                descriptors: [file.number] + pipes.far.map(\.number))
+        }
+        guard let (answer, attached) = try control.receiveAttached() else { throw Self.gone("start \(process.id)") }
+        switch answer {
         case .status(let status):
-            if case .running(let pid) = status.state { return pid }
-            throw SystemError("start \(process.id)", "unexpected state", errno: EBADMSG)
+            guard case .running(let pid) = status.state else {
+                throw SystemError("start \(process.id)", "unexpected state", errno: EBADMSG)
+            }
+            guard let terminal = attached, let streams else { return pipes.near(pid: pid) }
+            return ProcessStreams(
+                pid: pid, input: streams.contains(.input) ? try terminal.copy() : nil,
+                output: streams.contains(.output) ? try terminal.copy() : nil, terminal: terminal)
         case .failed(let step, let errno, let detail): throw plan.error(step: step, errno: errno, detail: detail)
         case .done, .end: throw SystemError("start \(process.id)", "unexpected answer", errno: EBADMSG)
-        case nil: throw Self.gone("start \(process.id)")
+        }
+    }
+
+    // MARK: Attaching
+
+    private func attachBlocking(_ id: String, _ streams: StreamSet) throws -> ProcessStreams {
+        let what = "attach to \(id)"
+        let control = try connect(for: what)
+        let pipes = try StreamPipes(streams.subtracting(.input), owner: nil)
+        try control.send(
+            LAB_REQUEST_ATTACH,
+            {
+                $0.text(id)
+                $0.number(UInt64(streams.rawValue))
+            }, descriptors: pipes.far.map(\.number))
+        guard let (answer, input) = try control.receiveAttached() else { throw Self.gone(what) }
+        switch answer {
+        case .status(let status):
+            guard case .running(let pid) = status.state else { throw SystemError(what, "it has ended", errno: ESRCH) }
+            return try pipes.near(pid: pid, input: input, session: control)
+        case .failed(_, let errno, let detail): throw SystemError(what, detail, errno: errno)
+        case .done, .end: throw SystemError(what, "unexpected answer", errno: EBADMSG)
         }
     }
 
@@ -188,13 +237,13 @@ final class LinuxSandbox: Sandbox {
 
 extension ProcessSpecification {
     /// The fields of LAB_REQUEST_START.
-    func encodeStart(into payload: inout Payload, counter: String) {
+    func encodeStart(into payload: inout Payload, counter: String, _ streams: StreamSet?) {
         payload.text(id)
         payload.number(namespaces[.pid] == .new ? NamespaceKind.pid.flag : 0)
         if case .path(let path)? = namespaces[.pid] { payload.text(path) } else { payload.text("") }
         payload.text(counter)
         let (kind, path, maximum, keep): (lab_output, String, Int64, Int) =
-            switch output {
+            switch streams == nil ? output : .discard {
             case .discard: (LAB_OUTPUT_DISCARD, "", 0, 0)
             case .criLog(let path, let maximumBytes, let keep): (LAB_OUTPUT_CRI, path, maximumBytes, keep)
             case .file(let path): (LAB_OUTPUT_FILE, path, 0, 0)
@@ -209,5 +258,15 @@ extension ProcessSpecification {
         }
         payload.number(UInt64(privileges.user.uid))
         payload.number(UInt64(privileges.user.gid))
+        payload.number(UInt64(terminal == nil ? streams?.rawValue ?? 0 : 0))
+        let kept: lab_input =
+            switch streams == nil ? input : .none {
+            case .none: LAB_INPUT_NONE
+            case .open(let once): once ? LAB_INPUT_ONCE : LAB_INPUT_OPEN
+            }
+        payload.number(UInt64(kept.rawValue))
+        let end =
+            terminal == nil ? LAB_TERMINAL_NONE : streams == nil ? LAB_TERMINAL_KEPT : LAB_TERMINAL_HANDED
+        payload.number(UInt64(end.rawValue))
     }
 }

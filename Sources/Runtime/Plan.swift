@@ -83,6 +83,7 @@ public enum Step: Sendable, Equatable {
     case seccomp([UInt8])
     case inherit([Int32: String])
     case exec(arguments: [String], environment: [String])
+    case terminal(TerminalSize, owner: UInt32)
 
     var opcode: lab_step {
         switch self {
@@ -112,6 +113,7 @@ public enum Step: Sendable, Equatable {
         case .seccomp: LAB_STEP_SECCOMP
         case .inherit: LAB_STEP_INHERIT
         case .exec: LAB_STEP_EXEC
+        case .terminal: LAB_STEP_TERMINAL
         }
     }
 
@@ -142,6 +144,7 @@ public enum Step: Sendable, Equatable {
         case .seccomp: "seccomp"
         case .inherit: "inherit-descriptors"
         case .exec: "exec"
+        case .terminal: "terminal"
         }
     }
 
@@ -161,6 +164,7 @@ public enum Step: Sendable, Equatable {
         case .inherit(let numbers): numbers.values.sorted().joined(separator: " ")
         case .exec(let arguments, _): arguments.first ?? ""
         case .allDevices: "/dev"
+        case .terminal: "/dev/pts"
         case .propagation, .rootInherit, .pivot: "/"
         case .noNewPrivileges, .seccomp: ""
         }

@@ -23,6 +23,9 @@ struct PlanCompiler {
         try compiler.fileSystem(
             root: specification.root, mounts: specification.mounts, namespaces: specification.namespaces,
             privileges: specification.privileges, subject: subject)
+        if let size = specification.terminal {
+            compiler.steps.append(.terminal(size, owner: specification.privileges.user.uid))
+        }
         try compiler.program(specification)
         return try compiler.finish(subject: subject)
     }

@@ -115,6 +115,10 @@ extension Step {
             out.number(soft)
             out.number(hard)
         case .identity, .seccomp, .inherit, .exec: encodeProgram(&out)
+        case .terminal(let size, let owner):
+            out.number(UInt64(size.columns))
+            out.number(UInt64(size.rows))
+            out.number(UInt64(owner))
         }
         return out
     }

@@ -102,6 +102,8 @@ public struct Privileges: Sendable, Equatable {
     public var readOnlyPaths: [String] = []
     /// All devices allowed and visible, as for privileged containers and nodes.
     public var allDevices = false
+    /// Further devices that may be used, as `devices.allow` takes them: `b 7:0 rwm`.
+    public var devices: [String] = []
 
     public init() {}
 
@@ -128,6 +130,25 @@ public enum Output: Sendable, Equatable {
     case file(path: String)
 }
 
+/// Where a process's standard input comes from.
+public enum Input: Sendable, Equatable {
+    /// It is at its end from the beginning.
+    case none
+    /// From whoever attaches; it stays open when they leave, unless `once` the first who had it has left.
+    case open(once: Bool)
+}
+
+public struct TerminalSize: Sendable, Equatable {
+    public var columns: UInt16
+    public var rows: UInt16
+
+    /// Zeros leave the size unknown.
+    public init(columns: UInt16 = 0, rows: UInt16 = 0) {
+        self.columns = columns
+        self.rows = rows
+    }
+}
+
 /// One supervised process: a container of a pod, or a service of a node.
 public struct ProcessSpecification: Sendable, Equatable {
     /// Unique within its sandbox; letters, digits, `-`, `_`, `.`.
@@ -148,6 +169,9 @@ public struct ProcessSpecification: Sendable, Equatable {
     public var rlimits: [ResourceLimit] = []
     public var oomScoreAdjust: Int?
     public var output = Output.discard
+    public var input = Input.none
+    /// A terminal in place of the three standard streams; what it shows goes to `output` as standard output.
+    public var terminal: TerminalSize?
     public var restart = RestartPolicy.never
     /// Descriptors of the supervisor's that the process gets, as "number in the process" → "name of a held descriptor".
     public var heldDescriptors: [Int32: String] = [:]
@@ -237,6 +261,14 @@ public protocol Sandbox: AnyObject, Sendable {
     var pid: Int32 { get }
     /// Starts a process; returns its pid once its program runs, throws `StageError` when a step failed.
     func start(_ process: ProcessSpecification) async throws -> Int32
+    /// Starts a process whose standard streams are the caller's alone: nothing of them is logged. With a terminal it is
+    /// the terminal that the caller gets. A stream that is not asked for is at its end, or goes nowhere.
+    func start(_ process: ProcessSpecification, with streams: StreamSet) async throws -> ProcessStreams
+    /// Joins a running process: a copy of what it says from now on, and the way to its input where it has one.
+    /// Output that is not read holds the process back, up to a minute; then the reader is dropped.
+    func attach(_ id: String, to streams: StreamSet) async throws -> ProcessStreams
+    /// Ends a process's open input, once all who are attached have closed theirs.
+    func closeInput(_ id: String) async throws
     func signal(_ id: String, _ signal: Int32) async throws
     /// Forgets an ended process and its exit record; a running one is killed first.
     func remove(_ id: String) async throws

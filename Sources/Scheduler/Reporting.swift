@@ -64,7 +64,7 @@ extension Scheduler {
         if node.isEmpty { return }
         metrics.change {
             $0.preemptions += 1
-            $0.victims.observe(Double(victims.count))
+            $0.victims.add(Double(victims.count))
         }
         for victim in victims {
             if deny(victim, "preempted") { continue }
@@ -129,8 +129,7 @@ extension Scheduler {
             let waited = world.clock.uptime - began
             if permit.waitsFor.isEmpty {
                 return metrics.change {
-                    $0.permitSeconds["allowed", default: .init(from: 0.001, factor: 2, count: 15)]
-                        .observe(waited.inSeconds)
+                    $0.permits["allowed", default: SchedulerMetrics.seconds].add(waited.inSeconds)
                 }
             }
             if waited >= longest { throw BindingProblem("timed out waiting for permission: \(plugins.sorted())") }

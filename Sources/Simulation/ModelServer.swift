@@ -43,10 +43,11 @@ public final class ModelServer: Sendable {
     }
 
     public static let commonResources: [ResourceType] = [
-        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events, .endpointSlices,
-        .deployments, .replicaSets, .leases, .clusterRoles,
-        .podDisruptionBudgets, .persistentVolumeClaims, .persistentVolumes, .storageClasses, .csiNodes, .csiDrivers,
-        .csiStorageCapacities,
+        .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events,
+        .endpointSlices, .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions,
+        .apiServices, .resourceQuotas, .statefulSets, .replicationControllers, .jobs, .cronJobs,
+        .podDisruptionBudgets, .horizontalPodAutoscalers, .persistentVolumeClaims, .persistentVolumes,
+        .storageClasses, .csiNodes, .csiDrivers, .csiStorageCapacities,
     ]
 
     public var handler: Handler {

@@ -12,13 +12,30 @@ public final class SimulatedCluster: Sendable {
     public let world: World
     public let nodes: [SimulatedNode]
     private let transport: InProcessTransport
+    private let faults: Faults?
+    /// The way of the components whose calls may fail.
+    private let troubled: CallFaults
     private let server: SimulatedServer.Running
     private let recorded = Trace()
     private let log: Log
 
-    public init(server: SimulatedServer, nodes: Int, world: World, log: Log = .silent) async throws {
+    /// Whose calls are counted, and which of them fails.
+    struct Faults: Sendable {
+        var component: FaultScenario.Component
+        var planned: CallFaults.Planned?
+        /// Whether someone is there to take the taint from new nodes.
+        var nodesAreJudged: Bool
+    }
+
+    public convenience init(server: SimulatedServer, nodes: Int, world: World, log: Log = .silent) async throws {
+        try await self.init(server: server, nodes: nodes, world: world, log: log, faults: nil)
+    }
+
+    init(server: SimulatedServer, nodes: Int, world: World, log: Log = .silent, faults: Faults?) async throws {
         self.server = try await server.start(world, log)
         transport = InProcessTransport(handler: recorded.recording(self.server.handler, world.clock))
+        self.faults = faults
+        troubled = CallFaults(transport, failing: faults?.planned, clock: world.clock)
         self.world = world
         self.log = log
         client = APIClient(transport: transport, userAgent: "simulation", bearerToken: SimulatedServer.token)
@@ -27,10 +44,26 @@ public final class SimulatedCluster: Sendable {
         for index in 1...nodes {
             let number = String(index)
             let name = "node-" + String(repeating: "0", count: width - number.count) + number
-            made.append(SimulatedNode(name: name, index: index, transport: transport, world: world, log: log))
+            var settings = SimulatedNodeSettings()
+            settings.isTainted = faults?.nodesAreJudged ?? true
+            made.append(
+                SimulatedNode(
+                    name: name, index: index, settings: settings, transport: transport, world: world, log: log))
         }
         self.nodes = made
     }
+
+    /// The calls so far of the component whose calls may fail.
+    var calls: [String] { troubled.calls }
+    func stopCounting() { troubled.stopCounting() }
+
+    private func client(of component: FaultScenario.Component) -> APIClient {
+        let way: any Transport = faults?.component == component ? troubled : transport
+        return APIClient(transport: way, userAgent: "simulated-\(component)", bearerToken: SimulatedServer.token)
+    }
+
+    /// How often targets that begin so were read.
+    public func reads(_ prefix: String) -> Int { recorded.reads(prefix) }
 
     /// Every write so far.
     public var trace: [String] { recorded.lines }
@@ -50,13 +83,17 @@ public final class SimulatedCluster: Sendable {
                 return nil
             }
             try await createNamespaces()
+            // Pods need an account to be admitted, also where the controller that makes it is not part of the scene.
+            if faults != nil { try await createAccount() }
             group.addTask {
                 try await runControllers(
-                    client: self.client, world: self.world, log: self.log.named("controllers"), options: options)
+                    client: self.client(of: .controllers), world: self.world, log: self.log.named("controllers"),
+                    options: options)
                 return nil
             }
             group.addTask {
-                try await runScheduler(client: self.client, world: self.world, log: self.log.named("scheduler"))
+                try await runScheduler(
+                    client: self.client(of: .scheduler), world: self.world, log: self.log.named("scheduler"))
                 return nil
             }
             for node in nodes {
@@ -88,14 +125,24 @@ public final class SimulatedCluster: Sendable {
         }
     }
 
+    private func createAccount() async throws {
+        let account: Document = [
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": ["name": "default", "namespace": "default"],
+        ]
+        do { _ = try await client.create(.serviceAccounts, account) } catch let status as APIStatus
+            where status.isAlreadyExists
+        { return }
+    }
+
     /// Looks every 100 ms of virtual time until `condition` holds; throws after `limit`.
     public func eventually(
-        _ what: String, within limit: Duration = .seconds(120), _ condition: () async throws -> Bool
+        _ what: String, within limit: Duration = .seconds(120), every period: Duration = .milliseconds(100),
+        _ condition: () async throws -> Bool
     ) async throws {
         let deadline = world.clock.uptime + limit
         while try await !condition() {
             if world.clock.uptime > deadline { throw NeverHappened(what: what, limit: limit) }
-            try await world.clock.sleep(for: .milliseconds(100))
+            try await world.clock.sleep(for: period)
         }
     }
 

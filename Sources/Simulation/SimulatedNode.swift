@@ -13,6 +13,8 @@ public struct SimulatedNodeSettings: Sendable {
     public var labels: [String: String] = [:]
     /// Starting a pod takes between once and twice this, ending it too.
     public var latency = Duration.milliseconds(50)
+    /// Keeps the taint of a new node, which the node lifecycle controller removes once the node is ready.
+    public var isTainted = true
 
     public init() {}
 }
@@ -100,15 +102,18 @@ public final class SimulatedNode: Sendable {
             let node = try await client.get(.nodes, name: name)
             if NodeView(node).isReady { return }
         } catch let status as APIStatus where status.isNotFound {
-            let node: Document = [
+            var node: Document = [
                 "apiVersion": "v1", "kind": "Node",
                 "metadata": [
                     "name": Document(name),
                     "labels": Document(members: labels.sorted { $0.key < $1.key }.map { ($0.key, Document($0.value)) }),
                 ],
-                "spec": ["taints": [["key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"]]],
             ]
+            let spec: Document = ["taints": [["key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"]]]
+            if settings.isTainted { node["spec"] = spec }
             _ = try await client.create(.nodes, node)
+            // The server itself taints a new node.
+            if !settings.isTainted { _ = try await client.patch(.nodes, name: name, ["spec": ["taints": .null]]) }
         }
         _ = try await client.patch(
             .nodes, name: name,

@@ -41,11 +41,21 @@ public enum SimulatedServer: Sendable, CaseIterable {
 /// Every write in the order in which the server answered it, one line each: equal for equal seeds.
 final class Trace: Sendable {
     private let recorded = Mutex<[String]>([])
+    /// How often each target was read.
+    private let read = Mutex<[String: Int]>([:])
 
     var lines: [String] { recorded.withLock { $0 } }
 
+    func reads(_ prefix: String) -> Int {
+        read.withLock { $0.reduce(0) { $1.key.hasPrefix(prefix) ? $0 + $1.value : $0 } }
+    }
+
     func recording(_ handler: @escaping Handler, _ clock: any WorldClock) -> Handler {
         { request in
+            if request.method == "GET" {
+                let path = request.target.prefix { $0 != "?" }
+                self.read.withLock { $0[String(path), default: 0] += 1 }
+            }
             let response = await handler(request)
             if request.method != "GET" {
                 let line = "\(clock.uptime.wholeNanoseconds) \(request.method) \(request.target) \(response.status)"

@@ -14,6 +14,9 @@ struct Testbox: Sendable {
         case .echo(let text):
             Output.line(text)
             return 0
+        case .file(let behaviour):
+            try behaviour.run()
+            return 0
         case .eat(let megabytes): return try await eat(megabytes)
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }

@@ -41,12 +41,14 @@ enum Behaviour: Equatable {
     case burn(Duration)
     case eat(megabytes: Int)
     case echo(String)
+    case file(FileBehaviour)
 
     static let usage = """
         usage: testbox serve [--port 8080]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT...
+               testbox write PATH TEXT... | cat PATH | show PATH
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -118,6 +120,15 @@ enum Behaviour: Equatable {
             let megabytes: Int = try number(operands[0], name)
             guard (0...1_000_000).contains(megabytes) else { throw UsageError("eat \(megabytes) is out of range") }
             return .eat(megabytes: megabytes)
+        case "write":
+            try expect(2...1_000)
+            return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
+        case "cat":
+            try expect(1...1)
+            return .file(.cat(path: operands[0]))
+        case "show":
+            try expect(1...1)
+            return .file(.show(path: operands[0]))
         default: throw UsageError("\"\(name)\" is nothing I can do")
         }
     }

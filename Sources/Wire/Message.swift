@@ -127,3 +127,16 @@ public struct BodyTooLarge: Error, Sendable, CustomStringConvertible {
 public protocol Transport: Sendable {
     func send(_ request: Request) async throws -> any ResponseStream
 }
+
+/// What came of asking to change the protocol.
+public enum Upgrade: Sendable {
+    /// The server agreed: the connection is the caller's now, to close as well.
+    case switched(Headers, any Connection)
+    case refused(any ResponseStream)
+}
+
+/// A transport whose connections can leave HTTP.
+public protocol UpgradingTransport: Transport {
+    /// Sends a request that asks for an upgrade (its `Connection` and `Upgrade` fields are the caller's).
+    func upgrade(_ request: Request) async throws -> Upgrade
+}

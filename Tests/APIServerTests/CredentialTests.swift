@@ -17,6 +17,13 @@ import Wire
             ].map { ($0.0, Document(Base64.encode(Array($0.1.utf8)))) }),
     ]
 
+    @Test func aCertificateEndsWithItsTimeAlsoOnAnOpenConnection() async throws {
+        let harness = try await Harness()
+        #expect(try await harness.send("GET", "/api/v1/namespaces").status == 200)
+        harness.clock.advance(by: .seconds(86_401))
+        #expect(try await harness.send("GET", "/api/v1/namespaces").status == 401)
+    }
+
     @Test func bootstrapTokensAreWhatTheirSecretSays() throws {
         let now = try #require(Timestamp(rfc3339: "2029-12-31T23:59:59Z"))
         let token = try #require(BootstrapToken("abcdef.0123456789abcdef"))

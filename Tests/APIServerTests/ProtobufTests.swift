@@ -164,6 +164,28 @@ private enum RoundTrip {
         #expect(either.body.text("kind") == "PodList")
     }
 
+    @Test func aSecondListShowsWhatHasChangedSinceTheFirst() async throws {
+        let harness = try await Harness()
+        let path = "/api/v1/namespaces/default/configmaps"
+        for name in ["a", "b", "c"] {
+            try await harness.create(
+                path, ["apiVersion": "v1", "kind": "ConfigMap", "metadata": ["name": Document(name)]])
+        }
+        func list() async throws -> [String] {
+            try decoded(try await harness.send("GET", path, headers: Self.accept), "ConfigMapList").list("items")
+                .map { "\($0.text("metadata", "name") ?? "") \($0.text("data", "turn") ?? "-")" }
+        }
+        #expect(try await list() == ["a -", "b -", "c -"])
+        for turn in 0..<20 {
+            let patched = try await harness.send(
+                "PATCH", "\(path)/b", ["data": ["turn": Document("\(turn)")]], type: "application/merge-patch+json")
+            #expect(patched.status == 200)
+            #expect(try await list() == ["a -", "b \(turn)", "c -"])
+        }
+        #expect(try await harness.send("DELETE", "\(path)/a").status == 200)
+        #expect(try await list() == ["b 19", "c -"])
+    }
+
     @Test func longAnswersAreCompressedForThoseWhoAsk() async throws {
         let harness = try await Harness()
         let text = String(repeating: "text that repeats itself ", count: 8_000)

@@ -74,6 +74,28 @@ final class FakeSandbox: Sandbox {
         return pid
     }
 
+    /// What goes in comes out; `exit CODE` is over at once.
+    func start(_ process: ProcessSpecification, with streams: StreamSet) async throws -> ProcessStreams {
+        let pid = try await start(process)
+        if process.arguments.first == "exit" {
+            end(process.id, code: process.arguments.last.flatMap { Int32($0) } ?? 0)
+            return ProcessStreams(pid: pid)
+        }
+        return try Self.echo(pid, streams)
+    }
+
+    func attach(_ id: String, to streams: StreamSet) async throws -> ProcessStreams { try Self.echo(1, streams) }
+
+    func closeInput(_ id: String) async throws { end(id, code: 0) }
+
+    private static func echo(_ pid: Int32, _ streams: StreamSet) throws -> ProcessStreams {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw SystemError("pipe", errno: errno) }
+        let (reader, writer) = (Descriptor(ends[0]), Descriptor(ends[1]))
+        return ProcessStreams(
+            pid: pid, input: streams.contains(.input) ? writer : nil, output: streams.contains(.output) ? reader : nil)
+    }
+
     func end(_ id: String, code: Int32, signal: Int32? = nil) {
         state.withLock { state in
             state.processes[id]?.state = .exited(
@@ -182,6 +204,7 @@ struct TestNode<Runtime: SandboxRuntime> {
         var configuration = KubeletConfiguration(
             nodeName: "n1", nodeIP: IPAddress(v4: 0x0A59_0003), rootDirectory: "\(directory)/lib",
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
+        configuration.volumeDirectory = "\(directory)/volumes"
         configuration.cgroupRoot = cgroup
         configuration.cpuMillis = 2000
         configuration.memoryBytes = 4 << 30

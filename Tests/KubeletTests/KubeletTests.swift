@@ -209,7 +209,7 @@ struct KubeletTests {
                 Request("GET", "/containerLogs/shop/web/main?previous=true", peer: peer))
             #expect(previous.status == 400)
             let exec = await kubelet.handler(Request("POST", "/exec/shop/web/main", peer: peer))
-            #expect(exec.status == 501)
+            #expect(exec.status == 400)
         }
     }
 

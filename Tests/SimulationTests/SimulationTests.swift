@@ -160,7 +160,9 @@ extension SimulatedCluster {
         try simulate(server, seed: 9, nodes: 3) { cluster in
             _ = try await cluster.client.create(.deployments, deployment("web", replicas: 6, image: "web:1"))
             try await cluster.waitUntilRolledOut("web", replicas: 6)
-            let lost = cluster.nodes[0]
+            // A node that came late may have got none of them.
+            let busy = Set(try await cluster.pods("app=web").map(\.nodeName))
+            let lost = try #require(cluster.nodes.first { busy.contains($0.name) })
             let there = try await cluster.pods("app=web").filter { $0.nodeName == lost.name }.map(\.uid)
             #expect(!there.isEmpty)
             let cut = cluster.world.clock.uptime

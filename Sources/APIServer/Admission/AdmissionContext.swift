@@ -50,3 +50,6 @@ extension AdmissionPlugin {
     func mutate(_ object: inout Document, _ context: AdmissionContext, _ resources: Resources) async throws {}
     func validate(_ object: Document, _ context: AdmissionContext, _ resources: Resources) async throws {}
 }
+
+/// Plug-ins know the sums over a pod by this name.
+typealias PodResources = ResourceAmounts

@@ -17,15 +17,19 @@ enum ProtobufWire {
         varint(UInt64(bitPattern: value), to: &out)
     }
 
-    static func bytes(_ number: UInt64, _ value: some Collection<UInt8>, to out: inout [UInt8]) {
+    /// What stands before a value of so many bytes.
+    static func head(_ number: UInt64, length: Int, to out: inout [UInt8]) {
         varint(number << 3 | 2, to: &out)
-        varint(UInt64(value.count), to: &out)
+        varint(UInt64(length), to: &out)
+    }
+
+    static func bytes(_ number: UInt64, _ value: some Collection<UInt8>, to out: inout [UInt8]) {
+        head(number, length: value.count, to: &out)
         out += value
     }
 
     static func text(_ number: UInt64, _ value: String, to out: inout [UInt8]) {
-        varint(number << 3 | 2, to: &out)
-        varint(UInt64(value.utf8.count), to: &out)
+        head(number, length: value.utf8.count, to: &out)
         out += value.utf8
     }
 
@@ -49,16 +53,21 @@ enum ProtobufWire {
 
     /// `k8s\0` and the envelope that says what the message in it is.
     static func envelope(apiVersion: String, kind: String, message: [UInt8]) -> [UInt8] {
-        var out = magic
-        out.reserveCapacity(message.count + 64)
-        Self.message(1, to: &out) { out in
+        envelope(apiVersion: apiVersion, kind: kind, message: [message]).reduce(into: []) { $0 += $1 }
+    }
+
+    /// The same around a message that is in pieces.
+    static func envelope(apiVersion: String, kind: String, message pieces: [[UInt8]]) -> [[UInt8]] {
+        var first = magic
+        Self.message(1, to: &first) { out in
             text(1, apiVersion, to: &out)
             text(2, kind, to: &out)
         }
-        bytes(2, message, to: &out)
+        head(2, length: pieces.reduce(0) { $0 + $1.count }, to: &first)
+        var last: [UInt8] = []
         // Content encoding and type: empty, and written nevertheless.
-        text(3, "", to: &out)
-        text(4, "", to: &out)
-        return out
+        text(3, "", to: &last)
+        text(4, "", to: &last)
+        return [first] + pieces + [last]
     }
 }

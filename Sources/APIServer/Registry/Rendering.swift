@@ -74,7 +74,7 @@ struct Renderer: Sendable {
             }
             pieces.append(Array("]}\n".utf8))
             return .pieces(pieces)
-        case .whole where media.format == .protobuf: return .bytes(try protobufList(items, metadata))
+        case .whole where media.format == .protobuf: return .pieces(try protobufList(items, metadata))
         default: break
         }
         var objects: [Document] = []
@@ -112,19 +112,25 @@ struct Renderer: Sendable {
         return metadata
     }
 
-    /// Item by item, so that a long list is never a tree as a whole.
-    private func protobufList(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> [UInt8] {
+    /// Item by item, so that a long list is never a tree as a whole, nor its items copied together.
+    private func protobufList(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> [[UInt8]] {
         guard let listMeta = Kinds.registry.type(group: "meta", version: "v1", name: "ListMeta") else {
             throw .internalError("ListMeta is not declared")
         }
         do {
-            var out: [UInt8] = []
-            ProtobufWire.bytes(1, try ProtobufEncoder.message(metadata, type: listMeta.info), to: &out)
+            var pieces: [[UInt8]] = []
+            pieces.reserveCapacity(items.count * 2 + 3)
+            var first: [UInt8] = []
+            ProtobufWire.bytes(1, try ProtobufEncoder.message(metadata, type: listMeta.info), to: &first)
+            pieces.append(first)
             for item in items {
-                let object = try Document(json: ObjectCodec.item(item, resource))
-                ProtobufWire.bytes(2, try ProtobufEncoder.message(object, type: resource.type.info), to: &out)
+                let message = try StoredMessages.message(of: item, resource)
+                var head: [UInt8] = []
+                ProtobufWire.head(2, length: message.count, to: &head)
+                pieces.append(head)
+                pieces.append(message)
             }
-            return ProtobufWire.envelope(apiVersion: resource.apiVersion, kind: resource.listKind, message: out)
+            return ProtobufWire.envelope(apiVersion: resource.apiVersion, kind: resource.listKind, message: pieces)
         } catch {
             throw .internalError("a list of \(resource.qualifiedName) cannot be written as protobuf: \(error)")
         }

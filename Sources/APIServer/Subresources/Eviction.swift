@@ -64,8 +64,28 @@ extension Resources {
                 }
             }
         }
+        if !deletion.dryRun { try await announce(call, &deletion) }
         _ = try await delete(call, name: call.name, deletion)
         return .document(Self.created, status: 201)
+    }
+
+    /// Writes into the pod why it goes, for those who judge its end, such as its job.
+    private func announce(_ call: Call, _ deletion: inout DeleteOptions) async throws {
+        let asked = deletion
+        let now = world.clock.now
+        let bytes = try await change(call.about(call.resource, name: call.name, subresource: "status"), dryRun: false) {
+            pod in
+            for (wanted, found) in [
+                (asked.uid, pod.text("metadata", "uid")),
+                (asked.resourceVersion, pod.text("metadata", "resourceVersion")),
+            ] where wanted != nil && wanted != found { throw APIStatus.modified(call.resource, call.name) }
+            var going = pod.withoutRevision
+            going.setDisruptionTarget(now: now)
+            return going
+        }
+        if asked.resourceVersion != nil {
+            deletion.resourceVersion = try Document(json: bytes).text("metadata", "resourceVersion")
+        }
     }
 
     private static let twoBudgets = Answer.document(
@@ -157,13 +177,28 @@ extension Resources {
 extension Document {
     /// The budget is used up.
     fileprivate mutating func setDisruptionAllowed(now: Timestamp, generation: Int) {
+        setCondition(
+            [
+                "type": "DisruptionAllowed", "status": "False", "observedGeneration": Document(generation),
+                "reason": "InsufficientPods", "message": "",
+            ], now: now)
+    }
+
+    /// The pod is about to be evicted.
+    fileprivate mutating func setDisruptionTarget(now: Timestamp) {
+        setCondition(
+            [
+                "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+                "message": "Eviction API: evicting",
+            ], now: now)
+    }
+
+    private mutating func setCondition(_ new: Document, now: Timestamp) {
         var conditions = list("status", "conditions")
-        var condition: Document = [
-            "type": "DisruptionAllowed", "status": "False", "observedGeneration": Document(generation),
-            "lastTransitionTime": Document(now.description), "reason": "InsufficientPods", "message": "",
-        ]
-        if let index = conditions.firstIndex(where: { $0.text("type") == "DisruptionAllowed" }) {
-            if conditions[index].text("status") == "False" {
+        var condition = new
+        condition["lastTransitionTime"] = Document(now.description)
+        if let index = conditions.firstIndex(where: { $0.text("type") == new.text("type") }) {
+            if conditions[index].text("status") == new.text("status") {
                 condition["lastTransitionTime"] = conditions[index]["lastTransitionTime"]
             }
             conditions[index] = condition

@@ -10,6 +10,8 @@ public enum Commands {
             .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
             .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
             .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
+            .init("controllers", .one, "LIST", "controllers that run: *, NAME, -NAME (default *)"),
+            .init("leader-elect", .one, "BOOL", "controllers and scheduler hold leases (default true)"),
             .init("wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)"),
         ])
     public static let delete = CommandSyntax(

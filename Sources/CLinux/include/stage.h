@@ -48,6 +48,8 @@ enum lab_step {
     LAB_STEP_SECCOMP = 24,      // text: the filter's struct sock_filter array
     LAB_STEP_INHERIT = 25,      // list of (number in the program, name of a held descriptor text)
     LAB_STEP_EXEC = 26,         // list of arguments, list of environment
+    LAB_STEP_TERMINAL = 27,     // columns, rows, owner's uid: a new terminal of the root's devpts becomes the controlling
+                                // one and the standard streams; its other end goes to the supervisor
 };
 
 enum { LAB_TOLERATE_MISSING = 1, LAB_TOLERATE_DENIED = 2 };
@@ -55,9 +57,10 @@ enum { LAB_TOLERATE_MISSING = 1, LAB_TOLERATE_DENIED = 2 };
 enum {
     LAB_FAILURE_READY = 0xFFFFFFFFu,  // not a failure: the supervisor listens
     LAB_FAILURE_NO_STEP = 0xFFFFFFFEu,  // before the first step, or outside the plan
+    LAB_FAILURE_TERMINAL = 0xFFFFFFFDu,  // not a failure: the supervisor's end of a terminal is attached
 };
 
-// What a child reports before it gives up; a write of this size to a pipe is atomic.
+// What a child reports before it gives up; one packet on its status socket, which exec closes.
 struct lab_failure {
     uint32_t step;  // index in the plan
     int32_t error;  // errno
@@ -67,21 +70,35 @@ struct lab_failure {
 // Requests to a supervisor, one SOCK_SEQPACKET packet each, encoded like a payload above after a u32 code;
 // one connection carries one request, except for FOLLOW, which goes on until it is closed.
 enum lab_request {
-    LAB_REQUEST_START = 1,   // with the plan's memfd attached:
+    LAB_REQUEST_START = 1,   // with the plan's memfd attached, and behind it the passed streams:
                              // id, clone flags, path of a pid namespace to enter or "", path of the OOM counter or "",
                              // output kind, log path, maximum bytes, files to keep,
-                             // longest back-off in milliseconds (0: not restarted), uid, gid of the output pipes
+                             // longest back-off in milliseconds (0: not restarted), uid, gid of the pipes,
+                             // LAB_STREAM_* of the passed streams, LAB_INPUT_*, LAB_TERMINAL_*
     LAB_REQUEST_SIGNAL = 2,  // id, signal
     LAB_REQUEST_REMOVE = 3,  // id
     LAB_REQUEST_LIST = 4,
     LAB_REQUEST_FOLLOW = 5,
     LAB_REQUEST_SHUTDOWN = 6,  // grace in milliseconds
+    LAB_REQUEST_ATTACH = 7,  // id, wanted LAB_STREAM_*; with the write ends for its output attached. The answer is a STATUS
+                             // that has the write end of its input attached where there is one and it is wanted. The
+                             // connection stays until the output has ended; closing it detaches.
+    LAB_REQUEST_CLOSE_INPUT = 8,  // id: the supervisor's own write end of the input pipe
 };
+
+enum { LAB_STREAM_IN = 1, LAB_STREAM_OUT = 2, LAB_STREAM_ERR = 4 };
+
+// Standard input: none, a pipe that stays open, one that is closed when the first who attached to it leaves.
+enum lab_input { LAB_INPUT_NONE = 0, LAB_INPUT_OPEN = 1, LAB_INPUT_ONCE = 2 };
+
+// Who gets the other end of the plan's terminal: the supervisor, which logs it, or whoever starts the process.
+enum lab_terminal { LAB_TERMINAL_NONE = 0, LAB_TERMINAL_KEPT = 1, LAB_TERMINAL_HANDED = 2 };
 
 enum lab_output { LAB_OUTPUT_DISCARD = 0, LAB_OUTPUT_CRI = 1, LAB_OUTPUT_FILE = 2 };
 
 // Answers. A STATUS packet carries SCM_CREDENTIALS whose pid is the process's,
 // which the kernel translates to the receiver's pid namespace.
+// Descriptors come with it as SCM_RIGHTS.
 enum lab_answer {
     LAB_ANSWER_DONE = 1,    // nothing
     LAB_ANSWER_FAILED = 2,  // step, errno, detail text

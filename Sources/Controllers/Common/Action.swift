@@ -1,6 +1,7 @@
 import Basics
 import Client
 import Document
+import Kinds
 
 /// One call to the API that a controller decided on.
 public enum Action: Sendable, Equatable {
@@ -8,9 +9,13 @@ public enum Action: Sendable, Equatable {
     case create(ResourceType, Document, owner: Document? = nil)
     case update(ResourceType, Document, subresource: String? = nil)
     case patch(ResourceType, namespace: String?, name: String, Document, subresource: String? = nil)
+    /// A patch that may add to lists and take from them without knowing the whole of them.
+    case strategicPatch(ResourceType, namespace: String?, name: String, Document, subresource: String? = nil)
     /// Deletes exactly the object that was looked at: its uid is a precondition.
     case delete(ResourceType, Document, owner: Document? = nil, grace: Int? = nil, propagation: String? = nil)
     case event(Document, EventRecorder.EventType, reason: String, message: String)
+    /// Fails while the server knows a pod that keeps this claim from going away.
+    case checkUnused(Document)
 }
 
 /// Actions that belong together.
@@ -62,10 +67,26 @@ public struct Situation: Sendable {
     public var uptime: Duration
     /// Why the last round for this key failed, where it did.
     public var lastFailure: String?
+    /// What the server said to the controller's questions.
+    public var answers = Answers()
 
     public init(now: Timestamp, uptime: Duration = .zero, lastFailure: String? = nil) {
         self.now = now
         self.uptime = uptime
         self.lastFailure = lastFailure
+    }
+}
+
+/// What the server answered to reads of paths, refusals included.
+public struct Answers: Sendable {
+    /// No more than so many questions for one decision.
+    static let limit = 64
+    private var results: [String: Result<Document, APIStatus>] = [:]
+
+    public init(_ results: [String: Result<Document, APIStatus>] = [:]) { self.results = results }
+
+    public subscript(path: String) -> Result<Document, APIStatus>? {
+        get { results[path] }
+        set { results[path] = newValue }
     }
 }

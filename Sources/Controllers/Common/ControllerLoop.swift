@@ -3,6 +3,7 @@ import Client
 import Document
 import Kinds
 import Synchronization
+import Wire
 
 /// The one loop that all controllers share: changes become keys, workers plan and execute.
 ///
@@ -14,12 +15,14 @@ struct ControllerLoop: Sendable {
     let recorder: EventRecorder
     let world: World
     let log: Log
+    let metrics: ControllerMetrics
 
     /// Caches that do not show a write for so long are taken as they are.
     private static let longestCatchUp = Duration.seconds(30)
 
     func run() async throws {
         let queue = WorkQueue(clock: world.clock)
+        metrics.follow(queue, of: controller.name)
         let writes = PendingWrites(controller.sources.map(\.informer))
         let failures = LastFailures()
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -29,6 +32,7 @@ struct ControllerLoop: Sendable {
                     for await change in changes { for key in source.keys(change) { queue.add(key) } }
                 }
             }
+            group.addTask { try await controller.accompany { queue.add($0) } }
             for source in controller.sources { try await source.informer.waitForSync() }
             for key in controller.initialKeys { queue.add(key) }
             for _ in 0..<controller.workers {
@@ -51,7 +55,9 @@ struct ControllerLoop: Sendable {
     ) async -> String? {
         do {
             try await writes.waitUntilSeen(key, atMost: Self.longestCatchUp)
-            let situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
+            let answers = try await ask(about: key)
+            var situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
+            situation.answers = answers
             let plan = try controller.plan(key, situation)
             var executor = PlanExecutor(client: client, recorder: recorder, log: log)
             defer { for write in executor.writes { writes.add(write, for: key) } }
@@ -64,10 +70,36 @@ struct ControllerLoop: Sendable {
             if Task.isCancelled { return nil }
             // Two writers met: normal, and over with the next look.
             let isConflict = (error as? APIStatus)?.isConflict == true
-            if !isConflict { log.warning("\(controller.name) \(key): \(error)") }
+            if !isConflict {
+                metrics.countError(of: controller.name)
+                log.warning("\(controller.name) \(key): \(error)")
+            }
             queue.addRateLimited(key)
             return "\(error)"
         }
+    }
+}
+
+extension ControllerLoop {
+    /// Asks until the controller has no more questions. What the server refuses is an answer too; only where it cannot
+    /// be reached has the round failed.
+    private func ask(about key: String) async throws -> Answers {
+        var answers = Answers()
+        for _ in 0..<Answers.limit {
+            guard let path = controller.questions(key, answers).first(where: { answers[$0] == nil }) else { break }
+            let response = try await client.raw(Request("GET", path))
+            let bytes = try await response.collect(limit: 64 << 20)
+            let document = (try? Document(json: bytes)) ?? .null
+            if (200..<300).contains(response.status) {
+                answers[path] = .success(document)
+            } else {
+                let unreadable = APIStatus(
+                    code: response.status, reason: "Unknown",
+                    message: String(decoding: bytes.prefix(500), as: UTF8.self))
+                answers[path] = .failure(APIStatus(document) ?? unreadable)
+            }
+        }
+        return answers
     }
 }
 

@@ -12,6 +12,7 @@ struct Discovery: Sendable {
 
     /// Groups that could not be read, with the reason.
     var failures: [String] = []
+    var failedGroups: [String] = []
     var resources: [Resource] = []
 
     /// Reads the preferred version of every group.
@@ -25,6 +26,7 @@ struct Discovery: Sendable {
                 add(try await Self.get(client, "/apis/\(name)/\(version)"), group: name, version: version)
             } catch let status as APIStatus {
                 failures.append("\(name)/\(version): \(status.message)")
+                failedGroups.append(name)
             }
         }
     }

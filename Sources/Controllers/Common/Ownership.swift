@@ -9,10 +9,12 @@ struct Claim: Sendable {
     /// Take over or let go, each guarded by the resource version that was looked at.
     var actions: [Action] = []
 
-    /// - Parameter owner: how the controller's object refers to itself.
+    /// - Parameters:
+    ///   - owner: how the controller's object refers to itself.
+    ///   - finalizer: what everything that it owns carries too, from adoption until it is let go.
     init(
         _ candidates: [Document], of resource: ResourceType, for object: Document, owner: Document,
-        selector: LabelSelector
+        selector: LabelSelector, finalizer: String? = nil
     ) {
         for candidate in candidates {
             let matches = selector.matches(candidate.labels)
@@ -22,23 +24,27 @@ struct Claim: Sendable {
                     owned.append(candidate)
                 } else if !object.isTerminating, !candidate.isTerminating {
                     let others = candidate.ownerReferences.filter { $0.text("uid") != object.uid }
-                    actions.append(Self.setOwners(of: candidate, resource, to: others))
+                    let kept = finalizer.map { own in candidate.finalizers.filter { $0 != own } }
+                    actions.append(Self.setOwners(of: candidate, resource, to: others, finalizers: kept))
                 }
             } else if matches, !object.isTerminating, !candidate.isTerminating {
                 // Owned from the next look on, when the cache shows it.
-                actions.append(Self.setOwners(of: candidate, resource, to: candidate.ownerReferences + [owner]))
+                let finalizers = finalizer.map { own in candidate.finalizers.filter { $0 != own } + [own] }
+                actions.append(
+                    Self.setOwners(
+                        of: candidate, resource, to: candidate.ownerReferences + [owner], finalizers: finalizers))
             }
         }
     }
 
-    private static func setOwners(of object: Document, _ resource: ResourceType, to owners: [Document]) -> Action {
-        .patch(
-            resource, namespace: object.namespace, name: object.name,
-            [
-                "metadata": [
-                    "uid": Document(object.uid), "ownerReferences": owners.isEmpty ? .null : Document(owners),
-                    "resourceVersion": object.at("metadata", "resourceVersion") ?? .null,
-                ]
-            ])
+    private static func setOwners(
+        of object: Document, _ resource: ResourceType, to owners: [Document], finalizers: [String]?
+    ) -> Action {
+        var metadata: Document = [
+            "uid": Document(object.uid), "ownerReferences": owners.isEmpty ? .null : Document(owners),
+            "resourceVersion": object.at("metadata", "resourceVersion") ?? .null,
+        ]
+        if let finalizers { metadata["finalizers"] = finalizers.isEmpty ? .null : Document(finalizers) }
+        return .patch(resource, namespace: object.namespace, name: object.name, ["metadata": metadata])
     }
 }

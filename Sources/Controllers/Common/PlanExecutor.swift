@@ -91,11 +91,18 @@ struct PlanExecutor {
                 let answer = try await client.patch(
                     resource, namespace: namespace, name: name, patch, subresource: subresource)
                 return Outcome(write: Write(resource, answer))
+            case .strategicPatch(let resource, let namespace, let name, let patch, let subresource):
+                let answer = try await client.patch(
+                    resource, namespace: namespace, name: name, patch, type: .strategic, subresource: subresource)
+                return Outcome(write: Write(resource, answer))
             case .delete(let resource, let object, let owner, let grace, let propagation):
                 return await delete(resource, object, owner, grace, propagation, client)
             case .event(let object, let type, let reason, let message):
                 return Outcome(
                     announcement: Announcement(subject: object, type: type, reason: reason, message: message))
+            case .checkUnused(let claim):
+                try await ClaimUse.checkUnused(claim, client)
+                return Outcome()
             }
         } catch let status as APIStatus where status.isNotFound && action.isPatch {
             return Outcome()  // nothing left to bring anywhere
@@ -138,9 +145,12 @@ struct PlanExecutor {
         if let propagation { options["propagationPolicy"] = Document(propagation) }
         do {
             _ = try await client.delete(resource, namespace: object.namespace, name: object.name, options: options)
-        } catch let status as APIStatus where status.isNotFound || status.isConflict {
-            // Gone; a conflict means that another object has the name now.
+        } catch let status as APIStatus where status.isNotFound {
             return Outcome()
+        } catch let status as APIStatus where status.isConflict {
+            // Another object may have the name now; otherwise the object is still there to be deleted.
+            let current = try? await client.get(resource, namespace: object.namespace, name: object.name)
+            return Outcome(failure: current?.uid == object.uid ? status : nil)
         } catch {
             let announcement = owner.map {
                 Announcement(
@@ -159,7 +169,12 @@ struct PlanExecutor {
 }
 
 extension Action {
-    fileprivate var isPatch: Bool { if case .patch = self { true } else { false } }
+    fileprivate var isPatch: Bool {
+        switch self {
+        case .patch, .strategicPatch: true
+        default: false
+        }
+    }
 }
 
 extension Write {

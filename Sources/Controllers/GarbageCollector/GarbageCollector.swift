@@ -9,58 +9,83 @@ import Synchronization
 final class GarbageCollector: Sendable {
     static let name = "garbage-collector-controller"
     private static let workers = 10
-    /// How often the server is asked for collections that are new.
-    private static let discoveryPeriod = Duration.seconds(30)
     /// These come and go too often to be worth following, and nothing owns them.
     private static let ignored: Set<String> = ["events", "events.events.k8s.io"]
 
     private let client: APIClient
     private let informers: Informers
-    private let world: World
+    private let served: ServedResources
+    private let recorder: EventRecorder
     private let log: Log
     private let graph = Mutex(OwnerGraph())
     private let kinds = Mutex<[String: ResourceType]>([:])
     private let queue: WorkQueue
+    private let metrics: ControllerMetrics
 
-    init(client: APIClient, informers: Informers, world: World, log: Log) {
+    init(
+        client: APIClient, informers: Informers, served: ServedResources, world: World, log: Log,
+        metrics: ControllerMetrics
+    ) {
         self.client = client
         self.informers = informers
-        self.world = world
+        self.served = served
+        recorder = EventRecorder(client, component: Self.name, world: world)
         self.log = log.named(Self.name)
         queue = WorkQueue(clock: world.clock, longestDelay: .seconds(60))
+        self.metrics = metrics
+        metrics.follow(queue, of: Self.name)
     }
 
     func run() async throws {
         try await withThrowingDiscardingTaskGroup { group in
             for _ in 0..<Self.workers { group.addTask { try await self.work() } }
-            var followed: Set<ResourceType> = []
+            var followed: [ResourceType: Wakeup] = [:]
             while true {
-                for resource in await discover() where followed.insert(resource).inserted {
-                    let informer = informers.metadata(resource)
-                    let changes = informer.changes()
-                    group.addTask { for await change in changes { self.take(change, resource) } }
+                let ticket = served.ticket
+                if let found = served.all {
+                    let wanted = follow(found)
+                    for resource in wanted.sorted(by: { $0.path() < $1.path() }) where followed[resource] == nil {
+                        let changes = informers.metadata(resource).changes()
+                        let end = Wakeup()
+                        followed[resource] = end
+                        group.addTask { await self.take(changes, of: resource, until: end) }
+                    }
+                    for (resource, end) in followed.sorted(by: { $0.key.path() < $1.key.path() })
+                    where !wanted.contains(resource) {
+                        followed[resource] = nil
+                        end.wake()
+                        informers.drop(metadata: resource)
+                        graph.withLock { $0.removeAll(of: resource) }
+                    }
                 }
-                try await world.clock.sleep(for: followed.isEmpty ? .milliseconds(100) : Self.discoveryPeriod)
+                try await served.wait(since: ticket)
             }
         }
     }
 
-    private func discover() async -> [ResourceType] {
-        do {
-            let found = try await Discovery(client).resources
-            kinds.withLock { kinds in
-                for resource in found where kinds["\(resource.type.apiVersion) \(resource.type.kind)"] == nil {
-                    kinds["\(resource.type.apiVersion) \(resource.type.kind)"] = resource.type
-                }
+    private func take(_ changes: AsyncStream<Change>, of resource: ResourceType, until end: Wakeup) async {
+        let ticket = end.ticket
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await change in changes { self.take(change, resource) } }
+            group.addTask { try? await end.wait(since: ticket) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Notes which kinds there are, and answers the collections to follow.
+    private func follow(_ found: [Discovery.Resource]) -> Set<ResourceType> {
+        kinds.withLock { kinds in
+            kinds = [:]
+            for resource in found where kinds["\(resource.type.apiVersion) \(resource.type.kind)"] == nil {
+                kinds["\(resource.type.apiVersion) \(resource.type.kind)"] = resource.type
             }
-            return found.filter { resource in
+        }
+        return Set(
+            found.filter { resource in
                 ["delete", "list", "watch"].allSatisfy { resource.verbs.contains($0) }
                     && !Self.ignored.contains(resource.type.description)
-            }.map(\.type)
-        } catch {
-            log.debug("discovery: \(error)")
-            return []
-        }
+            }.map(\.type))
     }
 
     // MARK: Changes
@@ -91,7 +116,10 @@ final class GarbageCollector: Sendable {
             } catch {
                 if !Task.isCancelled {
                     let isConflict = (error as? APIStatus)?.isConflict == true
-                    if !isConflict { log.warning("\(uid): \(error)") }
+                    if !isConflict {
+                        metrics.countError(of: Self.name)
+                        log.warning("\(uid): \(error)")
+                    }
                     queue.addRateLimited(uid)
                 }
             }
@@ -105,6 +133,7 @@ final class GarbageCollector: Sendable {
     private func judge(_ uid: String) async throws {
         var (node, verdict) = graph.withLock { ($0.nodes[uid], $0.verdict(on: uid)) }
         guard let node else { return }
+        await reportStrangers(node)
         if case .verify(let owners) = verdict {
             var absent: Set<String> = []
             for owner in owners where try await !exists(owner, dependent: node.object) {
@@ -119,6 +148,18 @@ final class GarbageCollector: Sendable {
             }
         }
         try await carryOut(verdict, on: node)
+    }
+
+    /// An owner in another namespace is none: the dependent goes as if it were gone, and its users are told why.
+    private func reportStrangers(_ node: OwnerGraph.Node) async {
+        for owner in graph.withLock({ $0.strangers(to: node.object) }) {
+            let namespace = node.object.namespace ?? ""
+            await recorder.record(
+                node.object, type: .warning, reason: "OwnerRefInvalidNamespace",
+                message: "ownerRef [\(owner.text("apiVersion") ?? "")/\(owner.text("kind") ?? ""), "
+                    + "namespace: \(namespace), name: \(owner.text("name") ?? ""), uid: \(owner.text("uid") ?? "")] "
+                    + "does not exist in namespace \"\(namespace)\"")
+        }
     }
 
     private func exists(_ owner: Document, dependent: Document) async throws -> Bool {
@@ -151,6 +192,22 @@ final class GarbageCollector: Sendable {
                     "uid": Document(object.uid),
                     "resourceVersion": object.at("metadata", "resourceVersion") ?? .null,
                 ],
+            ]
+            do {
+                _ = try await client.delete(
+                    node.resource, namespace: object.namespace, name: object.name, options: options)
+            } catch let status as APIStatus where status.isNotFound { return }
+        case .unblockAndDelete:
+            // Objects that own each other would wait for each other for ever.
+            let owners = object.ownerReferences.map { owner in
+                var owner = owner
+                if owner.flag("blockOwnerDeletion") == true { owner["blockOwnerDeletion"] = false }
+                return owner
+            }
+            try await patch(node, ["ownerReferences": Document(owners)])
+            let options: Document = [
+                "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground",
+                "preconditions": ["uid": Document(object.uid)],
             ]
             do {
                 _ = try await client.delete(

@@ -20,6 +20,8 @@ struct OwnerGraph: Sendable {
         /// Leave these owners, which are gone, and keep the others.
         case drop(Set<String>)
         case delete(propagation: String)
+        /// It is part of a circle that waits for itself: it must no longer hold up its owners, then it goes.
+        case unblockAndDelete
         case removeFinalizer(String)
         /// Waits in the foreground: these dependents hold it up.
         case deleteDependents([String])
@@ -45,6 +47,24 @@ struct OwnerGraph: Sendable {
         return dependentUIDs(of: object.uid) + owners
     }
 
+    /// The collection is served no longer.
+    mutating func removeAll(of resource: ResourceType) {
+        for node in nodes.values where node.resource == resource { _ = remove(node.object) }
+    }
+
+    /// References to objects of other namespaces. Objects without a namespace may own anything.
+    func strangers(to object: Document) -> [Document] {
+        object.ownerReferences.filter { reference in
+            guard let owner = nodes[reference.text("uid") ?? ""] else { return false }
+            return !Self.mayOwn(owner.object, object)
+        }
+    }
+
+    private static func mayOwn(_ owner: Document, _ dependent: Document) -> Bool {
+        guard let namespace = owner.namespace, !namespace.isEmpty else { return true }
+        return namespace == dependent.namespace
+    }
+
     private mutating func unlink(_ object: Document) {
         for owner in object.ownerReferences {
             let owner = owner.text("uid") ?? ""
@@ -67,7 +87,7 @@ struct OwnerGraph: Sendable {
             let owner = reference.text("uid") ?? ""
             if absent.contains(owner) {
                 gone.insert(owner)
-            } else if let known = nodes[owner] {
+            } else if let known = nodes[owner], Self.mayOwn(known.object, node.object) {
                 // An owner that waits for its dependents counts as gone for those that block it.
                 let isWaiting = known.object.isTerminating && known.object.finalizers.contains(Self.foregroundFinalizer)
                 if isWaiting, reference.flag("blockOwnerDeletion") == true {
@@ -83,7 +103,14 @@ struct OwnerGraph: Sendable {
         if !unknown.isEmpty { return .verify(unknown) }
         if gone.isEmpty { return .nothing }
         if solid > 0 { return .drop(gone) }
-        if waiting > 0, dependents[uid] != nil { return .delete(propagation: "Foreground") }
+        if waiting > 0, let own = dependents[uid] {
+            let isCircle = own.contains { uid in
+                guard let object = nodes[uid]?.object else { return false }
+                return object.isTerminating && object.finalizers.contains(Self.foregroundFinalizer)
+            }
+            let blocks = node.object.ownerReferences.contains { $0.flag("blockOwnerDeletion") == true }
+            return isCircle && blocks ? .unblockAndDelete : .delete(propagation: "Foreground")
+        }
         if node.object.finalizers.contains(Self.orphanFinalizer) { return .delete(propagation: "Orphan") }
         if node.object.finalizers.contains(Self.foregroundFinalizer) { return .delete(propagation: "Foreground") }
         return .delete(propagation: "Background")

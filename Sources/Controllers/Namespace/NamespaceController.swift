@@ -14,8 +14,10 @@ struct NamespaceController: Sendable {
     private let namespaces: Informer
     private let world: World
     private let log: Log
+    private let metrics: ControllerMetrics
 
-    init(client: APIClient, informers: Informers, world: World, log: Log) {
+    init(client: APIClient, informers: Informers, world: World, log: Log, metrics: ControllerMetrics) {
+        self.metrics = metrics
         self.client = client
         self.world = world
         self.log = log.named(Self.name)
@@ -24,6 +26,7 @@ struct NamespaceController: Sendable {
 
     func run() async throws {
         let queue = WorkQueue(clock: world.clock, longestDelay: .seconds(60))
+        metrics.follow(queue, of: Self.name)
         let changes = namespaces.changes()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -52,17 +55,27 @@ struct NamespaceController: Sendable {
             }
         } catch {
             if Task.isCancelled { return }
-            if (error as? APIStatus)?.isNotFound != true { log.warning("\(key): \(error)") }
+            if (error as? APIStatus)?.isNotFound != true {
+                metrics.countError(of: Self.name)
+                log.warning("\(key): \(error)")
+            }
             queue.addRateLimited(key)
         }
     }
 
     /// One round. Answers when to look again, nil when the namespace was let go.
     private func empty(_ namespace: Document) async throws -> Duration? {
-        let discovery = try await Discovery(client)
+        // Pods first: they may still need what else is in the namespace, such as the policies that guard them.
         var report = NamespaceReport()
+        let pods = Discovery.Resource(type: .pods, verbs: ["delete", "deletecollection", "list"])
+        try await empty(pods, in: namespace.name, &report)
+        if !report.isEmpty {
+            try await publish(report, on: namespace)
+            return pause(before: namespace, report)
+        }
+        let discovery = try await Discovery(client)
         report.discoveryFailures = discovery.failures
-        for resource in discovery.resources where resource.type.namespaced {
+        for resource in discovery.resources where resource.type.namespaced && resource.type != .pods {
             guard resource.verbs.contains("delete"), resource.verbs.contains("list") else { continue }
             do {
                 try await empty(resource, in: namespace.name, &report)
@@ -80,7 +93,13 @@ struct NamespaceController: Sendable {
             return nil
         }
         try await publish(report, on: namespace)
-        return report.delay
+        return pause(before: namespace, report)
+    }
+
+    /// What stays as it is for long is looked at ever less often: a finalizer may never be removed.
+    private func pause(before namespace: Document, _ report: NamespaceReport) -> Duration {
+        let begun = namespace.time("metadata", "deletionTimestamp") ?? world.clock.now
+        return max(report.delay, min((world.clock.now - begun) / 8, .seconds(15)))
     }
 
     private func empty(_ resource: Discovery.Resource, in namespace: String, _ report: inout NamespaceReport)
@@ -126,7 +145,7 @@ struct NamespaceReport: Sendable {
 
     mutating func note(_ objects: [Document], of type: ResourceType) {
         if objects.isEmpty { return }
-        remaining.append((type.description, objects.count))
+        remaining.append(("\(type.plural).\(type.group)", objects.count))
         for object in objects {
             for finalizer in object.finalizers { finalizers[finalizer, default: 0] += 1 }
             longestGrace = max(longestGrace, object.number("metadata", "deletionGracePeriodSeconds") ?? 0)

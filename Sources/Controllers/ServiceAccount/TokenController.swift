@@ -8,7 +8,7 @@ public typealias TokenMaker =
 
 /// Fills the Secrets that ask for a token without an end, and removes them with their accounts.
 struct TokenController: Controller {
-    let name = "legacy-serviceaccount-token-controller"
+    let name = "serviceaccount-token-controller"
     static let secretType = "kubernetes.io/service-account-token"
     private static let nameMark = "kubernetes.io/service-account.name"
     private static let uidMark = "kubernetes.io/service-account.uid"

@@ -1,5 +1,6 @@
 import Basics
 import Document
+import Glibc
 import Images
 import Linux
 import Runtime
@@ -8,6 +9,22 @@ import Runtime
 struct VolumePath: Sendable, Equatable {
     var path: String
     var readOnly = false
+    /// Set where the path is a block device.
+    var device: BlockDevice?
+}
+
+struct BlockDevice: Sendable, Equatable {
+    var major: UInt32
+    var minor: UInt32
+
+    init?(_ path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
+        // The kernel's layout: 12 bits of the major and 8 of the minor number are where they were when both were short.
+        let number = UInt64(status.st_rdev)
+        major = UInt32(truncatingIfNeeded: number >> 8 & 0xFFF | number >> 32 & ~0xFFF)
+        minor = UInt32(truncatingIfNeeded: number & 0xFF | number >> 12 & ~0xFF)
+    }
 }
 
 /// Everything that a container is made of, gathered by the shell and turned into a process here.
@@ -51,6 +68,8 @@ struct ProcessBuilder {
             hostname: plan.hostname, sources: plan.sources, fields: fields)
         let arguments = try self.arguments(environment)
         let user = try ImageUser.resolve(container: container, pod: pod, image: plan.image)
+        let hasTerminal = container.flag("tty") == true
+        if hasTerminal, environment["TERM"] == nil { environment["TERM"] = "xterm" }
         if environment["HOME"] == nil { environment["HOME"] = ImageUser.home(of: user, image: plan.image) }
         var process = ProcessSpecification(
             id: ProcessName(container: name, attempt: plan.attempt).text, arguments: arguments)
@@ -68,8 +87,11 @@ struct ProcessBuilder {
         process.limits = Resources.limits(container["resources"])
         process.privileges = try Security.privileges(
             container: container, pod: pod, user: user, profileDirectory: "\(configuration.rootDirectory)/seccomp")
+        process.privileges.devices = try blockDevices().map { "b \($0.device.major):\($0.device.minor) rwm" }
         process.oomScoreAdjust = Resources.oomScoreAdjust(
             container: container, pod: pod, memoryCapacity: plan.memoryCapacity)
+        if container.flag("stdin") == true { process.input = .open(once: container.flag("stdinOnce") == true) }
+        if hasTerminal { process.terminal = TerminalSize() }
         process.output = .criLog(
             path: configuration.logFile(pod, container: name, attempt: plan.attempt),
             maximumBytes: configuration.maximumLogBytes, keep: configuration.keptLogs)
@@ -143,11 +165,24 @@ struct ProcessBuilder {
         if !messagePath.isEmpty { mounts.append(bind(terminationFile, messagePath, readOnly: false)) }
         // Shallow targets first, so that a mount below another one is not hidden by it.
         let volumes = try container.list("volumeMounts").map { try volumeMount($0, environment) }
+        mounts += try blockDevices().map { bind($0.path, Self.cleaned($0.target), readOnly: false) }
         return mounts + volumes.sorted { Self.depth($0.target) < Self.depth($1.target) }
     }
 
     private func bind(_ source: String, _ target: String, readOnly: Bool) -> Mount {
         Mount(source: source, target: target, type: "bind", options: ["rbind", "rprivate", readOnly ? "ro" : "rw"])
+    }
+
+    /// The block devices that the container asks for: what is on the node, and where it shall be.
+    private func blockDevices() throws -> [(path: String, target: String, device: BlockDevice)] {
+        try container.list("volumeDevices").map { entry in
+            let name = entry.text("name") ?? ""
+            guard let volume = plan.volumes[name], let device = volume.device else {
+                throw StartProblem(
+                    reason: "CreateContainerConfigError", message: "volume \"\(name)\" is no block device")
+            }
+            return (volume.path, entry.text("devicePath") ?? "", device)
+        }
     }
 
     private func volumeMount(_ mount: Document, _ environment: Environment) throws -> Mount {

@@ -13,7 +13,7 @@ struct KubeletServer: Sendable {
     let world: World
     let machine: Machine
     let loop: EventLoop?
-    let workers: @Sendable () -> Int
+    let workers: WorkerTable
 
     func handle(_ request: Request) async -> Response {
         let parts = request.target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -25,14 +25,19 @@ struct KubeletServer: Sendable {
         case "pods" where path.count == 1: return list()
         case "metrics" where path.count == 1: return Self.text(200, metrics)
         case "containerLogs" where path.count == 4: return logs(path[1], path[2], path[3], query)
-        case "exec", "attach", "portForward", "run", "checkpoint":
-            return Self.text(501, "\(path[0]) is not supported by this node agent yet")
+        case "exec", "attach", "portForward", "run":
+            do { return try await streams(request, path, query) } catch let refusal as StreamRefusal {
+                var response = Self.text(refusal.status, refusal.message)
+                for field in refusal.headers.fields { response.headers.add(field.name, field.value) }
+                return response
+            } catch { return Self.text(500, "\(error)") }
+        case "checkpoint": return Self.text(501, "\(path[0]) is not supported by this node agent yet")
         case "stats": return Self.text(501, "stats are not supported by this node agent yet")
         default: return Self.text(404, "404 page not found")
         }
     }
 
-    private static func text(_ status: Int, _ text: String) -> Response {
+    static func text(_ status: Int, _ text: String) -> Response {
         var headers = Headers()
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return Response(status: status, headers: headers, body: .bytes(Array(text.utf8)))
@@ -64,7 +69,7 @@ struct KubeletServer: Sendable {
             kubelet_desired_pods \(all.count)
             # HELP kubelet_working_pods Number of pods the kubelet is actually running.
             # TYPE kubelet_working_pods gauge
-            kubelet_working_pods \(workers())
+            kubelet_working_pods \(workers.count)
             # HELP machine_cpu_cores Number of logical CPU cores.
             # TYPE machine_cpu_cores gauge
             machine_cpu_cores \(machine.cpuMillis / 1000)

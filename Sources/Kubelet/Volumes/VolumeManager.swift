@@ -2,11 +2,13 @@ import Basics
 import Client
 import Document
 import Glibc
+import Images
 import Linux
 
 /// Makes, refreshes and removes the volumes of one pod. The directories are the state: nothing else is remembered.
 struct VolumeManager: Sendable {
     let configuration: KubeletConfiguration
+    let client: APIClient
     let objects: ReferencedObjects
     let tokens: TokenSource
     let pool: BlockingPool
@@ -22,7 +24,10 @@ struct VolumeManager: Sendable {
     }
 
     /// Makes what is missing and brings API volumes up to date; safe to repeat.
-    func prepare(_ pod: Document, fields: DownwardFields) async throws -> Prepared {
+    /// `images` has the images of those volumes that are images, by the volumes' names.
+    func prepare(
+        _ pod: Document, fields: DownwardFields, images: [String: Image] = [:]
+    ) async throws -> Prepared {
         var result = Prepared()
         let projection = Projection(pod: pod, fields: fields, objects: objects, tokens: tokens)
         for volume in pod.list("spec", "volumes") {
@@ -32,14 +37,27 @@ struct VolumeManager: Sendable {
                     let atomic = AtomicDirectory(path: directory(pod, name))
                     let generation = "\(clock.now.nanoseconds)"
                     let files = projected.files
-                    _ = try await pool.run { try atomic.write(files, generation: generation) }
+                    let isSecret = Self.isSecret(volume)
+                    _ = try await pool.run {
+                        if isSecret { try EmptyDirectory.mountMemory(atomic.path, limit: nil) }
+                        return try atomic.write(files, generation: generation)
+                    }
                     result.paths[name] = VolumePath(path: atomic.path, readOnly: true)
                     if let at = projected.refreshAt { result.refreshAt = min(result.refreshAt ?? at, at) }
+                } else if let claim = ClaimResolver.claimName(volume, pod) {
+                    result.paths[name] = try await claimed(volume, claim, name, pod)
+                } else if volume["image"] != nil {
+                    let path = directory(pod, name)
+                    let layers = images[name]?.layerDirectories ?? []
+                    try await pool.run { try ImageVolume.mount(layers, at: path) }
+                    result.paths[name] = VolumePath(path: path, readOnly: true)
                 } else {
                     result.paths[name] = try await plain(volume, name, pod)
                 }
             } catch let error as CancellationError {
                 throw error
+            } catch let problem as UnmountedVolume {
+                throw VolumeProblem(problem.description)
             } catch {
                 throw VolumeProblem("MountVolume.SetUp failed for volume \"\(name)\" : \(error)")
             }
@@ -53,6 +71,45 @@ struct VolumeManager: Sendable {
             ["configMap", "secret", "downwardAPI", "projected"].contains { volume[$0] != nil }
         }
     }
+
+    /// What is secret never touches the disk.
+    private static func isSecret(_ volume: Document) -> Bool {
+        ["secret", "projected", "downwardAPI"].contains { volume[$0] != nil }
+    }
+
+    /// A persistent volume. Once it was found, a link in the pod's directory keeps where it is: the pod goes on with
+    /// it whatever becomes of the claim.
+    private func claimed(
+        _ volume: Document, _ claim: String, _ name: String, _ pod: Document
+    ) async throws -> VolumePath {
+        let link = directory(pod, name)
+        let readOnly = volume.flag("persistentVolumeClaim", "readOnly") == true
+        if let path = AtomicDirectory.link(link) {
+            return VolumePath(path: path, readOnly: readOnly, device: try await device(path))
+        }
+        let persistent: ClaimedVolume
+        do { persistent = try await ClaimResolver(client: client).resolve(volume, claim: claim, pod: pod) } catch {
+            throw UnmountedVolume(name: name, problem: "\(error)")
+        }
+        let setup = PersistentVolumeSetup(configuration: configuration, client: client, pool: pool)
+        let path: String
+        do { path = try await setup.path(of: persistent, pod: pod) } catch let problem as VolumeProblem {
+            // Problems that name their operation say all.
+            let isWhole = ["MountVolume.", "MapVolume."].contains { problem.description.hasPrefix($0) }
+            throw isWhole
+                ? UnmountedVolume(whole: problem.description)
+                : UnmountedVolume(
+                    whole: "MountVolume.SetUp failed for volume \"\(persistent.name)\" : \(problem.description)")
+        }
+        try await pool.run {
+            if let slash = link.lastIndex(of: "/") { try Files.makeDirectories(String(link[..<slash])) }
+            guard symlink(path, link) == 0 || errno == EEXIST else { throw SystemError("symlink", link, errno: errno) }
+        }
+        return VolumePath(path: path, readOnly: readOnly, device: try await device(path))
+    }
+
+    /// The numbers of a block device; nil for everything else.
+    private func device(_ path: String) async throws -> BlockDevice? { try await pool.run { BlockDevice(path) } }
 
     private func plain(_ volume: Document, _ name: String, _ pod: Document) async throws -> VolumePath {
         if let empty = volume["emptyDir"] {
@@ -100,21 +157,26 @@ struct VolumeManager: Sendable {
     }
 }
 
+/// A volume that could not be found, in the words in which the pod's event tells it.
+struct UnmountedVolume: Error, Sendable, CustomStringConvertible {
+    let description: String
+
+    init(whole: String) { description = whole }
+
+    init(name: String, problem: String) {
+        description =
+            "Unable to attach or mount volumes: unmounted volumes=[\(name)], unattached volumes=[], failed to process "
+            + "volumes=[\(name)]: \(problem)"
+    }
+}
+
 enum EmptyDirectory {
     static func make(_ path: String, medium: String, limit: Int64?, group: UInt32?) throws {
         let isNew = !Files.exists(path)
         try Files.makeDirectories(path)
         switch medium {
         case "": break
-        case "Memory":
-            if try !isMountPoint(path) {
-                let options = limit.map { "size=\($0),mode=777" } ?? "mode=777"
-                guard mount("tmpfs", path, "tmpfs", UInt(MS_NOSUID | MS_NODEV), options) == 0 else {
-                    throw SystemError("mount tmpfs", path, errno: errno)
-                }
-            } else if !isNew {
-                return
-            }
+        case "Memory": if try !mountMemory(path, limit: limit), !isNew { return }
         default: throw VolumeProblem("emptyDir medium \"\(medium)\" is not supported by this node agent")
         }
         if let group {
@@ -123,7 +185,19 @@ enum EmptyDirectory {
         guard chmod(path, group == nil ? 0o777 : 0o2777) == 0 else { throw SystemError("chmod", path, errno: errno) }
     }
 
-    private static func isMountPoint(_ path: String) throws -> Bool {
+    /// Makes the directory one in memory; false when it is that already.
+    @discardableResult
+    static func mountMemory(_ path: String, limit: Int64?) throws -> Bool {
+        try Files.makeDirectories(path)
+        if try isMountPoint(path) { return false }
+        let options = limit.map { "size=\($0),mode=777" } ?? "mode=777"
+        guard mount("tmpfs", path, "tmpfs", UInt(MS_NOSUID | MS_NODEV), options) == 0 else {
+            throw SystemError("mount tmpfs", path, errno: errno)
+        }
+        return true
+    }
+
+    static func isMountPoint(_ path: String) throws -> Bool {
         var own = stat()
         var parent = stat()
         guard lstat(path, &own) == 0, lstat("\(path)/..", &parent) == 0 else {

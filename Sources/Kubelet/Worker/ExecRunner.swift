@@ -4,7 +4,8 @@ import Linux
 import Runtime
 import Synchronization
 
-/// Runs short programs beside a container's own, in its namespaces and with its privileges: probes and hooks.
+/// Runs programs beside a container's own, in its namespaces and with its privileges: probes, hooks, and what clients ask
+/// for.
 ///
 /// They are processes of the pod's supervisor called `exec.CONTAINER.NUMBER`; their ends arrive with those of
 /// the containers through `finished`.
@@ -18,6 +19,13 @@ final class ExecRunner: Sendable {
         var next = 0
         var ends: [String: Int] = [:]
         var waiting: Set<String> = []
+    }
+
+    /// A program whose streams are the caller's, who gives it back with `release`.
+    struct Opened: Sendable {
+        var id: String
+        var streams: ProcessStreams
+        var sandbox: any Sandbox
     }
 
     private let state = Mutex(State())
@@ -42,42 +50,63 @@ final class ExecRunner: Sendable {
         change.wake()
     }
 
+    /// The supervisor is gone, and with it every process.
+    func lost() {
+        state.withLock { state in for id in state.waiting where state.ends[id] == nil { state.ends[id] = 137 } }
+        change.wake()
+    }
+
+    /// `model` and `pid` as for `run`.
+    func open(
+        _ command: [String], like model: ProcessSpecification, pid: Int32, in sandbox: any Sandbox,
+        streams: StreamSet, terminal: TerminalSize?
+    ) async throws -> Opened {
+        var process = beside(model, pid: pid, command)
+        process.terminal = terminal
+        if terminal != nil, !process.environment.contains(where: { $0.hasPrefix("TERM=") }) {
+            process.environment.append("TERM=xterm")
+        }
+        do {
+            try? await sandbox.remove(process.id)
+            let opened = try await sandbox.start(process, with: streams)
+            return Opened(id: process.id, streams: opened, sandbox: sandbox)
+        } catch {
+            forget(process.id)
+            throw error
+        }
+    }
+
+    func end(of opened: Opened) async throws -> Int {
+        while true {
+            let ticket = change.ticket
+            if let code = state.withLock({ $0.ends[opened.id] }) { return code }
+            try await change.wait(since: ticket)
+        }
+    }
+
+    /// Ends the program if it still runs.
+    func release(_ opened: Opened) async {
+        forget(opened.id)
+        try? await opened.sandbox.remove(opened.id)
+    }
+
+    private func forget(_ id: String) {
+        state.withLock { state in
+            state.waiting.remove(id)
+            state.ends[id] = nil
+        }
+    }
+
     /// `model` is the container's own process; `pid` the one whose namespaces are joined.
     func run(
         _ command: [String], like model: ProcessSpecification, pid: Int32, in sandbox: any Sandbox,
         outputFile: String, timeout: Duration
     ) async throws -> Outcome {
-        let container = ProcessName(model.id)?.container ?? model.id
-        let id = state.withLock { state in
-            state.next += 1
-            let id = "exec.\(container).\(state.next)"
-            state.waiting.insert(id)
-            return id
-        }
-        defer {
-            state.withLock { state in
-                state.waiting.remove(id)
-                state.ends[id] = nil
-            }
-        }
+        var process = beside(model, pid: pid, command)
+        let id = process.id
+        defer { forget(id) }
         let file = "\(outputFile).\(id)"
-        var process = model
-        process.id = id
-        process.arguments = command
-        process.root = .inherit
-        process.mounts = []
-        process.limits = ResourceLimits()
-        process.privileges.maskedPaths = []
-        process.privileges.readOnlyPaths = []
-        process.sysctls = [:]
         process.output = .file(path: file)
-        process.namespaces = [:]
-        for (kind, name) in [
-            (NamespaceKind.mount, "mnt"), (.pid, "pid"), (.network, "net"), (.ipc, "ipc"), (.uts, "uts"),
-            (.cgroup, "cgroup"),
-        ] {
-            process.namespaces[kind] = .path("/proc/\(pid)/ns/\(name)")
-        }
         // A process left over from an earlier life of this agent may hold the name.
         try? await sandbox.remove(id)
         _ = try await sandbox.start(process)
@@ -91,6 +120,36 @@ final class ExecRunner: Sendable {
             throw StartProblem(reason: "Timeout", message: "command timed out after \(timeout.wholeSeconds)s")
         }
         return Outcome(exitCode: code, output: output)
+    }
+
+    /// A process in the namespaces of `pid`, awaited from now on.
+    private func beside(_ model: ProcessSpecification, pid: Int32, _ command: [String]) -> ProcessSpecification {
+        let container = ProcessName(model.id)?.container ?? model.id
+        var process = model
+        process.id = state.withLock { state in
+            state.next += 1
+            let id = "exec.\(container).\(state.next)"
+            state.waiting.insert(id)
+            return id
+        }
+        process.arguments = command
+        process.root = .inherit
+        process.mounts = []
+        process.limits = ResourceLimits()
+        process.privileges.maskedPaths = []
+        process.privileges.readOnlyPaths = []
+        process.sysctls = [:]
+        process.input = .none
+        process.terminal = nil
+        process.output = .discard
+        process.namespaces = [:]
+        for (kind, name) in [
+            (NamespaceKind.mount, "mnt"), (.pid, "pid"), (.network, "net"), (.ipc, "ipc"), (.uts, "uts"),
+            (.cgroup, "cgroup"),
+        ] {
+            process.namespaces[kind] = .path("/proc/\(pid)/ns/\(name)")
+        }
+        return process
     }
 
     private func waitForEnd(_ id: String, timeout: Duration, _ sandbox: any Sandbox) async throws -> Int? {

@@ -60,7 +60,8 @@ extension PodWorker {
     private func prepareVolumes() async {
         let pod = self.pod
         do {
-            let prepared = try await node.volumes.prepare(pod, fields: node.fields(pod, podIPs: []))
+            let images = try await volumeImages(pod)
+            let prepared = try await node.volumes.prepare(pod, fields: node.fields(pod, podIPs: []), images: images)
             state.withLock { state in
                 state.volumes = prepared.paths
                 state.refreshAt = prepared.refreshAt
@@ -69,6 +70,18 @@ extension PodWorker {
         } catch {
             inbox.answer(.volumesFailed("\(error)"))
         }
+    }
+
+    /// The images that the pod has as volumes, pulled like those of containers.
+    private func volumeImages(_ pod: Document) async throws -> [String: Image] {
+        var images: [String: Image] = [:]
+        for volume in pod.list("spec", "volumes") {
+            guard let source = volume["image"], let name = volume.text("name") else { continue }
+            let reference = source.text("reference") ?? ""
+            let policy = source.text("pullPolicy") ?? "IfNotPresent"
+            images[name] = try await resolveImage(name, reference, policy).get()
+        }
+        return images
     }
 
     /// Launches a sandbox, gives it addresses and writes the files that depend on them; then stays with it.
@@ -320,7 +333,7 @@ extension PodWorker {
     // MARK: Probes and hooks
 
     /// The container's process as it was started, rebuilt where an earlier life of this agent started it.
-    private func model(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
+    func model(_ container: String, _ attempt: Int) async throws -> ProcessSpecification {
         if let known = state.withLock({ $0.processes[container] }) { return known }
         if state.withLock({ $0.images[container] }) == nil,
             let reference = containerSpecification(container)?.text("image"),

@@ -19,6 +19,8 @@ final class PodWorker: Sendable {
         /// Each container's newest process, the model for what is executed beside it.
         var processes: [String: ProcessSpecification] = [:]
         var pids: [String: Int32] = [:]
+        /// The attempt of each container that runs now.
+        var running: [String: Int] = [:]
         var reported: Set<String> = []
         var pod: Document
         var refreshAt: Timestamp?
@@ -91,8 +93,11 @@ final class PodWorker: Sendable {
     private func share(_ lifecycle: PodLifecycle) {
         state.withLock { state in
             state.pod = lifecycle.pod
+            state.running = [:]
             for record in lifecycle.containers {
-                if case .running(let pid, _) = record.phase { state.pids[record.name] = pid }
+                guard case .running(let pid, _) = record.phase else { continue }
+                state.pids[record.name] = pid
+                state.running[record.name] = record.attempt
             }
         }
     }
@@ -149,6 +154,7 @@ final class PodWorker: Sendable {
             if Task.isCancelled { return }
             node.log.warning("pod \(uid): following its sandbox: \(error)")
         }
+        exec.lost()
         let isCurrent = state.withLock { state in
             guard state.sandboxNumber == number, state.sandbox != nil else { return false }
             state.sandbox = nil

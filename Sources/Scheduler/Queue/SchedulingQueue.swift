@@ -33,8 +33,13 @@ struct SchedulingQueue {
         var longestWait = Duration.seconds(300)
     }
 
-    /// What a move is called in metrics: where to, and why.
-    typealias Move = (queue: String, event: String)
+    /// Where a pod went, and why.
+    struct Move: Sendable, Hashable, Comparable {
+        var queue: String
+        var event: String
+
+        static func < (a: Move, b: Move) -> Bool { (a.queue, a.event) < (b.queue, b.event) }
+    }
 
     private enum Place { case gated, active, waiting, unschedulable, scheduling }
 
@@ -66,7 +71,7 @@ struct SchedulingQueue {
     private var beingScheduled: Set<String> = []
     private var sequence: UInt64 = 0
     private var counts: [Place: Int] = [:]
-    private(set) var moves: [String: Int] = [:]
+    private(set) var moves: [Move: Int] = [:]
 
     /// More events than this during one attempt count as "anything may have happened".
     private static let mostEvents = 10_000
@@ -87,10 +92,10 @@ struct SchedulingQueue {
     var refusals: [String: Int] { refused.mapValues(\.count).filter { $0.value > 0 } }
 
     struct Figures: Sendable {
-        var pending: [String: Int]
-        var moves: [String: Int]
-        var refusals: [String: Int]
-        var events: Int
+        var pending: [String: Int] = [:]
+        var moves: [Move: Int] = [:]
+        var refusals: [String: Int] = [:]
+        var events = 0
     }
 
     var figures: Figures {
@@ -315,5 +320,7 @@ struct SchedulingQueue {
         return nil
     }
 
-    private mutating func note(_ queue: String, _ event: String) { moves["\(queue) \(event)", default: 0] += 1 }
+    private mutating func note(_ queue: String, _ event: String) {
+        moves[Move(queue: queue, event: event), default: 0] += 1
+    }
 }

@@ -2,7 +2,7 @@ import Basics
 import Synchronization
 
 /// An HTTP/1.1 client of one server, with a pool of connections that live on between requests.
-public final class HTTPTransport: Transport {
+public final class HTTPTransport: UpgradingTransport {
     public struct Limits: Sendable {
         /// Connections in use and idle together; a request that finds none free waits in line.
         public var connections = 1024
@@ -63,14 +63,6 @@ public final class HTTPTransport: Transport {
         return HTTPResponseStream(head, connection, pool)
     }
 
-    /// What came of asking to change the protocol.
-    public enum Upgrade: Sendable {
-        /// The server agreed: the connection is the caller's now, to close as well.
-        case switched(Headers, any Connection)
-        case refused(any ResponseStream)
-    }
-
-    /// Sends a request that asks for an upgrade (its `Connection` and `Upgrade` fields are the caller's).
     public func upgrade(_ request: Request) async throws -> Upgrade {
         let (head, connection) = try await exchange(request)
         guard head.status == 101 else { return .refused(HTTPResponseStream(head, connection, pool)) }

@@ -17,6 +17,7 @@ struct NodeRestriction: AdmissionPlugin {
         case "nodes": try checkNode(object, node, context)
         case "pods": try await checkPod(object, node, context, resources)
         case "persistentvolumeclaims": try checkClaim(object, node, context)
+        case "persistentvolumes": try checkVolume(object, node, context)
         case "serviceaccounts": try await checkToken(object, node, context, resources)
         case "leases.coordination.k8s.io":
             guard context.namespace == "kube-node-lease" else {
@@ -178,6 +179,24 @@ struct NodeRestriction: AdmissionPlugin {
     }
 
     // MARK: Claims and tokens
+
+    /// A node says of the volumes that it holds that their data is gone, and nothing else.
+    private func checkVolume(_ volume: Document, _ node: String, _ context: AdmissionContext) throws {
+        func rest(_ volume: Document) -> Document {
+            var volume = volume
+            for field in ["resourceVersion", "managedFields", "finalizers"] { volume.set(nil, at: "metadata", field) }
+            return volume
+        }
+        guard context.operation == .update, context.subresource.isEmpty, let old = context.old,
+            old.text("metadata", "labels", NodeDirectory.nodeLabel) == node, rest(volume).means(rest(old)),
+            volume.list("metadata", "finalizers").compactMap(\.string)
+                == old.list("metadata", "finalizers").compactMap(\.string).filter({ $0 != NodeDirectory.finalizer })
+        else {
+            throw context.refuse(
+                "node \"\(node)\" can only remove the finalizer \"\(NodeDirectory.finalizer)\" from volumes that it holds"
+            )
+        }
+    }
 
     private func checkClaim(_ claim: Document, _ node: String, _ context: AdmissionContext) throws {
         guard context.subresource == "status" else { throw context.refuse("may only update PVC status") }

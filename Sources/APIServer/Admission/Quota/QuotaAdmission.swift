@@ -57,3 +57,17 @@ struct QuotaAdmission: AdmissionPlugin {
         }
     }
 }
+
+extension QuotaUsage {
+    /// Whether a write of this kind is charged at all.
+    static func handles(_ context: AdmissionContext) -> Bool {
+        switch (context.resource.qualifiedName, context.subresource) {
+        case ("pods", ""): context.operation == .create
+        case ("pods", "resize"): context.operation == .update
+        case ("services", ""), ("persistentvolumeclaims", ""), ("resourceclaims.resource.k8s.io", ""):
+            context.operation == .create || context.operation == .update
+        case (_, ""): context.operation == .create
+        default: false
+        }
+    }
+}

@@ -181,7 +181,7 @@ struct NodeProxy: Sendable {
         }
         let query = Self.agentQuery(call)
         if !query.isEmpty { path += "?" + query }
-        guard let transport = agent.transport as? HTTPTransport else {
+        guard let transport = agent.transport as? any UpgradingTransport else {
             throw APIStatus.notImplemented("this server's way to node agents carries no protocol upgrades")
         }
         var headers = Headers([("Connection", "Upgrade"), ("Upgrade", upgrade)])

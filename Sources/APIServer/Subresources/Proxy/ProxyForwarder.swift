@@ -133,7 +133,7 @@ struct ProxyForwarder: Sendable {
     // MARK: Other protocols
 
     private func tunnel(_ call: Call, path: String, _ query: String, _ upgrade: String) async throws -> Answer {
-        guard let transport = target.transport as? HTTPTransport else {
+        guard let transport = target.transport as? any UpgradingTransport else {
             throw APIStatus.notImplemented("this server's way there carries no protocol upgrades")
         }
         var headers = passed(call.request.headers)
@@ -165,7 +165,7 @@ enum Tunnel {
     }
 
     /// Asks for the upgrade. A refusal is passed on as it is.
-    static func open(_ request: Request, over transport: HTTPTransport) async throws -> Answer {
+    static func open(_ request: Request, over transport: any UpgradingTransport) async throws -> Answer {
         switch try await transport.upgrade(request) {
         case .refused(let stream):
             var headers = Headers()

@@ -1,13 +1,12 @@
 import Document
-import Kinds
 import Schema
 
 /// Amounts by resource name.
-typealias Amounts = [String: Quantity]
+public typealias Amounts = [String: Quantity]
 
 /// What a pod asks for as a whole.
-enum PodResources {
-    static func amounts(_ document: Document?) -> Amounts {
+public enum ResourceAmounts {
+    public static func amounts(_ document: Document?) -> Amounts {
         var result: Amounts = [:]
         for member in document?.members ?? [] {
             if let text = member.value.string {
@@ -19,12 +18,12 @@ enum PodResources {
         return result
     }
 
-    static func sum(_ a: Amounts, _ b: Amounts) -> Amounts { a.merging(b) { $0 + $1 } }
+    public static func sum(_ a: Amounts, _ b: Amounts) -> Amounts { a.merging(b) { $0 + $1 } }
     private static func most(_ a: Amounts, _ b: Amounts) -> Amounts { a.merging(b) { max($0, $1) } }
 
     /// The sum over the containers, or what the init containers need at most if that is more. Init containers that
     /// go on running count on both sides. `field` is `requests` or `limits`.
-    static func containers(_ spec: Document, _ field: String) -> Amounts {
+    public static func containers(_ spec: Document, _ field: String) -> Amounts {
         var total: Amounts = [:]
         for container in spec.list("containers") { total = sum(total, amounts(container.at("resources", field))) }
         var running: Amounts = [:]
@@ -43,7 +42,7 @@ enum PodResources {
     }
 
     /// `containers`, unless the pod says it for itself, and the overhead of its runtime.
-    static func pod(_ spec: Document, _ field: String) -> Amounts {
+    public static func pod(_ spec: Document, _ field: String) -> Amounts {
         var total = containers(spec, field)
         for (name, amount) in amounts(spec.at("resources", field)) { total[name] = amount }
         let overhead = amounts(spec["overhead"])

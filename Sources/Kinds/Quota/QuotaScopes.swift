@@ -1,12 +1,11 @@
 import Basics
 import Document
-import Kinds
 import Schema
 
 /// Which objects a quota is about.
-enum QuotaScopes {
+public enum QuotaScopes {
     /// Whether the quota counts the object: it names something that the kind uses, and all its scopes fit.
-    static func matches(_ quota: Document, _ object: Document, kind: String, hard: Amounts) -> Bool {
+    public static func matches(_ quota: Document, _ object: Document, kind: String, hard: Amounts) -> Bool {
         guard hard.keys.contains(where: { QuotaUsage.concerns($0, kind) }) else { return false }
         let named = quota.list("spec", "scopes").compactMap(\.string)
         guard named.allSatisfy({ fits($0, "Exists", [], object, kind) }) else { return false }
@@ -53,7 +52,7 @@ enum QuotaScopes {
         let whole = [pod.at("spec", "resources")].compactMap { $0 }
         return !(containers.compactMap { $0["resources"] } + whole).contains { resources in
             ["requests", "limits"].contains { field in
-                PodResources.amounts(resources[field]).contains { name, amount in
+                ResourceAmounts.amounts(resources[field]).contains { name, amount in
                     ["cpu", "memory"].contains(name) && !amount.isZero
                 }
             }

@@ -1,11 +1,10 @@
 import Basics
 import Document
-import Kinds
 import Schema
 
 /// What an object counts for in quotas, by kind. Kinds without a rule of their own count as themselves:
 /// `count/deployments.apps`.
-enum QuotaUsage {
+public enum QuotaUsage {
     /// Kinds that quotas also name without `count/`.
     private static let plainNames: Set = ["configmaps", "resourcequotas", "replicationcontrollers", "secrets"]
     private static let computeNames: Set = [
@@ -13,20 +12,8 @@ enum QuotaUsage {
         "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "count/pods",
     ]
 
-    /// Whether a write of this kind is charged at all.
-    static func handles(_ context: AdmissionContext) -> Bool {
-        switch (context.resource.qualifiedName, context.subresource) {
-        case ("pods", ""): context.operation == .create
-        case ("pods", "resize"): context.operation == .update
-        case ("services", ""), ("persistentvolumeclaims", ""), ("resourceclaims.resource.k8s.io", ""):
-            context.operation == .create || context.operation == .update
-        case (_, ""): context.operation == .create
-        default: false
-        }
-    }
-
     /// Whether a quota for `name` concerns objects of the kind.
-    static func concerns(_ name: String, _ kind: String) -> Bool {
+    public static func concerns(_ name: String, _ kind: String) -> Bool {
         if name == "count/" + kind { return true }
         switch kind {
         case "pods":
@@ -43,12 +30,12 @@ enum QuotaUsage {
     }
 
     /// A device or the like that somebody else than the project named.
-    static func isExtended(_ name: String) -> Bool {
+    public static func isExtended(_ name: String) -> Bool {
         guard let slash = name.firstIndex(of: "/") else { return false }
         return !name[..<slash].hasSuffix("kubernetes.io") && !name.hasPrefix("requests.")
     }
 
-    static func usage(_ object: Document, kind: String, now: Timestamp) -> Amounts {
+    public static func usage(_ object: Document, kind: String, now: Timestamp) -> Amounts {
         var result: Amounts = ["count/" + kind: Quantity(1)]
         switch kind {
         case "pods":
@@ -73,11 +60,11 @@ enum QuotaUsage {
     }
 
     private static func compute(_ spec: Document) -> Amounts {
-        compute(requests: PodResources.pod(spec, "requests"), limits: PodResources.pod(spec, "limits"))
+        compute(requests: ResourceAmounts.pod(spec, "requests"), limits: ResourceAmounts.pod(spec, "limits"))
     }
 
     /// The names under which quotas know requests and limits.
-    static func compute(requests: Amounts, limits: Amounts) -> Amounts {
+    public static func compute(requests: Amounts, limits: Amounts) -> Amounts {
         var result: Amounts = ["pods": Quantity(1)]
         for (name, amount) in requests {
             if ["cpu", "memory", "ephemeral-storage"].contains(name) || name.hasPrefix("hugepages-") {
@@ -96,19 +83,19 @@ enum QuotaUsage {
     ]
 
     /// Where a quota counts processors or memory, every container has to say what it needs.
-    static func missing(_ pod: Document, _ names: Set<String>) -> String? {
+    public static func missing(_ pod: Document, _ names: Set<String>) -> String? {
         let wanted = names.intersection(demanded)
         if wanted.isEmpty { return nil }
         let spec = pod["spec"] ?? .emptyObject
         // What is said for the whole pod need not be said for its parts.
         let whole = compute(
-            requests: PodResources.amounts(spec.at("resources", "requests")),
-            limits: PodResources.amounts(spec.at("resources", "limits")))
+            requests: ResourceAmounts.amounts(spec.at("resources", "requests")),
+            limits: ResourceAmounts.amounts(spec.at("resources", "limits")))
         var lacking: [String: Set<String>] = [:]
         for container in spec.list("containers") + spec.list("initContainers") {
             let own = compute(
-                requests: PodResources.amounts(container.at("resources", "requests")),
-                limits: PodResources.amounts(container.at("resources", "limits")))
+                requests: ResourceAmounts.amounts(container.at("resources", "requests")),
+                limits: ResourceAmounts.amounts(container.at("resources", "limits")))
             for name in wanted where own[name] == nil && whole[name] == nil {
                 lacking[name, default: []].insert(container.text("name") ?? "")
             }
@@ -143,12 +130,14 @@ enum QuotaUsage {
 
     private static func claim(_ claim: Document) -> Amounts {
         var result: Amounts = ["persistentvolumeclaims": Quantity(1)]
-        let storageClass = ClaimResize.storageClass(claim)
+        let storageClass =
+            claim.text("metadata", "annotations", "volume.beta.kubernetes.io/storage-class")
+            ?? claim.text("spec", "storageClassName") ?? ""
         let prefix = storageClass.isEmpty ? nil : storageClass + ".storageclass.storage.k8s.io/"
         if let prefix { result[prefix + "persistentvolumeclaims"] = Quantity(1) }
-        if let wanted = PodResources.amounts(claim.at("spec", "resources", "requests"))["storage"] {
+        if let wanted = ResourceAmounts.amounts(claim.at("spec", "resources", "requests"))["storage"] {
             // While a volume is being made larger, what was allocated for that counts too.
-            let allocated = PodResources.amounts(claim.at("status", "allocatedResources"))["storage"] ?? .zero
+            let allocated = ResourceAmounts.amounts(claim.at("status", "allocatedResources"))["storage"] ?? .zero
             let storage = max(wanted, allocated)
             result["requests.storage"] = storage
             if let prefix { result[prefix + "requests.storage"] = storage }
@@ -172,7 +161,7 @@ enum QuotaUsage {
                 let (name, amount) = count(option)
                 largest[name] = max(largest[name] ?? .zero, amount)
             }
-            result = PodResources.sum(result, largest)
+            result = ResourceAmounts.sum(result, largest)
         }
         return result
     }
