@@ -124,7 +124,7 @@ extension Scheduler {
             let ticket = permitChange.ticket
             guard let permit = state.withLock({ $0.permits[pod.uid] }) else { return }
             if let denial = permit.denial {
-                throw BindingProblem("pod \"\(pod.name)\" rejected while waiting: \(denial)")
+                throw BindingProblem("pod \"\(pod.name)\" rejected while waiting on permit: \(denial)")
             }
             let waited = world.clock.uptime - began
             if permit.waitsFor.isEmpty {
@@ -132,7 +132,12 @@ extension Scheduler {
                     $0.permits["allowed", default: SchedulerMetrics.seconds].add(waited.inSeconds)
                 }
             }
-            if waited >= longest { throw BindingProblem("timed out waiting for permission: \(plugins.sorted())") }
+            if waited >= longest {
+                let names = permit.waitsFor.sorted().joined(separator: ", ")
+                throw BindingProblem(
+                    "pod \"\(pod.name)\" rejected while waiting on permit: rejected due to timeout after waiting "
+                        + "\(waited.components.seconds)s at plugin \(names)")
+            }
             try await permitChange.wait(since: ticket, atMost: longest - waited, clock: world.clock)
         }
     }

@@ -128,7 +128,7 @@ extension FaultScenario {
 }
 
 @Suite struct SchedulerSimulationTests {
-    @Test func everyCallMayFail() throws { try expectEveryCallMayFail(.scheduling) }
+    @Test func everyCallMayFail() throws { try expectEveryCallMayFail(.scheduling, most: 8) }
 
     /// Calls fail at random, pods and nodes come and go: in the end every pod that fits has one node, no node has more
     /// than it can bear, and no pod ever changed its node.
