@@ -70,6 +70,8 @@ struct SchedulingQueue {
     private var firstEvent = 0
     private var beingScheduled: Set<String> = []
     private var sequence: UInt64 = 0
+    /// No unschedulable pod has waited for too long before this time.
+    private var flush: Duration?
     private var counts: [Place: Int] = [:]
     private(set) var moves: [Move: Int] = [:]
 
@@ -217,13 +219,7 @@ struct SchedulingQueue {
         if activeCount > 0 { return now }
         while let first = waiting.first, !isCurrent(first, .waiting) { _ = waiting.popFirst() }
         var due = waiting.first?.due
-        if unschedulableCount > 0 {
-            for key in Set(refused.values.joined()) {
-                guard let entry = entries[key] else { continue }
-                let end = entry.queued.attempted + settings.longestWait
-                due = min(due ?? end, end)
-            }
-        }
+        if unschedulableCount > 0, let flush { due = min(due ?? flush, flush) }
         return due
     }
 
@@ -234,11 +230,17 @@ struct SchedulingQueue {
             set(entry, .active)
             note("active", "BackoffComplete")
         }
-        if unschedulableCount == 0 { return }
+        guard let flush, flush <= now else { return }
+        self.flush = nil
         for key in Set(refused.values.joined()).sorted() {
-            guard let entry = entries[key], entry.queued.attempted + settings.longestWait <= now else { continue }
-            set(entry, .active)
-            note("active", "UnschedulableTimeout")
+            guard let entry = entries[key] else { continue }
+            let end = entry.queued.attempted + settings.longestWait
+            if end <= now {
+                set(entry, .active)
+                note("active", "UnschedulableTimeout")
+            } else {
+                self.flush = min(self.flush ?? end, end)
+            }
         }
     }
 
@@ -280,7 +282,10 @@ struct SchedulingQueue {
         case .waiting:
             let due = entry.queued.attempted + pause(entry.queued)
             waiting.insert(Ticket(key: key, number: entry.ticket, queued: entry.queued, due: due))
-        case .unschedulable: for plugin in entry.queued.plugins { refused[plugin, default: []].insert(key) }
+        case .unschedulable:
+            for plugin in entry.queued.plugins { refused[plugin, default: []].insert(key) }
+            let end = entry.queued.attempted + settings.longestWait
+            flush = min(flush ?? end, end)
         case .scheduling: beingScheduled.insert(key)
         case .gated: break
         }
