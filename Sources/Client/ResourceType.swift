@@ -93,6 +93,12 @@ extension ResourceType {
         namespaced: false)
     public static let apiServices = ResourceType(
         group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
+    public static let serviceCIDRs = ResourceType(
+        group: "networking.k8s.io", plural: "servicecidrs", kind: "ServiceCIDR", namespaced: false)
+    public static let ipAddresses = ResourceType(
+        group: "networking.k8s.io", plural: "ipaddresses", kind: "IPAddress", namespaced: false)
+    public static let resourceClaimTemplates = ResourceType(
+        group: "resource.k8s.io", plural: "resourceclaimtemplates", kind: "ResourceClaimTemplate")
     public static let resourceClaims = ResourceType(
         group: "resource.k8s.io", plural: "resourceclaims", kind: "ResourceClaim")
     public static let roles = rbac("roles", "Role", namespaced: true)
@@ -118,10 +124,10 @@ extension ResourceType {
 }
 
 /// Percent-encoding for path segments and query values.
-enum URLText {
+public enum URLText {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    static func escape(_ text: String) -> String {
+    public static func escape(_ text: String) -> String {
         if text.utf8.allSatisfy(isPlain) { return text }
         var out: [UInt8] = []
         for byte in text.utf8 {

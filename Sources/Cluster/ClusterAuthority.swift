@@ -81,6 +81,8 @@ struct ClusterAuthority {
                     validity: Self.leafValidity), into: directory)
         }
         try Files.write(serviceAccountKey, to: "\(directory)/service-account.key", mode: 0o600)
+        // With it the controllers sign the certificates that are asked for and approved.
+        try Files.write(authority.keyPEM, to: "\(directory)/ca.key", mode: 0o600)
     }
 
     private func write(_ name: String, _ issued: IssuedCertificate, into directory: String) throws {

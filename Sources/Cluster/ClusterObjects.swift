@@ -12,7 +12,8 @@ struct ClusterObjects: Sendable {
     static let controllerManager = "system:kube-controller-manager"
 
     func ensure() async throws {
-        for (resource, object) in Self.objects {
+        let isFirstStart = try await !isSettled()
+        for (resource, object) in Self.objects where isFirstStart || resource != .storageClasses {
             do {
                 _ = try await client.create(resource, object)
             } catch let status as APIStatus where status.isAlreadyExists {
@@ -21,10 +22,24 @@ struct ClusterObjects: Sendable {
         }
     }
 
+    /// Whether everything has been made before. A default class that is gone then was deleted by the user.
+    private func isSettled() async throws -> Bool {
+        do {
+            _ = try await client.get(.clusterRoleBindings, name: Self.volumeKeeper)
+            return true
+        } catch let status as APIStatus where status.isNotFound {
+            return false
+        }
+    }
+
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
-            + [(.clusterRoles, volumeKeeperRole), (.clusterRoleBindings, volumeKeeperBinding)]
-            + controllerBindings.map { (.clusterRoleBindings, $0) } + [(.storageClasses, standardClass)]
+            + controllerBindings.map { (.clusterRoleBindings, $0) }
+            // The binding comes last: it says that all the others are there.
+            + [
+                (.storageClasses, standardClass), (.clusterRoles, volumeKeeperRole),
+                (.clusterRoleBindings, volumeKeeperBinding),
+            ]
     }
 
     private static let dnsRole: Document = [

@@ -12,6 +12,8 @@ public struct ControllerOptions: Sendable {
     public var rootCertificate: String?
     /// Makes the tokens that live in Secrets; nil leaves those unfilled.
     public var tokenMaker: TokenMaker?
+    /// Signs the certificates that were approved; nil leaves that to others.
+    public var signer: CertificateSigning?
     /// A silent node counts as lost after this.
     public var nodeMonitorGracePeriod = Duration.seconds(50)
     public var nodeMonitorPeriod = Duration.seconds(5)
@@ -29,10 +31,13 @@ public func runControllers(
     let informers = Informers(client: client, world: world, log: log)
     let served = ServedResources(client: client, informers: informers, world: world, log: log)
     let setting = ControllerSetting(informers: informers, served: served, options: options)
-    let controllers = roster.compactMap { $0(setting) }.filter { chosen.contains($0.name) }
+    // Made once for their names alone, so that nobody follows collections for controllers that do not run.
+    let trial = ControllerSetting(
+        informers: Informers(client: client, world: world, log: log), served: served, options: options)
+    let controllers = roster.filter { $0(trial).map { chosen.contains($0.name) } ?? false }.compactMap { $0(setting) }
     try await withThrowingDiscardingTaskGroup { group in
         for controller in controllers {
-            let recorder = EventRecorder(client, component: controller.eventSource, world: world)
+            let recorder = EventRecorder(client, component: controller.component, world: world)
             let loop = ControllerLoop(
                 controller: controller, client: client, recorder: recorder, world: world,
                 log: log.named(controller.name), metrics: metrics)
@@ -75,8 +80,16 @@ struct ControllerSetting {
 private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { ServiceAccountController($0.informers) },
     { ReplicaSetController($0.informers) },
+    { ReplicaSetController($0.informers, kind: .replicationController) },
+    { StatefulSetController($0.informers) },
+    { DaemonSetController($0.informers) },
     { DeploymentController($0.informers) },
     { EndpointSliceController($0.informers) },
+    { EndpointsController($0.informers) },
+    { MirroringController($0.informers) },
+    { CertificateApprover($0.informers) },
+    { setting in setting.options.signer.map { CertificateSigner(setting.informers, $0) } },
+    { CertificateCleaner($0.informers) },
     { NodeLifecycleController($0.informers, $0.nodeLifecycle) },
     { TaintEvictionController($0.informers) },
     { PodGC($0.informers) },
@@ -90,10 +103,16 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { AttachDetachController($0.informers) },
     { ClusterRoleAggregation($0.informers) },
     { QuotaController($0.informers, $0.served) },
+    { ServiceCIDRController($0.informers) },
+    { BootstrapSigner($0.informers) },
+    { TokenCleaner($0.informers) },
+    { ResourceClaimController($0.informers) },
     { JobController($0.informers) },
     { TTLAfterFinished($0.informers) },
     { CronJobController($0.informers) },
     { DisruptionController($0.informers) },
+    { HorizontalPodAutoscaler($0.informers) },
+    { QuotaController($0.informers, $0.served) },
     { setting in
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)

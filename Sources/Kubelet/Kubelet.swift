@@ -16,6 +16,8 @@ public final class Kubelet: Sendable {
     private let node: NodeContext
     private let pods: Informer
     private let registrar: NodeRegistrar
+    private let access: ServerAccess
+    private let rates = UsageRates()
     let loop: EventLoop?
 
     /// With `loop`, followed logs wait for the kernel's notifications instead of looking.
@@ -43,6 +45,8 @@ public final class Kubelet: Sendable {
                 configuration: configuration, client: client, objects: objects, tokens: tokens, pool: pool,
                 clock: world.clock),
             pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls), networkIsReady: Latch())
+        access = ServerAccess(
+            mode: configuration.authorization, nodeName: configuration.nodeName, client: client, clock: world.clock)
         registrar = NodeRegistrar(
             configuration: configuration, client: client, images: images, network: network, machine: machine,
             world: world, log: log)
@@ -93,7 +97,8 @@ public final class Kubelet: Sendable {
     public var handler: Handler {
         let server = KubeletServer(
             configuration: configuration, pods: pods, pool: node.pool, world: node.world, machine: node.machine,
-            loop: loop, workers: table)
+            loop: loop, workers: table,
+            access: access, rates: rates)
         return { await server.handle($0) }
     }
 

@@ -25,6 +25,7 @@ public struct KubeletConfiguration: Sendable {
     /// Cgroup path below each hierarchy's root under which `kubepods` lies.
     public var cgroupRoot = ""
     public var port: UInt16 = 10250
+    public var authorization = ServerAuthorization.reviews
     /// The resolver configuration that pods with `dnsPolicy: Default` inherit.
     public var resolvConf = "/etc/resolv.conf"
     public var maximumLogBytes: Int64 = 10 << 20

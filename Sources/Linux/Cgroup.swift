@@ -18,6 +18,15 @@ public struct Cgroup: Sendable {
         self.prefix = prefix
     }
 
+    /// Where the hierarchies begin for this process: with a cgroup namespace of its own, the group that it was born in.
+    public static func root(_ layout: CgroupLayout) -> Cgroup { Cgroup(layout: layout) }
+
+    private init(layout: CgroupLayout) {
+        self.layout = layout
+        path = ""
+        prefix = ""
+    }
+
     /// The group's directory in a hierarchy.
     public func directory(in hierarchy: CgroupLayout.Hierarchy) -> String { prefix + hierarchy.mountPoint + path }
 

@@ -50,16 +50,25 @@ public struct ClusterAccess: Sendable {
     }
 }
 
-private struct ImpersonatingTransport: Transport {
+private struct ImpersonatingTransport: UpgradingTransport {
     var transport: any Transport
     var user: String
     var groups: [String]
 
-    func send(_ request: Request) async throws -> any ResponseStream {
+    func send(_ request: Request) async throws -> any ResponseStream { try await transport.send(acting(request)) }
+
+    func upgrade(_ request: Request) async throws -> Upgrade {
+        guard let transport = transport as? any UpgradingTransport else {
+            throw StepFailure("this way to the server carries no protocol upgrades")
+        }
+        return try await transport.upgrade(acting(request))
+    }
+
+    private func acting(_ request: Request) -> Request {
         var request = request
         request.headers["Impersonate-User"] = user
         for group in groups { request.headers.add("Impersonate-Group", group) }
-        return try await transport.send(request)
+        return request
     }
 }
 

@@ -49,6 +49,7 @@ public enum Action: Sendable {
     case patch(Target, Document, type: String, subresource: String?)
     case delete(Target)
     case request(RawRequest)
+    case exec(ExecCall)
     case script(String)
     case wait(Duration)
     case expect(Expectation)
@@ -73,6 +74,18 @@ public struct RawRequest: Sendable {
     var status: Bound
     var matches: Document?
     var text: TextClaim?
+}
+
+/// A program that is run in a container, and what must come of it.
+public struct ExecCall: Sendable {
+    var pod: String
+    var namespace: String?
+    var container: String?
+    var command: [String]
+    var input: String?
+    var exit: Bound
+    var output: TextClaim?
+    var errors: TextClaim?
 }
 
 public struct Expectation: Sendable {

@@ -76,7 +76,7 @@ struct StepReader {
         case "wait":
             guard let duration = try reader.duration("wait") else { throw reader.error("how long?", at: "wait") }
             return .wait(duration)
-        case "exec": throw reader.error("exec is not supported yet: use a pod's command and its log", at: "exec")
+        case "exec": return .exec(try exec(try reader.child("exec")))
         default: return .expect(try expectation(name))
         }
     }
@@ -126,6 +126,25 @@ struct StepReader {
         return request
     }
 
+    private func exec(_ fields: FieldReader) throws -> ExecCall {
+        func text(_ key: String) throws -> TextClaim? {
+            guard fields.has(key) else { return nil }
+            let inner = try fields.child(key)
+            let claim = try textClaim(inner, allowsLines: true)
+            try inner.finish()
+            guard let claim else { throw fields.error("say equals, contains or pattern", at: key) }
+            return claim
+        }
+        let command = try fields.texts("command")
+        guard !command.isEmpty else { throw fields.error("the field command is missing") }
+        let call = ExecCall(
+            pod: try fields.requiredText("pod"), namespace: try fields.text("namespace"),
+            container: try fields.text("container"), command: command, input: try fields.text("stdin"),
+            exit: try fields.bound("exit") ?? .exactly(0), output: try text("stdout"), errors: try text("stderr"))
+        try fields.finish()
+        return call
+    }
+
     private func actor() throws -> Actor? {
         guard reader.has("as") else { return nil }
         let fields = try reader.child("as")
@@ -145,8 +164,8 @@ struct StepReader {
     private func failure(for action: Action) throws -> Step.Failure? {
         guard reader.has("fails") else { return nil }
         switch action {
-        case .apply, .create, .patch, .delete: break
-        default: throw reader.error("only apply, create, patch and delete may be expected to fail", at: "fails")
+        case .apply, .create, .patch, .delete, .exec: break
+        default: throw reader.error("only apply, create, patch, delete and exec may be expected to fail", at: "fails")
         }
         let fields = try reader.child("fails")
         let failure = Step.Failure(

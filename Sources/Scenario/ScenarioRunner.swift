@@ -92,7 +92,8 @@ struct ScenarioRunner: Sendable {
         of scenario: Scenario, in namespace: String, _ outside: OutsideObjects
     ) async -> ScenarioResult.Outcome? {
         var runner = StepRunner(
-            access: access, locator: locator, clock: world.clock, scripts: scripts, namespace: namespace,
+            access: access, locator: locator, clock: world.clock, random: world.random, scripts: scripts,
+            namespace: namespace,
             variables: Variables(namespace: namespace, image: image), outside: outside)
         var label = "preparing the namespace"
         do {

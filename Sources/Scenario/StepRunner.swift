@@ -12,6 +12,8 @@ struct StepRunner {
     let access: ClusterAccess
     let locator: ResourceLocator
     let clock: any WorldClock
+    /// For what WebSockets have to draw.
+    let random: any Randomness
     let scripts: ScriptRunner?
     let namespace: String
     var variables: Variables
@@ -89,6 +91,7 @@ struct StepRunner {
                 type: type == "json" ? .json : type == "strategic" ? .strategic : .merge, subresource: subresource)
         case .delete(let target): return try await delete(try variables.fill(target), client)
         case .request(let request): return try await send(request, client)
+        case .exec(let call): return try await exec(call, client)
         case .script(let text): return try await script(text)
         case .wait(let duration):
             try await clock.sleep(for: duration)
@@ -161,6 +164,28 @@ struct StepRunner {
         }
         if !problems.isEmpty { throw StepFailure(problems) }
         return document
+    }
+
+    private func exec(_ call: ExecCall, _ client: APIClient) async throws -> Document? {
+        let outcome = try await client.execute(
+            try call.command.map { try variables.fill($0) }, namespace: try variables.fill(call.namespace) ?? namespace,
+            pod: try variables.fill(call.pod), container: try variables.fill(call.container),
+            input: try variables.fill(call.input).map { Array($0.utf8) }, random: random)
+        let output = String(decoding: outcome.output, as: UTF8.self)
+        let errors = String(decoding: outcome.errors, as: UTF8.self)
+        var problems: [String] = []
+        if !call.exit.allows(outcome.exitCode) {
+            problems.append(
+                "expected exit code \(call.exit.text), got \(outcome.exitCode): \((output + errors).suffix(500))")
+        }
+        if let claim = try variables.fill(call.output) {
+            problems += Evaluator.about(output, claim).map { "stdout: \($0)" }
+        }
+        if let claim = try variables.fill(call.errors) {
+            problems += Evaluator.about(errors, claim).map { "stderr: \($0)" }
+        }
+        if !problems.isEmpty { throw StepFailure(problems) }
+        return ["stdout": Document(output), "stderr": Document(errors), "exit": Document(outcome.exitCode)]
     }
 
     private func script(_ text: String) async throws -> Document? {

@@ -46,8 +46,9 @@ public final class ModelServer: Sendable {
         .pods, .nodes, .namespaces, .services, .configMaps, .secrets, .serviceAccounts, .events,
         .endpointSlices, .deployments, .replicaSets, .leases, .clusterRoles, .customResourceDefinitions,
         .apiServices, .resourceQuotas, .statefulSets, .replicationControllers, .jobs, .cronJobs,
-        .podDisruptionBudgets, .horizontalPodAutoscalers, .persistentVolumeClaims, .persistentVolumes,
-        .storageClasses, .csiNodes, .csiDrivers, .csiStorageCapacities,
+        .podDisruptionBudgets, .horizontalPodAutoscalers, .endpoints, .certificateSigningRequests,
+        .serviceCIDRs, .ipAddresses, .resourceClaims, .resourceClaimTemplates, .persistentVolumeClaims,
+        .persistentVolumes, .storageClasses, .csiNodes, .csiDrivers, .csiStorageCapacities,
     ]
 
     public var handler: Handler {

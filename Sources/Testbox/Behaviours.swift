@@ -11,6 +11,7 @@ struct Testbox: Sendable {
     func run(_ behaviour: Behaviour) async throws -> Int32 {
         switch behaviour {
         case .exit(let code): return code
+        case .cat: return copyInput()
         case .echo(let text):
             Output.line(text)
             return 0

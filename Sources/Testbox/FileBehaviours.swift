@@ -4,14 +4,14 @@ import Linux
 /// What scenarios do with the files of volumes.
 enum FileBehaviour: Equatable {
     case write(path: String, text: String)
-    case cat(path: String)
+    case read(path: String)
     /// Mode, owner and file system.
     case show(path: String)
 
     func run() throws {
         switch self {
         case .write(let path, let text): try Files.write(Array((text + "\n").utf8), to: path)
-        case .cat(let path):
+        case .read(let path):
             var text = try Files.text(path)
             if text.last == "\n" { text.removeLast() }
             Output.line(text)
@@ -20,7 +20,7 @@ enum FileBehaviour: Equatable {
     }
 
     /// `directory mode=2777 uid=0 gid=1000 on tmpfs rw`
-    private static func description(of path: String) throws -> String {
+    static func description(of path: String) throws -> String {
         var status = stat()
         guard stat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
         let kinds: [mode_t: String] = [

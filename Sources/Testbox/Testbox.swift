@@ -13,6 +13,8 @@ public func runTestbox(arguments: [String]) -> Int32 {
         Output.error("testbox: \(error)\n\(Behaviour.usage)")
         return 2
     }
+    // Before the loop, which would keep the signals for itself.
+    if behaviour == .cat { return copyInput() }
     do {
         return try EventLoop.run { loop in
             let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
@@ -22,6 +24,19 @@ public func runTestbox(arguments: [String]) -> Int32 {
     } catch {
         Output.error("testbox: \(error)")
         return 1
+    }
+}
+
+/// Standard input to standard output. Blocking, so without the loop: nothing else happens meanwhile.
+func copyInput() -> Int32 {
+    // The first process of a pid namespace gets no signal that it has not asked for.
+    signal(SIGTERM) { _ in _exit(143) }
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+        let count = read(0, &buffer, buffer.count)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return count == 0 ? 0 : 1 }
+        do { try Files.writeAll(Array(buffer.prefix(count)), to: 1, name: "standard output") } catch { return 1 }
     }
 }
 
@@ -42,13 +57,14 @@ enum Behaviour: Equatable {
     case eat(megabytes: Int)
     case echo(String)
     case file(FileBehaviour)
+    case cat
 
     static let usage = """
         usage: testbox serve [--port 8080]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox lookup NAME [TYPE]
-               testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT...
-               testbox write PATH TEXT... | cat PATH | show PATH
+               testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
+               testbox write PATH TEXT... | read PATH | show PATH
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -106,6 +122,9 @@ enum Behaviour: Equatable {
         case "lookup":
             try expect(1...2)
             return .lookup(name: operands[0], type: operands.count > 1 ? operands[1].uppercased() : "A")
+        case "cat":
+            try expect(0...0)
+            return .cat
         case "sleep":
             try expect(1...1)
             return .sleep(try seconds(operands[0], name))
@@ -123,9 +142,9 @@ enum Behaviour: Equatable {
         case "write":
             try expect(2...1_000)
             return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
-        case "cat":
+        case "read":
             try expect(1...1)
-            return .file(.cat(path: operands[0]))
+            return .file(.read(path: operands[0]))
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))

@@ -28,7 +28,7 @@ struct Harness: Sendable {
 
     init(
         store: any Store = MemoryStore(), network: any Network = NoNetwork(),
-        admission: AdmissionConfiguration = AdmissionConfiguration()
+        admission: AdmissionConfiguration = AdmissionConfiguration(), nodeTransport: NodeTransport? = nil
     ) async throws {
         let (key, admin) = try Self.identity.get()
         clock = ManualClock()
@@ -40,6 +40,7 @@ struct Harness: Sendable {
             serviceCIDR: services, advertiseAddress: address, clientCA: [], serviceAccountKey: { key })
         configuration.dnsAddress = IPAddress("10.96.0.10")
         configuration.admission = admission
+        configuration.nodeTransport = nodeTransport
         server = try APIServer(
             configuration: configuration, store: store,
             world: World(clock: clock, random: SeededRandomness(7), network: network), log: .silent)

@@ -76,7 +76,7 @@ private struct Outcome {
             case .strategicPatch(_, _, let name, _, _): released.append(name)
             case .update(_, let object, _): status = object["status"]
             case .event(_, _, let reason, _): events.append(reason)
-            case .patch: break
+            default: break
             }
         }
     }

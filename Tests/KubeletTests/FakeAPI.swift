@@ -89,6 +89,7 @@ final class FakeAPI: Sendable {
                 return Self.answer(
                     201, ["status": ["token": "a-token", "expirationTimestamp": "2030-01-01T00:00:00Z"]])
             }
+            if let answer = Self.review(body) { return Self.answer(201, answer) }
             let path = "\(parts[0])/\(body.text("metadata", "name") ?? "")"
             if self[path] != nil {
                 return Self.answer(409, APIStatus(code: 409, reason: "AlreadyExists", message: "there").document)
@@ -105,6 +106,29 @@ final class FakeAPI: Sendable {
             return Self.answer(200, object)
         default: return Self.notFound
         }
+    }
+
+    /// The token `right` is prober's, who may read metrics and the list of pods; admins may do anything.
+    private static func review(_ body: Document) -> Document? {
+        var answer = body
+        switch body.text("kind") {
+        case "TokenReview":
+            let isRight = body.text("spec", "token") == "right"
+            answer["status"] =
+                isRight
+                ? ["authenticated": true, "user": ["username": "prober", "groups": ["probers"]]]
+                : ["authenticated": false]
+        case "SubjectAccessReview":
+            let isAdmin = body.list("spec", "groups").contains("admins")
+            let part = body.text("spec", "resourceAttributes", "subresource") ?? ""
+            let reads = body.text("spec", "resourceAttributes", "verb") == "get" && ["metrics", "pods"].contains(part)
+            let isAbout =
+                body.text("spec", "resourceAttributes", "resource") == "nodes"
+                && body.text("spec", "resourceAttributes", "name") == "n1"
+            answer["status"] = ["allowed": Document(isAbout && (isAdmin || reads))]
+        default: return nil
+        }
+        return answer
     }
 
     private static let notFound = answer(404, APIStatus(code: 404, reason: "NotFound", message: "not found").document)

@@ -191,6 +191,7 @@ struct TestNode<Runtime: SandboxRuntime> {
     let network = FakeNetwork()
     let directory: String
     let cgroup: String
+    var authorization = ServerAuthorization.anyCertificate
 
     init(base: String = "/tmp", runtime: Runtime = FakeRuntime(), cgroup: String = "") throws {
         self.runtime = runtime
@@ -206,6 +207,7 @@ struct TestNode<Runtime: SandboxRuntime> {
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
         configuration.volumeDirectory = "\(directory)/volumes"
         configuration.cgroupRoot = cgroup
+        configuration.authorization = authorization
         configuration.cpuMillis = 2000
         configuration.memoryBytes = 4 << 30
         return configuration

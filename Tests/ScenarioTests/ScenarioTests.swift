@@ -66,7 +66,7 @@ struct ScenarioFileTests {
         ("name: x\nsteps:\n  - wait: 1s\n    wayt: 2s", 4, "steps[0].wayt: unknown field; known are"),
         (
             "name: x\nsteps:\n  - exec: {pod: x}", 3,
-            "steps[0].exec: exec is not supported yet: use a pod's command and its log"
+            "steps[0].exec: the field command is missing"
         ),
         ("name: x\nsteps:\n  - wait: 1s\n    script: x", 3, "steps[0]: more than one action: script, wait"),
         (
@@ -85,7 +85,7 @@ struct ScenarioFileTests {
         ("name: x\nsteps:\n  - delete: {kind: Pod}", 3, "steps[0].delete: either a name or a selector"),
         (
             "name: x\nsteps:\n  - wait: 1s\n    fails: {code: 1}", 4,
-            "steps[0].fails: only apply, create, patch and delete"
+            "steps[0].fails: only apply, create, patch, delete and exec"
         ),
         (
             "name: x\nsteps:\n  - never:\n      log: {pod: a}\n      pattern: a {b}\n      distinct: {c: 1}", 6,

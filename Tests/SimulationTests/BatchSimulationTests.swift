@@ -217,4 +217,36 @@ extension Document {
             try await evict(names[1])
         }
     }
+
+    @Test func autoscalerKeepsBoundsWithoutMetrics() throws {
+        try simulate(.real, seed: 28, nodes: 1) { cluster in
+            let client = cluster.client
+            _ = try await client.create(.deployments, deployment("web", replicas: 1, image: "web:1"))
+            _ = try await client.create(
+                .horizontalPodAutoscalers,
+                [
+                    "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+                    "metadata": ["name": "web", "namespace": "default"],
+                    "spec": [
+                        "minReplicas": 3, "maxReplicas": 5,
+                        "scaleTargetRef": ["apiVersion": "apps/v1", "kind": "Deployment", "name": "web"],
+                    ],
+                ])
+            try await cluster.waitUntilRolledOut("web", replicas: 3)
+            try await cluster.eventually("it says what it lacks") {
+                let autoscaler = try await client.get(
+                    .horizontalPodAutoscalers, namespace: "default", name: "web")
+                return autoscaler.number("status", "currentReplicas") == 3
+                    && autoscaler.reason("AbleToScale") == "SucceededGetScale"
+                    && autoscaler.reason("ScalingActive") == "FailedGetResourceMetric"
+            }
+            let events = try await client.list(.events, namespace: "default").list("items")
+                .filter { $0.text("involvedObject", "kind") == "HorizontalPodAutoscaler" }
+            #expect(
+                events.contains {
+                    $0.text("message") == "New size: 3; reason: Current number of replicas below Spec.MinReplicas"
+                        && $0.text("source", "component") == "horizontal-pod-autoscaler"
+                })
+        }
+    }
 }

@@ -106,22 +106,24 @@ extension FaultScenario {
         })
 
     static let lostNode = FaultScenario(
-        "a node that vanishes is tainted, and its pods go",
+        "a node that vanishes is tainted, and its pods go", nodes: 2,
         controllers: ["node-lifecycle-controller", "taint-eviction-controller", "pod-garbage-collector-controller"],
         limit: .seconds(900),
         begin: { cluster in
             _ = try await cluster.client.create(.pods, pod("web-1", app: "web"))
             try await cluster.eventually("it runs") { try await cluster.pods("app=web").first?.isReady == true }
-            cluster.nodes[0].setCutOff(true)
+            let host = try await cluster.pods("app=web").first?.nodeName
+            guard let lost = cluster.nodes.first(where: { $0.name == host }) else { return }
+            lost.setCutOff(true)
             try await cluster.eventually("it is to end", within: .seconds(600), every: .seconds(2)) {
                 try await cluster.pods("app=web").allSatisfy(\.metadata.isDeleting)
             }
-            _ = try await cluster.client.delete(.nodes, name: cluster.nodes[0].name)
+            _ = try await cluster.client.delete(.nodes, name: lost.name)
         },
         end: { cluster in
             let pods = try await cluster.pods("app=web")
             let nodes = try await cluster.client.list(.nodes).list("items")
-            return pods.isEmpty && nodes.isEmpty
+            return pods.isEmpty && nodes.count == 1
         })
 
     static let nodeNetworks = FaultScenario(

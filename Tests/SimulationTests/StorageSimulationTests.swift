@@ -28,6 +28,23 @@ extension SimulatedCluster {
             ])
     }
 
+    /// Without its namespace's account no pod is admitted.
+    fileprivate func waitForServiceAccount() async throws {
+        try await eventually("the service account is there") {
+            try await !client.list(.serviceAccounts, namespace: "default").list("items").isEmpty
+        }
+    }
+
+    fileprivate func pod(_ name: String, volume: Document) -> Document {
+        [
+            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": Document(name), "namespace": "default"],
+            "spec": [
+                "containers": [["name": "main", "image": "web:1"]], "volumes": [volume], "nodeName": "node-1",
+                "terminationGracePeriodSeconds": 1,
+            ],
+        ]
+    }
+
     fileprivate func reasons(_ name: String) async throws -> [String] {
         try await client.list(.events, namespace: "default").list("items")
             .filter { $0.text("involvedObject", "name") == name }.compactMap { $0.text("reason") }
@@ -116,6 +133,99 @@ extension SimulatedCluster {
             let reasons = try await cluster.reasons("data")
             for reason in ["ExternalProvisioning", "ProvisioningSucceeded", "Resizing", "VolumeResizeSuccessful"] {
                 #expect(reasons.contains(reason))
+            }
+        }
+    }
+
+    @Test func aPodsOwnClaimGoesWithIt() throws {
+        try simulate(.real, seed: 5, nodes: 1) { cluster in
+            let client = cluster.client
+            // The claim names no class, and gets the one that is made the default later.
+            try await cluster.waitForServiceAccount()
+            _ = try await client.create(
+                .pods,
+                cluster.pod(
+                    "web",
+                    volume: [
+                        "name": "space",
+                        "ephemeral": [
+                            "volumeClaimTemplate": [
+                                "spec": [
+                                    "accessModes": ["ReadWriteOnce"],
+                                    "resources": ["requests": ["storage": "1Gi"]],
+                                ]
+                            ]
+                        ],
+                    ]))
+            try await cluster.eventually("the claim is made") {
+                let claims = try await client.list(.persistentVolumeClaims, namespace: "default").list("items")
+                return claims.first?.text("metadata", "name") == "web-space"
+            }
+            let claim = try await cluster.claim("web-space")
+            #expect(claim.list("metadata", "ownerReferences").first?.text("kind") == "Pod")
+            #expect(claim.at("spec", "storageClassName") == nil)
+            _ = try await client.create(
+                .storageClasses,
+                [
+                    "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                    "metadata": [
+                        "name": "late", "annotations": ["storageclass.kubernetes.io/is-default-class": "true"],
+                    ], "provisioner": "example.com/disks",
+                ])
+            try await cluster.eventually("the claim gets the default class and a provisioner") {
+                let claim = try await cluster.claim("web-space")
+                return claim.text("spec", "storageClassName") == "late"
+                    && claim.text("metadata", "annotations", "volume.kubernetes.io/storage-provisioner")
+                        == "example.com/disks"
+            }
+            _ = try await client.delete(.pods, namespace: "default", name: "web")
+            try await cluster.eventually("the claim goes with its pod") {
+                try await client.list(.persistentVolumeClaims, namespace: "default").list("items").isEmpty
+            }
+        }
+    }
+
+    @Test func aDriversVolumeIsAttachedWhileItIsUsed() throws {
+        try simulate(.real, seed: 6, nodes: 1) { cluster in
+            let client = cluster.client
+            try await cluster.createClaim("data", className: "disks")
+            _ = try await client.create(
+                .persistentVolumes,
+                [
+                    "apiVersion": "v1", "kind": "PersistentVolume", "metadata": ["name": "disk"],
+                    "spec": [
+                        "capacity": ["storage": "1Gi"], "accessModes": ["ReadWriteOnce"], "storageClassName": "disks",
+                        "csi": ["driver": "csi.example.com", "volumeHandle": "h1"],
+                    ],
+                ])
+            try await cluster.eventually("the claim is bound") {
+                try await cluster.claim("data").text("status", "phase") == "Bound"
+            }
+            try await cluster.waitForServiceAccount()
+            _ = try await client.create(
+                .pods,
+                cluster.pod("user", volume: ["name": "d", "persistentVolumeClaim": ["claimName": "data"]]))
+            try await cluster.eventually("the driver is asked to attach") {
+                try await !client.list(.volumeAttachments).list("items").isEmpty
+            }
+            let attachment = try await client.list(.volumeAttachments).list("items").first ?? .null
+            #expect(attachment.text("spec", "attacher") == "csi.example.com")
+            #expect(attachment.text("spec", "nodeName") == "node-1")
+            _ = try await client.patch(
+                .volumeAttachments, name: attachment.text("metadata", "name") ?? "",
+                ["status": ["attached": true]], subresource: "status")
+            try await cluster.eventually("the node is told") {
+                try await client.get(.nodes, name: "node-1").list("status", "volumesAttached").first?.text("name")
+                    == "kubernetes.io/csi/csi.example.com^h1"
+            }
+            try await cluster.eventually("the pod is told") {
+                try await cluster.reasons("user").contains("SuccessfulAttachVolume")
+            }
+            _ = try await client.delete(.pods, namespace: "default", name: "user")
+            try await cluster.eventually("the volume is taken away again") {
+                let node = try await client.get(.nodes, name: "node-1")
+                let isGone = try await client.list(.volumeAttachments).list("items").isEmpty
+                return isGone && node.list("status", "volumesAttached").isEmpty
             }
         }
     }

@@ -94,14 +94,23 @@ extension Commands {
 }
 
 /// Adds a kubeconfig's bearer token to every request.
-private struct TokenTransport: Transport {
+private struct TokenTransport: UpgradingTransport {
     var transport: any Transport
     var token: String
 
-    func send(_ request: Request) async throws -> any ResponseStream {
+    func send(_ request: Request) async throws -> any ResponseStream { try await transport.send(identified(request)) }
+
+    func upgrade(_ request: Request) async throws -> Upgrade {
+        guard let transport = transport as? any UpgradingTransport else {
+            throw KubeconfigError("this way to the server carries no protocol upgrades")
+        }
+        return try await transport.upgrade(identified(request))
+    }
+
+    private func identified(_ request: Request) -> Request {
         var request = request
         if request.headers["Authorization"] == nil { request.headers["Authorization"] = "Bearer \(token)" }
-        return try await transport.send(request)
+        return request
     }
 }
 

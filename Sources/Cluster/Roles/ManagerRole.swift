@@ -89,6 +89,8 @@ public struct ManagerRole: Sendable {
         options.controllers = record.controllers
         options.clusterCIDR = Addresses.pods
         options.rootCertificate = String(decoding: try Self.file("ca.crt"), as: UTF8.self)
+        options.signer = try CertificateSigning(
+            certificatePEM: try Self.file("ca.crt"), keyPEM: try Self.file("ca.key"))
         let key = try Self.file("service-account.key")
         let tokens = ServiceAccountTokens(issuer: ServiceAccountTokens.legacyIssuer, key: { key })
         options.tokenMaker = { namespace, account, uid, secret in

@@ -16,6 +16,25 @@ public enum Action: Sendable, Equatable {
     case event(Document, EventRecorder.EventType, reason: String, message: String)
     /// Fails while the server knows a pod that keeps this claim from going away.
     case checkUnused(Document)
+    /// One after the other as a whole, of which the first failure is the end and `notice` tells the outcome.
+    indirect case unit([Action], Notice? = nil)
+}
+
+/// What the owner of a thing is told about how its unit went.
+public struct Notice: Sendable, Equatable {
+    public var owner: Document
+    /// The reasons are this word behind `Successful` and `Failed`.
+    public var verb: String
+    public var success: String
+    /// The error's own text follows.
+    public var failure: String
+
+    public init(_ owner: Document, verb: String, success: String, failure: String) {
+        self.owner = owner
+        self.verb = verb
+        self.success = success
+        self.failure = failure
+    }
 }
 
 /// Actions that belong together.
@@ -67,6 +86,8 @@ public struct Situation: Sendable {
     public var uptime: Duration
     /// Why the last round for this key failed, where it did.
     public var lastFailure: String?
+    /// What the controller's own inquiry brought.
+    public var answer: Document?
     /// What the server said to the controller's questions.
     public var answers = Answers()
 

@@ -6,7 +6,8 @@ import Synchronization
 /// A collection whose changes concern a controller, and the keys that each change concerns.
 struct Source: Sendable {
     let informer: Informer
-    let keys: @Sendable (Change) -> [String]
+    /// Nil for a collection that is only read: its changes wake nobody.
+    let keys: (@Sendable (Change) -> [String])?
 
     init(_ informer: Informer, _ keys: @escaping @Sendable (Change) -> [String]) {
         self.informer = informer
@@ -15,14 +16,19 @@ struct Source: Sendable {
 
     /// Every object is its own key.
     init(_ informer: Informer) { self.init(informer) { [$0.key] } }
+
+    init(onlyRead informer: Informer) {
+        self.informer = informer
+        keys = nil
+    }
 }
 
 /// Brings one kind of thing to its desired state, key by key. `plan` reads the caches and decides; it does no I/O.
 protocol Controller: Sendable {
     /// Its name on the command line.
     var name: String { get }
-    /// Who its events come from.
-    var eventSource: String { get }
+    /// The component that its events name.
+    var component: String { get }
     var sources: [Source] { get }
     /// Keys that want work although nothing changed, such as "all" of a controller with one key.
     var initialKeys: [String] { get }
@@ -31,14 +37,17 @@ protocol Controller: Sendable {
     /// was answered until nothing is left to ask, for one answer may lead to the next question.
     func questions(_ key: String, _ answers: Answers) -> [String]
     func plan(_ key: String, _ situation: Situation) throws -> Plan
+    /// What `plan` must know that no reading can tell, such as whether someone has a right: the situation's `answer`.
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document?
     /// What runs beside the loop, where the collections that matter are not known beforehand: it reports keys.
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws
 }
 
 extension Controller {
-    var eventSource: String { name }
+    var component: String { name }
     var initialKeys: [String] { [] }
     var workers: Int { 4 }
+    func inquire(_ key: String, _ client: APIClient) async throws -> Document? { nil }
     func accompany(_ add: @escaping @Sendable (String) -> Void) async throws {}
     func questions(_ key: String, _ answers: Answers) -> [String] { [] }
 }

@@ -27,9 +27,10 @@ struct ControllerLoop: Sendable {
         let failures = LastFailures()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for source in controller.sources {
+                guard let keys = source.keys else { continue }
                 let changes = source.informer.changes()
                 group.addTask {
-                    for await change in changes { for key in source.keys(change) { queue.add(key) } }
+                    for await change in changes { for key in keys(change) { queue.add(key) } }
                 }
             }
             group.addTask { try await controller.accompany { queue.add($0) } }
@@ -58,6 +59,7 @@ struct ControllerLoop: Sendable {
             let answers = try await ask(about: key)
             var situation = Situation(now: world.clock.now, uptime: world.clock.uptime, lastFailure: lastFailure)
             situation.answers = answers
+            situation.answer = try await controller.inquire(key, client)
             let plan = try controller.plan(key, situation)
             var executor = PlanExecutor(client: client, recorder: recorder, log: log)
             defer { for write in executor.writes { writes.add(write, for: key) } }
@@ -75,7 +77,7 @@ struct ControllerLoop: Sendable {
                 log.warning("\(controller.name) \(key): \(error)")
             }
             queue.addRateLimited(key)
-            return "\(error)"
+            return isConflict ? nil : "\(error)"
         }
     }
 }

@@ -34,9 +34,10 @@ public struct ControllerSelection: Sendable, Equatable {
         "bootstrap-signer-controller", "token-cleaner-controller", "selinux-warning-controller",
     ]
 
-    /// Every controller of Kubernetes, whether this manager has it or not: a list that was written for
-    /// kube-controller-manager is good here too.
+    /// Every controller of Kubernetes, whether this manager has it or not, for a list that was written for
+    /// kube-controller-manager is good here too; and the first one, which is ours alone.
     private static let names = Set(aliases.values).union([
+        "node-directory-provisioner-controller",
         "device-taint-eviction-controller", "podcertificaterequest-cleaner-controller",
         "podgroup-protection-controller", "resourceclaim-controller", "resourcepoolstatusrequest-controller",
         "selinux-warning-controller", "service-cidr-controller", "storage-version-migrator-controller",

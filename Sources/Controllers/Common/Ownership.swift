@@ -12,12 +12,13 @@ struct Claim: Sendable {
     /// - Parameters:
     ///   - owner: how the controller's object refers to itself.
     ///   - finalizer: what everything that it owns carries too, from adoption until it is let go.
+    ///   - isMember: what the labels do not say, such as the form of the name.
     init(
         _ candidates: [Document], of resource: ResourceType, for object: Document, owner: Document,
-        selector: LabelSelector, finalizer: String? = nil
+        selector: LabelSelector, finalizer: String? = nil, isMember: (Document) -> Bool = { _ in true }
     ) {
         for candidate in candidates {
-            let matches = selector.matches(candidate.labels)
+            let matches = selector.matches(candidate.labels) && isMember(candidate)
             if let controller = candidate.controllerUID {
                 guard controller == object.uid else { continue }
                 if matches {

@@ -12,7 +12,7 @@ struct PlanExecutor {
     /// Told at the very end: nobody's work waits for an event.
     private var announcements: [Announcement] = []
 
-    private struct Announcement: Sendable {
+    fileprivate struct Announcement: Sendable {
         var subject: Document
         var type: EventRecorder.EventType
         var reason: String
@@ -35,7 +35,10 @@ struct PlanExecutor {
     mutating func execute(_ plan: Plan) async -> (any Error)? {
         var failure: (any Error)?
         for step in plan.steps where failure == nil { failure = await execute(step) }
-        for action in plan.finally { failure = await attempt([action]) ?? failure }
+        for action in plan.finally {
+            let late = await attempt([action])
+            failure = failure ?? late
+        }
         for event in announcements {
             await recorder.record(event.subject, type: event.type, reason: event.reason, message: event.message)
         }
@@ -65,17 +68,30 @@ struct PlanExecutor {
     /// Performs all of `actions` at the same time.
     private mutating func attempt(_ actions: [Action]) async -> (any Error)? {
         let client = client
-        let outcomes = await withTaskGroup(of: (Int, Outcome).self) { group in
+        let outcomes = await withTaskGroup(of: (Int, [Outcome]).self) { group in
             for (index, action) in actions.enumerated() {
-                group.addTask { (index, await Self.perform(action, client)) }
+                group.addTask { (index, await Self.performWhole(action, client)) }
             }
-            var outcomes: [(Int, Outcome)] = []
+            var outcomes: [(Int, [Outcome])] = []
             for await outcome in group { outcomes.append(outcome) }
-            return outcomes.sorted { $0.0 < $1.0 }.map(\.1)
+            return outcomes.sorted { $0.0 < $1.0 }.flatMap(\.1)
         }
         writes += outcomes.compactMap(\.write)
         announcements += outcomes.compactMap(\.announcement)
         return outcomes.lazy.compactMap(\.failure).first
+    }
+
+    private static func performWhole(_ action: Action, _ client: APIClient) async -> [Outcome] {
+        guard case .unit(let parts, let notice) = action else { return [await perform(action, client)] }
+        var outcomes: [Outcome] = []
+        var failure: (any Error)?
+        for part in parts where failure == nil {
+            let partial = await performWhole(part, client)
+            outcomes += partial
+            failure = partial.lazy.compactMap(\.failure).first
+        }
+        if let announcement = notice?.announcement(of: failure) { outcomes.append(Outcome(announcement: announcement)) }
+        return outcomes
     }
 
     private static func perform(_ action: Action, _ client: APIClient) async -> Outcome {
@@ -103,6 +119,7 @@ struct PlanExecutor {
             case .checkUnused(let claim):
                 try await ClaimUse.checkUnused(claim, client)
                 return Outcome()
+            case .unit: return Outcome()  // taken apart before it comes here
             }
         } catch let status as APIStatus where status.isNotFound && action.isPatch {
             return Outcome()  // nothing left to bring anywhere
@@ -165,6 +182,17 @@ struct PlanExecutor {
                 message: "Deleted \(resource.kind.lowercased()): \(object.name)")
         }
         return Outcome(write: write, announcement: announcement)
+    }
+}
+
+extension Notice {
+    /// A name that is taken is no news: the next look shows by whom.
+    fileprivate func announcement(of failure: (any Error)?) -> PlanExecutor.Announcement? {
+        guard let failure else {
+            return .init(subject: owner, type: .normal, reason: "Successful" + verb, message: success)
+        }
+        if (failure as? APIStatus)?.isAlreadyExists == true { return nil }
+        return .init(subject: owner, type: .warning, reason: "Failed" + verb, message: "\(self.failure)\(failure)")
     }
 }
 

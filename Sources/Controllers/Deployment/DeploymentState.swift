@@ -69,6 +69,10 @@ struct DeploymentState {
     /// Pods that are there or may come at any moment.
     var presentReplicas: Int { sets.reduce(0) { $0 + max($1.wantedReplicas, $1.number("status", "replicas") ?? 0) } }
     var availableReplicas: Int { sets.reduce(0) { $0 + ($1.number("status", "availableReplicas") ?? 0) } }
+    /// Available pods that stay so: a set that was told to shrink reports for a while the pods that it still has.
+    var lastingReplicas: Int {
+        sets.reduce(0) { $0 + min($1.wantedReplicas, $1.number("status", "availableReplicas") ?? 0) }
+    }
 
     /// Whether `spec.replicas` changed since the active sets were sized.
     var totalChanged: Bool {

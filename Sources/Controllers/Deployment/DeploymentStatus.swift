@@ -60,6 +60,12 @@ extension DeploymentStatus {
 
     mutating func noteCreated(_ name: String) {
         guard deadline != nil else { return }
+        if let failure = situation.lastFailure {
+            set(
+                "Progressing", "False", "ReplicaSetCreateError",
+                "Failed to create new replica set \"\(name)\": \(failure)")
+            return
+        }
         set("Progressing", "True", "NewReplicaSetCreated", "Created new replica set \"\(name)\"")
     }
 

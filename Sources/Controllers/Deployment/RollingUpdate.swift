@@ -40,7 +40,7 @@ enum RollingUpdate {
             sizes[index] = size - idle
             taken += idle
         }
-        var spare = state.availableReplicas - minimum
+        var spare = state.lastingReplicas - minimum
         for index in old where spare > 0 {
             let step = min(sizes[index] ?? 0, spare)
             sizes[index, default: 0] -= step

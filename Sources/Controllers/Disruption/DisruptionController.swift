@@ -4,6 +4,7 @@ import Kinds
 
 struct DisruptionController: Controller {
     let name = "disruption-controller"
+    let eventSource = "controllermanager"
     private let budgets: Informer
     private let pods: Informer
     private let deployments: Informer
@@ -48,7 +49,7 @@ struct DisruptionController: Controller {
             },
         ]
             // Their sizes are read, and change the pods anyway.
-            + owners.sorted { $0.key < $1.key }.map { Source($0.value) { _ in [] } }
+            + owners.sorted { $0.key < $1.key }.map { Source(onlyRead: $0.value) }
     }
 
     func questions(_ key: String, _ answers: Answers) -> [String] {

@@ -9,6 +9,7 @@ struct EndpointSliceController: Controller {
     private let pods: Informer
     private let slices: Informer
     private let nodes: Informer
+    private let triggers = TriggerTimes()
 
     init(_ informers: Informers) {
         services = informers(.services)
@@ -27,16 +28,7 @@ struct EndpointSliceController: Controller {
         let services = services
         return [
             Source(services),
-            Source(pods) { change in
-                if let old = change.old, let new = change.new, !Self.matters(old, new) { return [] }
-                return [change.old, change.new].compactMap { $0 }.flatMap { pod in
-                    let labels = pod.labels
-                    return services.indexed("namespace", pod.namespace ?? "").filter { service in
-                        let selector = service.map("spec", "selector")
-                        return !selector.isEmpty && selector.allSatisfy { labels[$0.key] == $0.value }
-                    }.map { ObjectKey.of($0) }
-                }
-            },
+            Source(pods, ServicePods.keys(services)),
             Source(slices) { change in
                 [change.old, change.new].compactMap { $0 }.map {
                     ObjectKey.make(namespace: $0.namespace, name: $0.labels[EndpointSlicePlan.serviceLabel] ?? "")
@@ -47,24 +39,18 @@ struct EndpointSliceController: Controller {
         ]
     }
 
-    /// Whether the change of a pod can show in an endpoint.
-    private static func matters(_ old: Document, _ new: Document) -> Bool {
-        old.labels != new.labels || old.isReadyPod != new.isReadyPod || old.isTerminating != new.isTerminating
-            || old.nodeName != new.nodeName || old.isFinished != new.isFinished
-            || old.at("status", "podIPs") != new.at("status", "podIPs") || old.uid != new.uid
-    }
-
     func plan(_ key: String, _ situation: Situation) -> Plan {
-        guard let service = services.get(key: key) else { return .nothing }
-        let selector = service.map("spec", "selector")
-        let members = pods.indexed(PodIndex.namespace, service.namespace ?? "").filter { pod in
-            let labels = pod.labels
-            return selector.allSatisfy { labels[$0.key] == $0.value }
+        guard let service = services.get(key: key) else {
+            triggers.forget(key)
+            return .nothing
         }
+        let members = ServicePods.members(of: service, pods)
         var zones: [String: String] = [:]
         for name in Set(members.map(\.nodeName)) {
             zones[name] = nodes.get(key: name)?.labels["topology.kubernetes.io/zone"]
         }
-        return EndpointSlicePlan.plan(service, pods: members, slices: slices.indexed("service", key), zones: zones)
+        return EndpointSlicePlan.plan(
+            service, pods: members, slices: slices.indexed("service", key), zones: zones,
+            changedAt: triggers.latest(key, service, members))
     }
 }

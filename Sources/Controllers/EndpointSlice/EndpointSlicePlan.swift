@@ -19,7 +19,10 @@ enum EndpointSlicePlan {
     }
 
     /// - Parameter zones: the zone of each node that has one.
-    static func plan(_ service: Document, pods: [Document], slices: [Document], zones: [String: String]) -> Plan {
+    static func plan(
+        _ service: Document, pods: [Document], slices: [Document], zones: [String: String],
+        changedAt: Timestamp? = nil
+    ) -> Plan {
         var plan = Plan()
         let slices = slices.filter { $0.labels[managerLabel] == manager && !$0.isTerminating }
         let selector = service.map("spec", "selector")
@@ -35,7 +38,7 @@ enum EndpointSlicePlan {
                 $0.text("addressType") == group.family && Document($0.list("ports")).isSame(as: group.ports)
             }
             unclaimed.removeAll { slice in mine.contains { $0.uid == slice.uid } }
-            fill(group, mine, service, &plan)
+            fill(group, mine, service, changedAt, &plan)
         }
         plan.then(unclaimed.map { .delete(.endpointSlices, $0) })
         return plan
@@ -59,14 +62,14 @@ enum EndpointSlicePlan {
         return groups.isEmpty ? [Group(family: family, ports: .emptyArray, endpoints: [])] : groups
     }
 
-    private static func address(of pod: Document, family: String) -> String? {
+    static func address(of pod: Document, family: String) -> String? {
         let addresses = pod.list("status", "podIPs").compactMap { $0.text("ip") }
         return (addresses.isEmpty ? [pod.text("status", "podIP")].compactMap { $0 } : addresses).first {
             IPAddress($0).map { $0.isIPv6 == (family == "IPv6") } ?? false
         }
     }
 
-    private static func ports(of service: Document, on pod: Document) -> Document {
+    static func ports(of service: Document, on pod: Document) -> Document {
         var ports = Document.emptyArray
         for port in service.list("spec", "ports") {
             let number = port.number("port") ?? 0
@@ -106,25 +109,47 @@ enum EndpointSlicePlan {
                 "ready": Document(ready), "serving": Document(serving), "terminating": Document(pod.isTerminating),
             ],
         ]
-        if let hostname = pod.text("spec", "hostname"), !hostname.isEmpty,
-            pod.text("spec", "subdomain") == service.name
-        {
-            endpoint["hostname"] = Document(hostname)
-        }
+        if let hostname = hostname(of: pod, in: service) { endpoint["hostname"] = Document(hostname) }
         endpoint["targetRef"] = [
             "kind": "Pod", "namespace": Document(pod.namespace ?? ""), "name": Document(pod.name),
             "uid": Document(pod.uid),
         ]
         if !pod.nodeName.isEmpty { endpoint["nodeName"] = Document(pod.nodeName) }
         if let zone { endpoint["zone"] = Document(zone) }
+        if ready { endpoint["hints"] = hints(service, zone: zone, node: pod.nodeName) }
         return endpoint
+    }
+
+    /// For whom the endpoint is meant first, where the service prefers what is near.
+    private static func hints(_ service: Document, zone: String?, node: String) -> Document? {
+        let preference = service.text("spec", "trafficDistribution") ?? ""
+        guard ["PreferClose", "PreferSameZone", "PreferSameNode"].contains(preference) else { return nil }
+        var hints = Document.emptyObject
+        if preference == "PreferSameNode", !node.isEmpty { hints["forNodes"] = [["name": Document(node)]] }
+        if let zone { hints["forZones"] = [["name": Document(zone)]] }
+        return hints.count > 0 ? hints : nil
+    }
+
+    /// The name that the pod has within the service's domain.
+    static func hostname(of pod: Document, in service: Document) -> String? {
+        guard let hostname = pod.text("spec", "hostname"), !hostname.isEmpty,
+            pod.text("spec", "subdomain") == service.name
+        else { return nil }
+        return hostname
+    }
+
+    static func isHeadless(_ service: Document) -> Bool {
+        let address = service.text("spec", "clusterIP") ?? ""
+        return address.isEmpty || address == "None"
     }
 
     // MARK: Slices
 
     /// Endpoints stay in the slice where they are, so that one pod's change rewrites one slice;
     /// new ones fill the first slices with room, then new slices. Slices left empty go.
-    private static func fill(_ group: Group, _ existing: [Document], _ service: Document, _ plan: inout Plan) {
+    private static func fill(
+        _ group: Group, _ existing: [Document], _ service: Document, _ changedAt: Timestamp?, _ plan: inout Plan
+    ) {
         var homeless: [String: Document] = [:]
         var order: [String] = []
         for endpoint in group.endpoints {
@@ -154,10 +179,19 @@ enum EndpointSlicePlan {
             wanted.set(Document(sorted: labels(of: service)), at: "metadata", "labels")
             let isCurrent =
                 Document(slice.list("endpoints")).isSame(as: Document(endpoints)) && slice.labels == labels(of: service)
-            if !isCurrent { plan.then(.update(.endpointSlices, wanted)) }
+            if isCurrent { continue }
+            let trigger = changedAt.map { Document($0.rfc3339()) }
+            if trigger != nil || wanted.annotations[TriggerTimes.annotation] != nil {
+                wanted.set(trigger, at: "metadata", "annotations", TriggerTimes.annotation)
+            }
+            plan.then(.update(.endpointSlices, wanted))
         }
         while !rest.isEmpty || (keepsEmpty && existing.isEmpty) {
-            plan.then(.create(.endpointSlices, make(group, Array(rest.prefix(largestSlice)), service)))
+            var slice = make(group, Array(rest.prefix(largestSlice)), service)
+            if let changedAt {
+                slice.set(Document(changedAt.rfc3339()), at: "metadata", "annotations", TriggerTimes.annotation)
+            }
+            plan.then(.create(.endpointSlices, slice))
             rest = rest.dropFirst(largestSlice)
             keepsEmpty = false
         }
@@ -167,7 +201,7 @@ enum EndpointSlicePlan {
         var labels = service.labels
         labels[serviceLabel] = service.name
         labels[managerLabel] = manager
-        labels[headlessLabel] = service.text("spec", "clusterIP") == "None" ? "" : nil
+        labels[headlessLabel] = isHeadless(service) ? "" : nil
         return labels
     }
 

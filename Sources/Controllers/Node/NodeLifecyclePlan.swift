@@ -17,6 +17,7 @@ struct NodeLifecycleSettings: Sendable {
     var startupGracePeriod = Duration.seconds(60)
     /// How often the heartbeats are looked at.
     var period = Duration.seconds(5)
+    var zones = ZoneHealth.Settings()
 }
 
 /// Judges a node by its heartbeat: conditions, taints, and the readiness of its pods.
@@ -37,9 +38,12 @@ enum NodeLifecyclePlan {
         return "\(lease?.text("spec", "renewTime") ?? "")|\(reported)"
     }
 
+    /// - Parameters:
+    ///   - isCutOff: no node is heard, so none is given up, and those that were are taken back.
+    ///   - mayGiveUp: asked when the pods of the node are to be evicted: how long to wait, nil for not at all now.
     static func plan(
         _ node: Document, pods: [Document], heartbeat: Heartbeat, _ settings: NodeLifecycleSettings,
-        _ situation: Situation
+        _ situation: Situation, isCutOff: Bool = false, mayGiveUp: () -> Duration? = { .zero }
     ) -> Plan {
         var plan = Plan()
         let silence = situation.uptime - heartbeat.seen
@@ -63,9 +67,13 @@ enum NodeLifecyclePlan {
         } else {
             plan.lookAgain(after: min(settings.period, grace - silence + .milliseconds(1)))
         }
-        planTaints(judged, from: node, situation.now, &plan)
+        planTaints(judged, from: node, situation.now, isCutOff: isCutOff, mayGiveUp, &plan)
         if judged.condition("Ready")?.text("status") != "True", judged.condition("Ready") != nil {
-            plan.then(pods.compactMap { notReady($0, situation.now) })
+            for pod in pods {
+                guard let action = notReady(pod, situation.now) else { continue }
+                plan.then(
+                    action, .event(pod, .warning, reason: "NodeNotReady", message: "Node is not ready"))
+            }
         }
         return plan
     }
@@ -85,7 +93,10 @@ enum NodeLifecyclePlan {
         return conditions
     }
 
-    private static func planTaints(_ judged: Document, from node: Document, _ now: Timestamp, _ plan: inout Plan) {
+    private static func planTaints(
+        _ judged: Document, from node: Document, _ now: Timestamp, isCutOff: Bool, _ mayGiveUp: () -> Duration?,
+        _ plan: inout Plan
+    ) {
         var wanted: [(key: String, effect: String)] = []
         switch judged.condition("Ready")?.text("status") {
         case "True", nil: break
@@ -98,6 +109,16 @@ enum NodeLifecyclePlan {
         }
         if node.flag("spec", "unschedulable") == true { wanted.append((unschedulable, "NoSchedule")) }
         let old = node.list("spec", "taints")
+        if isCutOff { wanted.removeAll { $0.effect == "NoExecute" } }
+        // The kubelet's own word and the controller's silence are two taints for one loss: given up is given up.
+        let isGivenUp = old.contains {
+            [notReady, unreachable].contains($0.text("key")) && $0.text("effect") == "NoExecute"
+        }
+        if !isGivenUp, wanted.contains(where: { $0.effect == "NoExecute" }) {
+            let wait = mayGiveUp()
+            if wait != .zero { wanted.removeAll { $0.effect == "NoExecute" } }
+            if let wait, wait > .zero { plan.lookAgain(after: wait) }
+        }
         var taints = old.filter { taint in
             guard let key = taint.text("key"), managed.contains(key) else { return true }
             // A node that has not reported yet keeps the taint that it came with.

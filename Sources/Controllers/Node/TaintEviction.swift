@@ -2,6 +2,7 @@ import Basics
 import Client
 import Document
 import Kinds
+import Synchronization
 
 /// Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer.
 struct TaintEvictionController: Controller {
@@ -9,6 +10,7 @@ struct TaintEvictionController: Controller {
     let workers = 8
     private let nodes: Informer
     private let pods: Informer
+    private let scheduled = ScheduledEvictions()
 
     init(_ informers: Informers) {
         nodes = informers(.nodes)
@@ -34,8 +36,19 @@ struct TaintEvictionController: Controller {
     }
 
     func plan(_ key: String, _ situation: Situation) -> Plan {
-        guard let pod = pods.get(key: key), let node = nodes.get(key: pod.nodeName) else { return .nothing }
-        return Self.plan(pod, on: node, situation)
+        guard let pod = pods.get(key: key), let node = nodes.get(key: pod.nodeName) else {
+            scheduled.set(key, nil)
+            return .nothing
+        }
+        var plan = Self.plan(pod, on: node, situation)
+        let wasScheduled = scheduled.set(key, plan.lookAgain == nil ? nil : pod.uid) == pod.uid
+        if wasScheduled, plan == .nothing, !pod.isTerminating, !pod.isFinished {
+            plan.then(
+                .event(
+                    pod, .normal, reason: "TaintManagerEviction",
+                    message: "Cancelling deletion of Pod \(pod.namespace ?? "")/\(pod.name)"))
+        }
+        return plan
     }
 
     static func plan(_ pod: Document, on node: Document, _ situation: Situation) -> Plan {
@@ -74,6 +87,20 @@ struct TaintEvictionController: Controller {
                 subresource: "status"),
             .delete(.pods, pod))
         return plan
+    }
+}
+
+/// The pods that will be evicted unless something changes, so that users hear of the change.
+private final class ScheduledEvictions: Sendable {
+    private let pods = Mutex<[String: String]>([:])
+
+    /// Answers what was there before.
+    @discardableResult
+    func set(_ key: String, _ uid: String?) -> String? {
+        pods.withLock { pods in
+            defer { pods[key] = uid }
+            return pods[key]
+        }
     }
 }
 

@@ -2,34 +2,39 @@ import Client
 import Document
 import Kinds
 
+/// Drives replica sets or replication controllers.
 struct ReplicaSetController: Controller {
-    let name = "replicaset-controller"
     let workers = 5
+    private let kind: ReplicatedKind
     private let sets: Informer
     private let pods: Informer
 
-    init(_ informers: Informers) {
-        sets = informers(.replicaSets)
+    init(_ informers: Informers, kind: ReplicatedKind = .replicaSet) {
+        self.kind = kind
+        sets = informers(kind.resource)
         pods = informers(.pods)
         pods.addIndex(PodIndex.controller, PodIndex.byController)
         sets.addIndex("controller") { set in set.controllerUID.map { [$0] } ?? [] }
         sets.addIndex("namespace") { [$0.namespace ?? ""] }
     }
 
+    var name: String { kind.controller }
+    var component: String { kind.component }
+
     var sources: [Source] {
-        let sets = sets
+        let (sets, kind) = (sets, kind)
         return [
             Source(sets),
             Source(pods) { change in
                 [change.old, change.new].compactMap { $0 }.flatMap { pod -> [String] in
                     if let owner = pod.controllerReference {
-                        guard owner.text("kind") == "ReplicaSet" else { return [] }
+                        guard owner.text("kind") == kind.resource.kind else { return [] }
                         return [ObjectKey.make(namespace: pod.namespace, name: owner.text("name") ?? "")]
                     }
                     // Nobody's pod concerns every set that would adopt it.
                     let labels = pod.labels
                     return sets.indexed("namespace", pod.namespace ?? "")
-                        .filter { $0.selector?.matches(labels) ?? false }
+                        .filter { kind.selector($0)?.matches(labels) ?? false }
                         .map { ObjectKey.of($0) }
                 }
             },
@@ -41,7 +46,7 @@ struct ReplicaSetController: Controller {
         let candidates =
             pods.indexed(PodIndex.controller, set.uid)
             + pods.indexed(PodIndex.controller, PodIndex.orphans(in: set.namespace))
-        return ReplicaSetPlan.plan(set, pods: candidates, neighbours: neighbours(of: set), situation)
+        return ReplicaSetPlan.plan(set, kind, pods: candidates, neighbours: neighbours(of: set), situation)
     }
 
     private func neighbours(of set: Document) -> [String: Int] {

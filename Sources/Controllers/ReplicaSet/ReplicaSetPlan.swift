@@ -3,7 +3,7 @@ import Client
 import Document
 import Kinds
 
-/// Keeps as many pods of a template as the replica set asks for.
+/// Keeps as many pods of a template as the replica set, or the replication controller, asks for.
 enum ReplicaSetPlan {
     /// No more than so many creations or deletions in one round.
     static let burst = 500
@@ -13,10 +13,11 @@ enum ReplicaSetPlan {
     ///   - neighbours: for each node, how many pods of this set and its siblings (the other sets of the same
     ///     Deployment) run there; pods are taken from crowded nodes first.
     static func plan(
-        _ set: Document, pods: [Document], neighbours: [String: Int], _ situation: Situation
+        _ set: Document, _ kind: ReplicatedKind = .replicaSet, pods: [Document], neighbours: [String: Int],
+        _ situation: Situation
     ) -> Plan {
-        guard let selector = set.selector else { return .nothing }
-        let owner = set.controllerReference(kind: "ReplicaSet", apiVersion: "apps/v1")
+        guard let selector = kind.selector(set) else { return .nothing }
+        let owner = set.controllerReference(kind: kind.resource.kind, apiVersion: kind.resource.apiVersion)
         let claim = Claim(pods, of: .pods, for: set, owner: owner, selector: selector)
         var plan = Plan()
         plan.then(claim.actions)
@@ -33,7 +34,8 @@ enum ReplicaSetPlan {
                 plan.steps.append(.together(victims.map { .delete(.pods, $0, owner: set) }))
             }
         }
-        reportStatus(of: set, active, situation, in: &plan)
+        let terminating = kind.countsTerminating ? claim.owned.count { $0.isTerminating && !$0.isFinished } : nil
+        reportStatus(of: set, kind, active, terminating: terminating, situation, in: &plan)
         return plan
     }
 
@@ -49,7 +51,8 @@ enum ReplicaSetPlan {
     }
 
     private static func reportStatus(
-        of set: Document, _ active: [Document], _ situation: Situation, in plan: inout Plan
+        of set: Document, _ kind: ReplicatedKind, _ active: [Document], terminating: Int?, _ situation: Situation,
+        in plan: inout Plan
     ) {
         let minReady = set.number("spec", "minReadySeconds") ?? 0
         let templateLabels = set.map("spec", "template", "metadata", "labels")
@@ -64,30 +67,42 @@ enum ReplicaSetPlan {
             let labels = pod.labels
             return templateLabels.allSatisfy { labels[$0.key] == $0.value }
         }.count
-        var conditions = Document(set.list("status", "conditions").filter { $0.text("type") != "ReplicaFailure" })
-        if let failure = situation.lastFailure, !plan.steps.isEmpty {
-            let isShort = active.count < (set.number("spec", "replicas") ?? 1)
-            conditions = Document(set.list("status", "conditions")).settingCondition(
-                [
-                    "type": "ReplicaFailure", "status": "True", "message": Document(failure),
-                    "reason": isShort ? "FailedCreate" : "FailedDelete",
-                ], at: situation.now)
-        }
+        let conditions = conditions(of: set, isShort: active.count < set.wantedReplicas, situation, plan)
         var status: Document = ["replicas": Document(active.count)]
+        if let terminating { status["terminatingReplicas"] = Document(terminating) }
         for (field, count) in [
             ("fullyLabeledReplicas", labelled), ("readyReplicas", ready), ("availableReplicas", available),
         ] where count > 0 { status[field] = Document(count) }
         status["observedGeneration"] = Document(set.generation)
         if conditions.count > 0 { status["conditions"] = conditions }
         let old = set["status"] ?? .emptyObject
-        let counts = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"]
+        let counts = [
+            "replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration",
+            "terminatingReplicas",
+        ]
         let isCurrent =
             counts.allSatisfy { (old.number($0) ?? 0) == (status.number($0) ?? 0) }
             && (old["conditions"] ?? .emptyArray).isSame(as: conditions)
         if isCurrent { return }
         var reported = set
         reported["status"] = status
-        plan.finally.append(.update(.replicaSets, reported, subresource: "status"))
+        plan.finally.append(.update(kind.resource, reported, subresource: "status"))
+    }
+
+    /// With ReplicaFailure for as long as pods cannot be made or deleted. The first message stays: were it renewed
+    /// with each failure, each report would be a change that leads to the next attempt.
+    private static func conditions(
+        of set: Document, isShort: Bool, _ situation: Situation, _ plan: Plan
+    ) -> Document {
+        let old = set.list("status", "conditions")
+        let others = Document(old.filter { $0.text("type") != "ReplicaFailure" })
+        guard let failure = situation.lastFailure, !plan.steps.isEmpty else { return others }
+        if others.count < old.count { return Document(old) }
+        return others.settingCondition(
+            [
+                "type": "ReplicaFailure", "status": "True", "message": Document(failure),
+                "reason": isShort ? "FailedCreate" : "FailedDelete",
+            ], at: situation.now)
     }
 }
 

@@ -5,7 +5,7 @@ import Kinds
 /// Asks drivers to attach volumes to the nodes of the pods that use them, and to take them away again.
 final class AttachDetachController: Controller {
     let name = "persistentvolume-attach-detach-controller"
-    let eventSource = "attachdetach-controller"
+    let component = "attachdetach-controller"
     private let attachments: Informer
     private let drivers: Informer
     private let volumes: Informer
@@ -65,9 +65,9 @@ final class AttachDetachController: Controller {
                 return isSettled || ClaimUse.keys(pod).isEmpty ? [] : [pod.nodeName]
             },
             Source(self.nodes) { change in
+                guard let old = change.old, let new = change.new else { return [change.key] }
                 let path = "volumesInUse"
-                let isSettled = change.old != nil && change.new?.at("status", path) == change.old?.at("status", path)
-                return isSettled ? [] : [change.key]
+                return new.at("status", path) == old.at("status", path) ? [] : [change.key]
             },
             Source(drivers) { _ in [] },
         ]

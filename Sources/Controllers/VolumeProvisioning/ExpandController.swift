@@ -5,7 +5,7 @@ import Kinds
 /// Says on claims that ask for a larger volume whom they wait for: nothing here can enlarge a driver's volume.
 final class ExpandController: Controller {
     let name = "persistentvolume-expander-controller"
-    let eventSource = "volume_expand"
+    let component = "volume_expand"
     let workers = 1
     private let claims: Informer
     private let volumes: Informer

@@ -7,7 +7,7 @@ import Kinds
 /// outside knows: the binder's annotations.
 final class NodeDirectoryProvisioner: Controller {
     let name = "node-directory-provisioner-controller"
-    let eventSource = NodeDirectory.provisioner
+    let component = NodeDirectory.provisioner
     private let claims: Informer
     private let volumes: Informer
     private let classes: Informer

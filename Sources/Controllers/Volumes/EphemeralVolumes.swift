@@ -5,7 +5,7 @@ import Kinds
 /// Makes the claims of pods that bring their own: `ephemeral` volumes.
 struct EphemeralVolumeController: Controller {
     let name = "ephemeral-volume-controller"
-    let eventSource = "ephemeral_volume"
+    let component = "ephemeral_volume"
     private let pods: Informer
     private let claims: Informer
 

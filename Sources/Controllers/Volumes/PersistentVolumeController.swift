@@ -6,7 +6,7 @@ import Synchronization
 /// Brings claims and volumes together, and reclaims volumes whose claims are gone.
 final class PersistentVolumeController: Controller {
     let name = "persistentvolume-binder-controller"
-    let eventSource = "persistentvolume-controller"
+    let component = "persistentvolume-controller"
     private let claims: Informer
     private let volumes: Informer
     private let classes: Informer

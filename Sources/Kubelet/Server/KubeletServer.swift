@@ -5,7 +5,7 @@ import Kinds
 import Linux
 import Wire
 
-/// The node agent's HTTP API. Every request must come with a client certificate that the transport has verified.
+/// The node agent's HTTP API. `access` decides who may ask.
 struct KubeletServer: Sendable {
     let configuration: KubeletConfiguration
     let pods: Informer
@@ -14,16 +14,20 @@ struct KubeletServer: Sendable {
     let machine: Machine
     let loop: EventLoop?
     let workers: WorkerTable
+    let access: ServerAccess
+    let rates: UsageRates
 
     func handle(_ request: Request) async -> Response {
         let parts = request.target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts[0].split(separator: "/").map { Percent.decode(String($0)) }
         let query = parts.count == 2 ? Self.fields(String(parts[1])) : []
-        if path == ["healthz"] { return Self.text(200, "ok") }
-        guard request.peer.certificate != nil else { return Self.text(401, "Unauthorized") }
+        if let refusal = await access.refusal(request, path: path) { return refusal }
         switch path.first {
+        case "healthz" where path.count == 1: return Self.text(200, "ok")
         case "pods" where path.count == 1: return list()
         case "metrics" where path.count == 1: return Self.text(200, metrics)
+        case "metrics" where path.count == 2: return await resourceMetrics(path[1])
+        case "stats" where path == ["stats", "summary"]: return await summary()
         case "containerLogs" where path.count == 4: return logs(path[1], path[2], path[3], query)
         case "exec", "attach", "portForward", "run":
             do { return try await streams(request, path, query) } catch let refusal as StreamRefusal {
@@ -32,7 +36,6 @@ struct KubeletServer: Sendable {
                 return response
             } catch { return Self.text(500, "\(error)") }
         case "checkpoint": return Self.text(501, "\(path[0]) is not supported by this node agent yet")
-        case "stats": return Self.text(501, "stats are not supported by this node agent yet")
         default: return Self.text(404, "404 page not found")
         }
     }

@@ -14,6 +14,11 @@ struct PersistentVolumeSetup: Sendable {
     func path(of claimed: ClaimedVolume, pod: Document) async throws -> String {
         try await checkNode(claimed)
         let volume = claimed.volume
+        if !volume.list("spec", "mountOptions").isEmpty {
+            throw VolumeProblem(
+                "MountVolume.MountOptionSupport check failed for volume \"\(claimed.name)\" : mount options are not "
+                    + "supported for this volume type")
+        }
         if let source = volume.at("spec", "hostPath") {
             let path = source.text("path") ?? ""
             let type = claimed.isBlock ? "BlockDevice" : source.text("type") ?? ""

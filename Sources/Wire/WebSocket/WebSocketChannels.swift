@@ -81,8 +81,9 @@ public final class WebSocketChannels: Sendable {
         }
     }
 
+    /// Only clients say so: a server's channels end with the connection, and clients know no such message from it.
     func finish(_ channel: UInt8) async throws {
-        if layout.hasClose { try await socket.send([Self.closeChannel, channel]) }
+        if layout.hasClose, socket.role == .client { try await socket.send([Self.closeChannel, channel]) }
     }
 }
 

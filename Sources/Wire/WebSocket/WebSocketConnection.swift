@@ -4,7 +4,7 @@ import Synchronization
 /// A WebSocket over a connection that has left HTTP. One task reads; any task may write.
 public final class WebSocketConnection: Sendable {
     private let connection: any Connection
-    private let role: WebSocketRole
+    let role: WebSocketRole
     private let random: any Randomness
     private let reader: Mutex<WebSocketReader>
     private let turns = Turns()

@@ -87,17 +87,39 @@ public final class CertificateAuthority: Sendable {
         ).pem()
     }
 
+    /// As `sign`, with exactly these purposes, as OpenSSL names them.
+    public func sign(
+        _ request: CertificateRequest, keyUsages: [String], extendedUsages: [String], now: Timestamp,
+        validity: Duration
+    ) throws(OpenSSLError) -> [UInt8] {
+        let key = try PublicKey(pem: request.publicKeyPEM)
+        return try issue(
+            key.pointer, request.commonName, request.organizations, request.dnsNames, request.ipAddresses, keyUsages,
+            extendedUsages, validity, now
+        ).pem()
+    }
+
     private func issue(
         _ key: OpaquePointer, _ commonName: String, _ organizations: [String], _ dnsNames: [String],
         _ ipAddresses: [IPAddress], _ usage: Usage, _ validity: Duration, _ now: Timestamp
+    ) throws(OpenSSLError) -> X509Certificate {
+        let purposes = (usage.contains(.server) ? ["serverAuth"] : []) + (usage.contains(.client) ? ["clientAuth"] : [])
+        return try issue(
+            key, commonName, organizations, dnsNames, ipAddresses, ["digitalSignature", "keyEncipherment"], purposes,
+            validity, now)
+    }
+
+    private func issue(
+        _ key: OpaquePointer, _ commonName: String, _ organizations: [String], _ dnsNames: [String],
+        _ ipAddresses: [IPAddress], _ keyUsages: [String], _ purposes: [String], _ validity: Duration,
+        _ now: Timestamp
     ) throws(OpenSSLError) -> X509Certificate {
         var draft = try CertificateDraft(
             commonName: commonName, organizations: organizations, validity: validity, now: now)
         try draft.setKey(key)
         try draft.setIssuer(certificate)
         try draft.add(NID_basic_constraints, "critical,CA:FALSE")
-        try draft.add(NID_key_usage, "critical,digitalSignature,keyEncipherment")
-        let purposes = (usage.contains(.server) ? ["serverAuth"] : []) + (usage.contains(.client) ? ["clientAuth"] : [])
+        if !keyUsages.isEmpty { try draft.add(NID_key_usage, "critical," + keyUsages.joined(separator: ",")) }
         if !purposes.isEmpty { try draft.add(NID_ext_key_usage, purposes.joined(separator: ",")) }
         try draft.add(NID_subject_key_identifier, "hash")
         try draft.add(NID_authority_key_identifier, "keyid:always")

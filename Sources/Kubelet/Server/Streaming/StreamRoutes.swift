@@ -15,7 +15,8 @@ extension KubeletServer {
         let isForward = path[0] == "portForward"
         let counts = isForward ? 3...4 : 4...5
         guard counts.contains(path.count) else { throw StreamRefusal(status: 404, "404 page not found") }
-        guard ["GET", "POST"].contains(request.method) else {
+        // Running something is no reading; streams begin with GET where a WebSocket carries them.
+        guard request.method == "POST" || (request.method == "GET" && path[0] != "run") else {
             throw StreamRefusal(status: 405, "405: Method Not Allowed")
         }
         guard let loop else { throw StreamRefusal(status: 501, "this node agent has no way to carry streams") }
