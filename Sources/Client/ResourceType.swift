@@ -71,16 +71,16 @@ extension ResourceType {
         group: "networking.k8s.io", plural: "networkpolicies", kind: "NetworkPolicy")
     public static let storageClasses = ResourceType(
         group: "storage.k8s.io", plural: "storageclasses", kind: "StorageClass", namespaced: false)
-    public static let volumeAttributesClasses = ResourceType(
-        group: "storage.k8s.io", plural: "volumeattributesclasses", kind: "VolumeAttributesClass", namespaced: false)
-    public static let volumeAttachments = ResourceType(
-        group: "storage.k8s.io", plural: "volumeattachments", kind: "VolumeAttachment", namespaced: false)
     public static let csiNodes = ResourceType(
         group: "storage.k8s.io", plural: "csinodes", kind: "CSINode", namespaced: false)
     public static let csiDrivers = ResourceType(
         group: "storage.k8s.io", plural: "csidrivers", kind: "CSIDriver", namespaced: false)
     public static let csiStorageCapacities = ResourceType(
         group: "storage.k8s.io", plural: "csistoragecapacities", kind: "CSIStorageCapacity")
+    public static let volumeAttributesClasses = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattributesclasses", kind: "VolumeAttributesClass", namespaced: false)
+    public static let volumeAttachments = ResourceType(
+        group: "storage.k8s.io", plural: "volumeattachments", kind: "VolumeAttachment", namespaced: false)
     public static let priorityClasses = ResourceType(
         group: "scheduling.k8s.io", plural: "priorityclasses", kind: "PriorityClass", namespaced: false)
     public static let runtimeClasses = ResourceType(

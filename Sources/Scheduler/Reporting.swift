@@ -64,7 +64,7 @@ extension Scheduler {
         if node.isEmpty { return }
         metrics.change {
             $0.preemptions += 1
-            $0.victims.observe(Double(victims.count))
+            $0.victims.add(Double(victims.count))
         }
         for victim in victims {
             if deny(victim, "preempted") { continue }
@@ -124,16 +124,20 @@ extension Scheduler {
             let ticket = permitChange.ticket
             guard let permit = state.withLock({ $0.permits[pod.uid] }) else { return }
             if let denial = permit.denial {
-                throw BindingProblem("pod \"\(pod.name)\" rejected while waiting: \(denial)")
+                throw BindingProblem("pod \"\(pod.name)\" rejected while waiting on permit: \(denial)")
             }
             let waited = world.clock.uptime - began
             if permit.waitsFor.isEmpty {
                 return metrics.change {
-                    $0.permitSeconds["allowed", default: .init(from: 0.001, factor: 2, count: 15)]
-                        .observe(waited.inSeconds)
+                    $0.permits["allowed", default: SchedulerMetrics.seconds].add(waited.inSeconds)
                 }
             }
-            if waited >= longest { throw BindingProblem("timed out waiting for permission: \(plugins.sorted())") }
+            if waited >= longest {
+                let names = permit.waitsFor.sorted().joined(separator: ", ")
+                throw BindingProblem(
+                    "pod \"\(pod.name)\" rejected while waiting on permit: rejected due to timeout after waiting "
+                        + "\(waited.components.seconds)s at plugin \(names)")
+            }
             try await permitChange.wait(since: ticket, atMost: longest - waited, clock: world.clock)
         }
     }

@@ -167,7 +167,7 @@ final class Scheduler: Sendable {
         }
         guard let taken else { return nil }
         let seconds = (world.clock.uptime - now).inSeconds
-        metrics.change { $0.algorithmSeconds.observe(seconds) }
+        metrics.change { $0.algorithm.add(seconds) }
         return taken
     }
 
@@ -227,10 +227,9 @@ final class Scheduler: Sendable {
         metrics.attempt(.scheduled, profile: pod.schedulerName, seconds: elapsed(since: taken.began))
         let waited = elapsed(since: taken.queued.since)
         metrics.change { state in
-            state.bindings += 1
-            state.podAttempts.observe(Double(taken.queued.attempts))
-            let key = "\(min(taken.queued.attempts, 16))"
-            state.podSeconds[key, default: .init(from: 0.01, factor: 2, count: 20)].observe(waited)
+            state.podAttempts.add(Double(taken.queued.attempts))
+            let key = min(taken.queued.attempts, 16)
+            state.podSeconds[key, default: Histogram(first: 0.01, factor: 2, count: 20)].add(waited)
         }
     }
 
@@ -265,21 +264,18 @@ final class Scheduler: Sendable {
     }
 
     private func publish() {
-        let (queue, sizes, profiles) = state.withLock { state in
+        let (figures, sizes) = state.withLock { state in
             let core = state.core
             return (
                 core.queue.figures,
-                ["nodes": core.cluster.nodeCount, "pods": core.cluster.podCount, "assumed_pods": core.assumedCount],
-                options.configuration.profiles.map(\.name)
+                ["nodes": core.cluster.nodeCount, "pods": core.cluster.podCount, "assumed_pods": core.assumedCount]
             )
         }
+        let profile = options.configuration.profiles[0].name
         metrics.change { state in
-            state.pending = queue.pending
-            state.moves = queue.moves
-            state.inFlightEvents = queue.events
+            state.queue = figures
             state.cache = sizes
-            state.refusals = [:]
-            for (plugin, count) in queue.refusals { state.refusals["\(plugin) \(profiles[0])"] = count }
+            state.profile = profile
         }
     }
 }

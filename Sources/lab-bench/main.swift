@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -27,9 +27,12 @@ struct Options {
             case "--compare": compare = rest.popFirst()
             case "--only":
                 only = rest.popFirst()
-                guard only == "api" else { throw UsageError("--only knows one part", remedy: "--only api") }
+                guard let only, ["api", "scheduling"].contains(only) else {
+                    throw UsageError("--only knows two parts", remedy: "--only api, --only scheduling")
+                }
             default:
-                throw UsageError("unknown flag '\(word)'", remedy: "--quick, --only api, --json FILE, --compare FILE")
+                throw UsageError(
+                    "unknown flag '\(word)'", remedy: "--quick, --only api|scheduling, --json FILE, --compare FILE")
             }
         }
     }
@@ -38,6 +41,11 @@ struct Options {
 func say(_ text: String) { try? Files.writeAll(Array((text + "\n").utf8), to: 2, name: "standard error") }
 
 func measure(_ options: Options, loop: EventLoop) async throws {
+    let scheduling = Scheduling(world: .live(loop), pods: options.quick ? 1_000 : 10_000)
+    if options.only == "scheduling" {
+        let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
+        return try finish(try scheduling.measure(), options, earlier)
+    }
     guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
         throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
     }
@@ -52,6 +60,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         say("==> start-up and containers")
         rows.append(try measurements.startUp())
         rows += try await Containers(world: .live(loop)).measure(runs: options.quick ? 5 : 30)
+    }
+    if options.only == nil {
+        say("==> scheduling")
+        rows += try scheduling.measure()
     }
     say("==> calling the API server")
     rows += try await Serving(

@@ -25,7 +25,7 @@ import Testing
         #expect(queue.happened(.nodeAdded("n"), helps: never).isEmpty)
         #expect(queue.pop(now: .seconds(20)) == nil)
         #expect(queue.happened(.nodeAdded("n"), helps: always) == ["default/a"])
-        #expect(queue.moves["backoff NodeAdd"] == 1)
+        #expect(queue.moves[.init(queue: "backoff", event: "NodeAdd")] == 1)
         // Nothing else is to be done, so it need not wait for its pause.
         #expect(queue.pop(now: .seconds(20))?.pod.name == "a")
     }

@@ -25,6 +25,7 @@ public struct ManagerRole: Sendable {
         let options = try controllerOptions()
         let certificate = try ServingCertificate(now: world.clock.now)
         let counted = ControllerMetrics()
+        let schedulerOptions = try Self.schedulerOptions()
         try await withThrowingTaskGroup { group in
             group.addTask {
                 try await lead(
@@ -38,9 +39,11 @@ public struct ManagerRole: Sendable {
             }
             group.addTask {
                 try await lead(
-                    "kube-scheduler", port: Addresses.schedulerPort, scheduler, certificate, metrics: []
+                    "kube-scheduler", port: Addresses.schedulerPort, scheduler, certificate,
+                    metrics: [schedulerOptions.metrics]
                 ) {
-                    try await runScheduler(client: scheduler, world: world, log: log.named("scheduler"))
+                    try await runScheduler(
+                        client: scheduler, world: world, log: log.named("scheduler"), options: schedulerOptions)
                 }
             }
             defer { group.cancelAll() }
@@ -93,6 +96,14 @@ public struct ManagerRole: Sendable {
         options.tokenMaker = { namespace, account, uid, secret in
             try tokens.legacyToken(namespace: namespace, serviceAccount: account, uid: uid, secret: secret)
         }
+        return options
+    }
+
+    /// A node may bring a `KubeSchedulerConfiguration` of its own.
+    private static func schedulerOptions() throws -> SchedulerOptions {
+        var options = SchedulerOptions()
+        let path = "\(NodeBlueprint.Inside.configuration)/scheduler.yaml"
+        if Files.exists(path) { options.configuration = try SchedulerConfiguration(yaml: try Files.read(path)) }
         return options
     }
 

@@ -1,14 +1,14 @@
 import Basics
 
-/// Why a node is no place for a pod, or why the pod has none at all.
-struct Rejection: Sendable, Equatable {
-    var plugin: String
+/// Why a node is no place for a pod, or why the pod has none at all. An object, since thousands of nodes may share one.
+final class Rejection: Sendable, Equatable {
+    let plugin: String
     /// As Kubernetes words it; one node may have several.
-    var reasons: [String]
+    let reasons: [String]
     /// Whether the pod would still not fit if others left.
-    var isUnresolvable = false
+    let isUnresolvable: Bool
 
-    init(_ plugin: String, _ reasons: String..., isUnresolvable: Bool = false) {
+    convenience init(_ plugin: String, _ reasons: String..., isUnresolvable: Bool = false) {
         self.init(plugin, reasons: reasons, isUnresolvable: isUnresolvable)
     }
 
@@ -16,6 +16,10 @@ struct Rejection: Sendable, Equatable {
         self.plugin = plugin
         self.reasons = reasons
         self.isUnresolvable = isUnresolvable
+    }
+
+    static func == (a: Rejection, b: Rejection) -> Bool {
+        a === b || (a.plugin == b.plugin && a.reasons == b.reasons && a.isUnresolvable == b.isUnresolvable)
     }
 }
 

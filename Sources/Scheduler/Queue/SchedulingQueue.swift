@@ -33,8 +33,13 @@ struct SchedulingQueue {
         var longestWait = Duration.seconds(300)
     }
 
-    /// What a move is called in metrics: where to, and why.
-    typealias Move = (queue: String, event: String)
+    /// Where a pod went, and why.
+    struct Move: Sendable, Hashable, Comparable {
+        var queue: String
+        var event: String
+
+        static func < (a: Move, b: Move) -> Bool { (a.queue, a.event) < (b.queue, b.event) }
+    }
 
     private enum Place { case gated, active, waiting, unschedulable, scheduling }
 
@@ -65,8 +70,10 @@ struct SchedulingQueue {
     private var firstEvent = 0
     private var beingScheduled: Set<String> = []
     private var sequence: UInt64 = 0
+    /// No unschedulable pod has waited for too long before this time.
+    private var flush: Duration?
     private var counts: [Place: Int] = [:]
-    private(set) var moves: [String: Int] = [:]
+    private(set) var moves: [Move: Int] = [:]
 
     /// More events than this during one attempt count as "anything may have happened".
     private static let mostEvents = 10_000
@@ -87,10 +94,10 @@ struct SchedulingQueue {
     var refusals: [String: Int] { refused.mapValues(\.count).filter { $0.value > 0 } }
 
     struct Figures: Sendable {
-        var pending: [String: Int]
-        var moves: [String: Int]
-        var refusals: [String: Int]
-        var events: Int
+        var pending: [String: Int] = [:]
+        var moves: [Move: Int] = [:]
+        var refusals: [String: Int] = [:]
+        var events = 0
     }
 
     var figures: Figures {
@@ -212,13 +219,7 @@ struct SchedulingQueue {
         if activeCount > 0 { return now }
         while let first = waiting.first, !isCurrent(first, .waiting) { _ = waiting.popFirst() }
         var due = waiting.first?.due
-        if unschedulableCount > 0 {
-            for key in Set(refused.values.joined()) {
-                guard let entry = entries[key] else { continue }
-                let end = entry.queued.attempted + settings.longestWait
-                due = min(due ?? end, end)
-            }
-        }
+        if unschedulableCount > 0, let flush { due = min(due ?? flush, flush) }
         return due
     }
 
@@ -229,11 +230,17 @@ struct SchedulingQueue {
             set(entry, .active)
             note("active", "BackoffComplete")
         }
-        if unschedulableCount == 0 { return }
+        guard let flush, flush <= now else { return }
+        self.flush = nil
         for key in Set(refused.values.joined()).sorted() {
-            guard let entry = entries[key], entry.queued.attempted + settings.longestWait <= now else { continue }
-            set(entry, .active)
-            note("active", "UnschedulableTimeout")
+            guard let entry = entries[key] else { continue }
+            let end = entry.queued.attempted + settings.longestWait
+            if end <= now {
+                set(entry, .active)
+                note("active", "UnschedulableTimeout")
+            } else {
+                self.flush = min(self.flush ?? end, end)
+            }
         }
     }
 
@@ -275,7 +282,10 @@ struct SchedulingQueue {
         case .waiting:
             let due = entry.queued.attempted + pause(entry.queued)
             waiting.insert(Ticket(key: key, number: entry.ticket, queued: entry.queued, due: due))
-        case .unschedulable: for plugin in entry.queued.plugins { refused[plugin, default: []].insert(key) }
+        case .unschedulable:
+            for plugin in entry.queued.plugins { refused[plugin, default: []].insert(key) }
+            let end = entry.queued.attempted + settings.longestWait
+            flush = min(flush ?? end, end)
         case .scheduling: beingScheduled.insert(key)
         case .gated: break
         }
@@ -315,5 +325,7 @@ struct SchedulingQueue {
         return nil
     }
 
-    private mutating func note(_ queue: String, _ event: String) { moves["\(queue) \(event)", default: 0] += 1 }
+    private mutating func note(_ queue: String, _ event: String) {
+        moves[Move(queue: queue, event: event), default: 0] += 1
+    }
 }
