@@ -115,6 +115,7 @@ let package = Package(
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
+        tests("ClientTests", ["Client", "Simulation", "Kinds", "Document", "Wire"]),
         tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),

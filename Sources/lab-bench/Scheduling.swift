@@ -1,5 +1,6 @@
 import Basics
 import Client
+import Cluster
 import Document
 import Glibc
 import Kinds
