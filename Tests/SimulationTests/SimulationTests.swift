@@ -69,6 +69,12 @@ extension SimulatedCluster {
 @Suite struct ClusterSimulationTests {
     @Test(arguments: SimulatedServer.allCases) func deploymentIsScheduledAndSpread(server: SimulatedServer) throws {
         let counts = try simulate(server, seed: 1, nodes: 10) { cluster in
+            // Pods that come before the last nodes do are spread over the first ones.
+            try await cluster.eventually("all nodes are there") {
+                let nodes = try await cluster.client.list(.nodes).list("items").map { NodeView($0) }
+                return nodes.count == 10 && nodes.allSatisfy { $0.isReady && $0.taints.isEmpty }
+            }
+            try await cluster.world.clock.sleep(for: .seconds(1))
             _ = try await cluster.client.create(.deployments, deployment("web", replicas: 50, image: "web:1"))
             try await cluster.waitUntilRolledOut("web", replicas: 50)
             var counts: [String: Int] = [:]
