@@ -86,15 +86,13 @@ let package = Package(
             dependencies: ["CLI", "CLinux"],
             swiftSettings: strict,
             linkerSettings: [
-                .unsafeFlags(
-                    [
-                        "-static-executable", "-use-ld=lld", "-Xlinker", "-s", "-Xlinker", "--gc-sections",
-                    ], .when(configuration: .release)),
+                .unsafeFlags(["-static-executable", "-use-ld=lld", "-Xlinker", "--gc-sections"]),
+                .unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release)),
                 .unsafeFlags(
                     [
                         "-lnettle", "-lacl", "-lattr", "-llzma", "-lzstd", "-llz4", "-lbz2", "-lz", "-lxml2",
                         "-licuuc", "-licudata", "-lgmp", "-lm", "-lstdc++",
-                    ], .when(configuration: .release)),
+                    ]),
             ]),
 
         .executableTarget(

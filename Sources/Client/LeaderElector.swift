@@ -17,6 +17,9 @@ public struct LeaderElector: Sendable {
     /// How often a leader renews: seldom, for an idle cluster's sake, and often enough to fail once.
     public var renewPeriod = Duration.seconds(5)
     public var retryPeriod = Duration.seconds(2)
+    /// How long a candidate waits at first when nobody refused the lease but nobody answered either, as while
+    /// the server starts; each further wait is twice as long, up to `retryPeriod`.
+    public var firstPause = Duration.milliseconds(10)
 
     private let client: APIClient
     private let world: World
@@ -57,7 +60,7 @@ public struct LeaderElector: Sendable {
     /// Throws `LeadershipLost` when it cannot: the caller starts over as a new candidate or ends.
     public func run(_ lead: @escaping @Sendable () async throws -> Void) async throws {
         var observation = LeaseObservation(identity: identity, duration: leaseDuration)
-        while try await !attempt(&observation) { try await world.clock.sleep(for: jittered(retryPeriod)) }
+        try await acquire(&observation)
         log.info("\(identity) leads \(namespace)/\(name)")
         leadership.begin()
         defer { leadership.end() }
@@ -67,6 +70,21 @@ public struct LeaderElector: Sendable {
             group.addTask { try await self.keep(held) }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    private func acquire(_ observation: inout LeaseObservation) async throws {
+        var pause = min(firstPause, retryPeriod)
+        while true {
+            switch try await attempt(&observation) {
+            case .held: return
+            case .refused:
+                pause = min(firstPause, retryPeriod)
+                try await world.clock.sleep(for: jittered(retryPeriod))
+            case .unanswered:
+                try await world.clock.sleep(for: jittered(pause))
+                pause = min(pause * 2, retryPeriod)
+            }
         }
     }
 
@@ -91,7 +109,7 @@ public struct LeaderElector: Sendable {
             try await world.clock.sleep(for: pause)
             let left = renewDeadline - (world.clock.uptime - lastRenewed)
             // An answer that comes later than the deadline is none.
-            if try await attempt(&observation, within: max(left, .milliseconds(1))) {
+            if try await attempt(&observation, within: max(left, .milliseconds(1))) == .held {
                 lastRenewed = world.clock.uptime
                 leadership.begin()
                 pause = renewPeriod
@@ -102,25 +120,32 @@ public struct LeaderElector: Sendable {
         throw LeadershipLost(lease: "\(namespace)/\(name)")
     }
 
-    private func attempt(_ observation: inout LeaseObservation, within limit: Duration) async throws -> Bool {
+    /// What became of a try to acquire or renew.
+    private enum Outcome {
+        case held
+        /// Someone else holds the lease, or was faster.
+        case refused
+        case unanswered
+    }
+
+    private func attempt(_ observation: inout LeaseObservation, within limit: Duration) async throws -> Outcome {
         let start = observation
         do {
-            let next = try await withDeadline(limit, world.clock, "renewing the lease") {
+            let (outcome, next) = try await withDeadline(limit, world.clock, "renewing the lease") {
                 var copy = start
-                return try await attempt(&copy) ? copy : nil
+                return (try await attempt(&copy), copy)
             }
-            if let next { observation = next } else { observation.latest = nil }
-            return next != nil
+            if outcome == .held { observation = next } else { observation.latest = nil }
+            return outcome
         } catch is HTTPTransport.TimedOut {
             observation.latest = nil
-            return false
+            return .unanswered
         }
     }
 
-    /// One try to acquire or renew; false where someone else holds the lease or the server did not answer.
-    private func attempt(_ observation: inout LeaseObservation) async throws -> Bool {
+    private func attempt(_ observation: inout LeaseObservation) async throws -> Outcome {
         // Who wrote the lease last need not read it again: the write fails if another was faster.
-        if let latest = observation.latest, try await write(latest, &observation) { return true }
+        if let latest = observation.latest, try await write(latest, &observation) == .held { return .held }
         do {
             return try await write(try await client.get(.leases, namespace: namespace, name: name), &observation)
         } catch let status as APIStatus where status.isNotFound {
@@ -130,9 +155,9 @@ public struct LeaderElector: Sendable {
         }
     }
 
-    private func write(_ current: Document?, _ observation: inout LeaseObservation) async throws -> Bool {
+    private func write(_ current: Document?, _ observation: inout LeaseObservation) async throws -> Outcome {
         guard let wanted = observation.claim(current, uptime: world.clock.uptime, now: world.clock.now) else {
-            return false
+            return .refused
         }
         var lease =
             current ?? [
@@ -147,17 +172,18 @@ public struct LeaderElector: Sendable {
                 : client.update(.leases, namespace: namespace, name: name, lease)
             observation.saw(written, uptime: world.clock.uptime)
             observation.latest = written
-            return true
+            return .held
         } catch {
             observation.latest = nil
             return try failed(error)
         }
     }
 
-    private func failed(_ error: any Error) throws -> Bool {
+    private func failed(_ error: any Error) throws -> Outcome {
         try Task.checkCancellation()
         log.debug("lease \(namespace)/\(name): \(error)")
-        return false
+        let status = error as? APIStatus
+        return status?.isConflict == true || status?.isAlreadyExists == true ? .refused : .unanswered
     }
 
     private func jittered(_ period: Duration) -> Duration {
