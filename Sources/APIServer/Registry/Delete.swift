@@ -126,8 +126,11 @@ extension Resources {
     /// Deletes one object, or marks it. Returns its last stored form and whether it is gone.
     func delete(_ call: Call, name: String, _ options: DeleteOptions) async throws -> (bytes: [UInt8], gone: Bool) {
         let resource = call.resource
+        var marked: Record?
         for _ in 0..<Self.conflictRetries {
             guard let record = try await record(resource, namespace: call.namespace, name: name) else {
+                // Whoever waits for the mark, as a pod's node does, may be faster than we are.
+                if let marked { return (marked.value, true) }
                 throw APIStatus.notFound(resource, name)
             }
             let old = try ObjectCodec.document(record.value, resource)
@@ -148,15 +151,18 @@ extension Resources {
                 case .marked(let object):
                     if options.dryRun { return (ObjectCodec.bytes(Conversion.stored(object, resource)), false) }
                     let encode = ObjectCodec.encoding(Conversion.stored(object, resource))
-                    let marked = try await store.update(record.key, expected: record.revision, encode)
+                    let written = try await store.update(record.key, expected: record.revision, encode)
                     wrote(resource)
-                    return (marked.value, false)
+                    return (written.value, false)
                 case .now(let object), .markedAndNow(let object):
                     if options.dryRun { return (ObjectCodec.bytes(Conversion.stored(object, resource)), true) }
                     let encode = ObjectCodec.encoding(Conversion.stored(object, resource))
                     var revision = record.revision
                     if case .markedAndNow = decision {
-                        revision = try await store.update(record.key, expected: revision, encode).revision
+                        let written = try await store.update(record.key, expected: revision, encode)
+                        wrote(resource)
+                        revision = written.revision
+                        marked = written
                     }
                     let deleted = try await store.delete(record.key, expected: revision, encode)
                     allocations.release(old, resource: resource)
