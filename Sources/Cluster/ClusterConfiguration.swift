@@ -5,17 +5,33 @@ import Document
 /// What a user asks for: the flags of `lab create`, laid over its `--config` file.
 public struct ClusterConfiguration: Sendable, Equatable {
     public var name = "lab"
-    public var workers = 2
+    /// The control plane first.
+    public var nodes = [
+        NodeConfiguration(role: .controlPlane), NodeConfiguration(role: .worker), NodeConfiguration(role: .worker),
+    ]
+    public var networking = Networking()
+    public var components = Components()
     /// OCI or docker archives that are loaded before the nodes start.
     public var imageArchives: [String] = []
-    /// The loopback port of the API; nil lets the kernel choose a free one.
+    /// The host's port of the API; nil lets the kernel choose a free one.
     public var apiPort: UInt16?
     /// Which controllers run: `*` for all that do by default, `NAME` for one, `-NAME` for all but it.
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
     public var leaderElection = true
+    /// What the user should know about how the file was understood.
+    public var notes: [String] = []
 
     public init() {}
+
+    /// How many workers there are; setting it adds plain ones, or takes the last ones away.
+    public var workers: Int {
+        get { nodes.count { $0.role == .worker } }
+        set {
+            while workers > max(0, newValue) { nodes.removeLast() }
+            while workers < newValue { nodes.append(NodeConfiguration(role: .worker)) }
+        }
+    }
 
     public static let apiVersion = "lab.dev/v1"
     public static let mostWorkers = 100
@@ -33,10 +49,19 @@ public struct ClusterConfiguration: Sendable, Equatable {
         }
     }
 
+    public static func check(workers: Int) throws(UsageError) {
+        guard (0...mostWorkers).contains(workers) else {
+            throw UsageError("\(workers) workers are out of range", remedy: "ask for 0 to \(mostWorkers)")
+        }
+    }
+
     public func check() throws(UsageError) {
         try Self.check(name: name)
-        guard (0...Self.mostWorkers).contains(workers) else {
-            throw UsageError("\(workers) workers are out of range", remedy: "ask for 0 to \(Self.mostWorkers)")
+        try Self.check(workers: workers)
+        let subnet = networking.podSubnet
+        guard nodes.count <= 1 << max(0, 24 - subnet.prefix) else {
+            throw UsageError(
+                "the pod subnet \(subnet) has no /24 for each of \(nodes.count) nodes", remedy: "choose a larger one")
         }
         do { _ = try ControllerSelection(controllers) } catch {
             throw UsageError(
@@ -46,7 +71,11 @@ public struct ClusterConfiguration: Sendable, Equatable {
 
     /// Node names as kind gives them, the control plane first.
     public var nodeNames: [String] {
-        ["\(name)-control-plane"] + (0..<workers).map { $0 == 0 ? "\(name)-worker" : "\(name)-worker\($0 + 1)" }
+        ["\(name)-control-plane"] + (0..<workers).map { Self.workerName($0 + 1, of: name) }
+    }
+
+    static func workerName(_ number: Int, of cluster: String) -> String {
+        number == 1 ? "\(cluster)-worker" : "\(cluster)-worker\(number)"
     }
 }
 
