@@ -1,6 +1,7 @@
 import Basics
 import Client
 import DNS
+import Glibc
 import Images
 import Kubelet
 import Linux
@@ -25,6 +26,7 @@ public struct AgentRole: Sendable {
     }
 
     public func run() async throws {
+        try shareMounts()
         // The API server's address is the control plane's, and that is node 0.
         let client = try Connect.component("kubelet-client", to: Addresses.node(0), world: world)
         let blocking = BlockingPool()
@@ -81,6 +83,13 @@ public struct AgentRole: Sendable {
         let listener = try await world.network.listen(on: .ip(.any, port: Addresses.kubeletPort))
         return HTTPServer(
             listener: listener, tls: tls, clock: world.clock, log: log.named("kubelet-http"), handler: kubelet.handler)
+    }
+
+    /// Volumes are mounted while their pod's sandbox comes up, and must be seen in it too if it was faster.
+    private func shareMounts() throws {
+        guard mount(nil, "/", nil, UInt(MS_SHARED) | UInt(MS_REC), nil) == 0 else {
+            throw SystemError("mount --make-rshared", "/", errno: errno)
+        }
     }
 
     /// The cluster's DNS address is on every node's loopback, so that a name is looked up without leaving the node.
