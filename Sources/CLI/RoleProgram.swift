@@ -13,7 +13,9 @@ enum RoleProgram {
                 .init("config", .one, "FILE", "the node's record"),
                 .init("listen", .one, "ENDPOINT", "forward: where to listen"),
                 .init("target", .one, "ENDPOINT", "forward: where to connect"),
-                .init("namespace", .one, "FD", "forward: descriptor of the network namespace to listen in"),
+                .init("namespace", .one, "FD", "forward, images: descriptor of the host's network namespace"),
+                .init("store", .one, "DIR", "images: the content store"),
+                .init("home", .one, "DIR", "images: where lab keeps things"),
             ])
         return Program.report {
             let arguments = try Arguments(words, for: syntax)
@@ -42,13 +44,14 @@ enum RoleProgram {
         _ role: String, _ arguments: Arguments, loop: EventLoop, world: World, log: Log
     ) async throws {
         if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
+        if role == "images" { return try await images(arguments, loop: loop, world: world, log: log) }
         guard let path = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
         let record = try NodeRecord(try Document(json: try Files.read(path)))
         switch role {
         case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
         case "manager": try await ManagerRole(record: record, world: world, log: log).run()
         case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
-        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward")
+        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward, images")
         }
     }
 
@@ -60,6 +63,17 @@ enum RoleProgram {
         let outside = LiveNetwork(loop: loop, namespace: namespace)
         try await Forwarder(listen: listen, target: target, listening: outside, connecting: world.network, log: log)
             .run()
+    }
+}
+
+extension RoleProgram {
+    private static func images(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
+        guard let socket = arguments["listen"], let store = arguments["store"], let home = arguments["home"],
+            let namespace = arguments["namespace"].flatMap(Int32.init)
+        else { throw UsageError("images needs --listen, --store, --home and --namespace", remedy: "") }
+        var outside = world
+        outside.network = LiveNetwork(loop: loop, namespace: namespace)
+        try await ImageService(socket: socket, store: store, home: home, world: outside, log: log).run()
     }
 }
 

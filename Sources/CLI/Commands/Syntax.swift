@@ -67,9 +67,9 @@ public enum Commands {
     public static var overview: String {
         let width = all.map(\.name.count).max() ?? 0
         var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n\n"
-        for command in all {
-            let padding = String(repeating: " ", count: width - command.name.count)
-            text += "  \(command.name)\(padding)  \(command.summary)\n"
+        let image = ("image", "Pull, push, make, list and remove images: see 'lab image --help'.")
+        for (name, summary) in all.map({ ($0.name, $0.summary) }) + [image] {
+            text += "  \(name)\(String(repeating: " ", count: width - name.count))  \(summary)\n"
         }
         return text + "\nStart with 'lab create', then 'kubectl get nodes'. 'lab COMMAND --help' tells more.\n"
     }

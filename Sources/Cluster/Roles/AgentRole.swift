@@ -47,7 +47,10 @@ public struct AgentRole: Sendable {
         let kubelet = Kubelet(
             configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
-                store: try ImageStore(root: NodeBlueprint.Inside.images), blocking: blocking),
+                store: try ImageStore(root: NodeBlueprint.Inside.images),
+                owner: "\(record.cluster).\(record.name)", blocking: blocking,
+                service: ImageServiceClient(
+                    socket: ImageService.socket(in: NodeBlueprint.Inside.hostServices), world: world)),
             network: OverlayNetworking(overlay: overlay), world: world, log: log.named("kubelet"), loop: loop)
         let http = try await kubeletServer(kubelet)
         try await withThrowingTaskGroup { group in
@@ -97,25 +100,6 @@ public struct AgentRole: Sendable {
         let route = try RouteSocket()
         guard let loopback = try route.link(named: "lo") else { throw Failure("this node has no loopback link") }
         try route.replace(LinkAddress(linkIndex: loopback.index, address: Addresses.dns, prefix: 32))
-    }
-}
-
-/// The content store as the kubelet asks for images. Registries are not reached from here yet, and it says so.
-struct StoreImages: ImageSource {
-    let store: ImageStore
-    let blocking: BlockingPool
-
-    func resolve(_ reference: String) async throws -> Image? {
-        try await blocking.run { try store.resolve(reference) }
-    }
-
-    func list() async throws -> [Image] { try await blocking.run { try store.list() } }
-
-    func pull(_ reference: String) async throws -> Image {
-        if let image = try await resolve(reference) { return image }
-        throw Failure(
-            "\(reference) is not in the content store, and pulling from registries is not supported yet",
-            remedy: "load it with 'lab load ARCHIVE'")
     }
 }
 
