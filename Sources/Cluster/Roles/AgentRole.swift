@@ -45,7 +45,7 @@ public struct AgentRole: Sendable {
             client: try Connect.component("dns", to: Addresses.node(0), world: world),
             upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
         let kubelet = Kubelet(
-            configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),
+            configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
                 store: try ImageStore(root: NodeBlueprint.Inside.images),
                 owner: "\(record.cluster).\(record.name)", blocking: blocking,
@@ -64,7 +64,7 @@ public struct AgentRole: Sendable {
         }
     }
 
-    private var kubeletConfiguration: KubeletConfiguration {
+    private func kubeletConfiguration() throws -> KubeletConfiguration {
         var configuration = KubeletConfiguration(
             nodeName: record.name, nodeIP: record.address, clusterDNS: [Addresses.dns],
             clusterDomain: Addresses.clusterDomain)
@@ -74,6 +74,10 @@ public struct AgentRole: Sendable {
                 "node.kubernetes.io/exclude-from-external-load-balancers": "",
             ]
             configuration.taints = [["key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"]]
+        }
+        configuration.imageDirectory = NodeBlueprint.Inside.images
+        if Files.exists(KubeletSettingsFile.path) {
+            try KubeletSettingsFile.apply(Files.read(KubeletSettingsFile.path, limit: 1 << 20), to: &configuration)
         }
         return configuration
     }
