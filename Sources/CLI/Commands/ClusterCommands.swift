@@ -12,7 +12,7 @@ extension Commands {
     /// What each command does, by name.
     static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
-        load.name: runLoad, images.name: runImages, conformance.name: runConformance,
+        load.name: runLoad, images.name: runImages, port.name: runPort, conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
     ]
 
