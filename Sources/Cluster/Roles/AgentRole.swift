@@ -43,7 +43,10 @@ public struct AgentRole: Sendable {
         let dns = try DNSServer(
             addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
             client: try Connect.component("dns", to: Addresses.node(0), world: world),
-            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
+            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"),
+            publish: { ports in
+                try await blocking.run { try DNSPorts(address: Addresses.dns).publish(ports) }
+            })
         let kubelet = Kubelet(
             configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
