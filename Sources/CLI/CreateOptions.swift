@@ -38,6 +38,7 @@ enum CreateOptions {
         case "false": configuration.leaderElection = false
         case let text?: throw UsageError("--leader-elect '\(text)' is neither true nor false", remedy: "choose one")
         }
+        for text in arguments.values["port"] ?? [] { configuration.ports.append(try PublishedPort(parsing: text)) }
         configuration.imageArchives += arguments.values["image-archive"] ?? []
         try configuration.check()
         return configuration
@@ -52,7 +53,8 @@ enum CreateOptions {
             for mount in configuration.nodes[node].extraMounts.indices {
                 let path = configuration.nodes[node].extraMounts[mount].hostPath
                 guard !path.hasPrefix("/") else { continue }
-                configuration.nodes[node].extraMounts[mount].hostPath = "\(directory)/\(path)"
+                let plain = path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+                configuration.nodes[node].extraMounts[mount].hostPath = "\(directory)/\(plain)"
             }
         }
     }

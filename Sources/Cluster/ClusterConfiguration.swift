@@ -15,6 +15,8 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var imageArchives: [String] = []
     /// The host's port of the API; nil lets the kernel choose a free one.
     public var apiPort: UInt16?
+    /// Ports of the host that lead into the cluster.
+    public var ports: [PublishedPort] = []
     /// Which controllers run: `*` for all that do by default, `NAME` for one, `-NAME` for all but it.
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
@@ -23,6 +25,18 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var notes: [String] = []
 
     public init() {}
+
+    /// Those of the command line, and those that the file lists with the nodes.
+    var allPorts: [PublishedPort] {
+        ports
+            + zip(nodeNames, nodes).flatMap { name, node in
+                node.portMappings.map { mapping in
+                    var port = mapping
+                    port.node = name
+                    return port
+                }
+            }
+    }
 
     /// How many workers there are; setting it adds plain ones, or takes the last ones away.
     public var workers: Int {
@@ -63,6 +77,7 @@ public struct ClusterConfiguration: Sendable, Equatable {
             throw UsageError(
                 "the pod subnet \(subnet) has no /24 for each of \(nodes.count) nodes", remedy: "choose a larger one")
         }
+        for port in ports { _ = try port.nodeIndex(among: nodeNames) }
         do { _ = try ControllerSelection(controllers) } catch {
             throw UsageError(
                 "\(error)", remedy: "name controllers as kube-controller-manager does, such as '-cronjob-controller'")

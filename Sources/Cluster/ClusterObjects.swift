@@ -13,7 +13,8 @@ struct ClusterObjects: Sendable {
 
     func ensure() async throws {
         let isFirstStart = try await !isSettled()
-        for (resource, object) in Self.objects where isFirstStart || resource != .storageClasses {
+        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps]
+        for (resource, object) in Self.objects where isFirstStart || !onlyOnce.contains(resource) {
             do {
                 _ = try await client.create(resource, object)
             } catch let status as APIStatus where status.isAlreadyExists {
@@ -34,7 +35,7 @@ struct ClusterObjects: Sendable {
 
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
-            + [(.clusterRoles, usageReaderRole)]
+            + NameObjects.objects + NameObjects.usersObjects + [(.clusterRoles, usageReaderRole)]
             + controllerBindings.map { (.clusterRoleBindings, $0) }
             // The binding comes last: it says that all the others are there.
             + [

@@ -1,4 +1,5 @@
 import Basics
+import Images
 import Linux
 import Runtime
 
@@ -17,6 +18,11 @@ public struct ClusterRemover: Sendable {
         let swap = DirectorySwap(host.layout, name)
         try await host.blocking.run {
             for directory in [cluster.directory, swap.fresh, swap.old] { try Files.removeTree(directory) }
+        }
+        // Its nodes' pods need no image any more.
+        guard Files.exists(cluster.images) else { return }
+        try await host.blocking.run {
+            try ImageStore(root: cluster.images).forget { $0.hasPrefix("\(name).") }
         }
     }
 }

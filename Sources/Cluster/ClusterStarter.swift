@@ -16,9 +16,7 @@ struct ClusterStarter: Sendable {
     func startFabric() async throws -> Fabric {
         try Files.makeDirectories(cluster.logs)
         let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
-        try await fabric.publish(
-            listen: .ip(record.networking.apiServerAddress, port: record.apiPort),
-            target: .ip(Addresses.node(0), port: Addresses.apiPort))
+        try await fabric.carryPorts()
         return fabric
     }
 

@@ -17,7 +17,8 @@ public struct Layout: Sendable, Equatable {
     public var failed: String { "\(home)/failed" }
 
     public func cluster(_ name: String) -> ClusterLayout {
-        ClusterLayout(directory: "\(clusters)/\(name)", lock: "\(locks)/\(name)", name: name)
+        ClusterLayout(
+            directory: "\(clusters)/\(name)", lock: "\(locks)/\(name)", name: name, images: images, home: home)
     }
 }
 
@@ -26,7 +27,12 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Held (flock) by whoever creates or deletes the cluster.
     public let lock: String
     public let name: String
+    /// The content store, which all clusters share.
+    public let images: String
+    public let home: String
 
+    /// Sockets of processes on the host that nodes may ask; bound to `/run/lab-host` in every node.
+    public var hostServices: String { "\(directory)/host" }
     /// What the cluster is: written first, so that whatever dies later leaves a trace that `delete` can follow.
     public var record: String { "\(directory)/cluster.json" }
     /// The cluster's own copy of the binary, so that a rebuilt or moved one does not touch it.
@@ -35,6 +41,9 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Control socket and exit records of the cluster's supervisor.
     public var state: String { "\(directory)/s" }
     public var logs: String { "\(directory)/logs" }
+    /// The ports that the host carries into the cluster, and where their carrier is asked.
+    public var ports: String { "\(directory)/ports.json" }
+    public var portsControl: String { "\(state)/ports.sock" }
     public var pki: String { "\(directory)/pki" }
     /// Below every cgroup hierarchy's root.
     public var cgroup: String { "lab/\(name)" }
@@ -45,7 +54,8 @@ public struct ClusterLayout: Sendable, Equatable {
         let words = node.split(separator: "-")
         let count = words.suffix(2) == ["control", "plane"] ? 2 : words.last?.hasPrefix("worker") == true ? 1 : 0
         let short = count == 0 ? node : words.suffix(count).joined(separator: "-")
-        return NodeLayout(directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)")
+        return NodeLayout(
+            directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)", hostServices: hostServices)
     }
 }
 
@@ -53,6 +63,8 @@ public struct ClusterLayout: Sendable, Equatable {
 public struct NodeLayout: Sendable, Equatable {
     public let directory: String
     public let cgroup: String
+    /// The cluster's.
+    public let hostServices: String
 
     public var root: String { "\(directory)/root" }
     /// Bound to `/etc/lab` in the node.

@@ -86,6 +86,9 @@ public struct NodeEditor: Sendable {
                 remedy: "remove the cluster with 'lab delete \(name)'")
         }
         let client = try host.client(of: name)
+        let ports = PortsClient(cluster: cluster, world: host.world)
+        let published = try await ports.list().map(\.port).filter { names.contains($0.node) }
+        if !published.isEmpty { _ = try await ports.remove(published) }
         for node in nodes {
             try await progress.step("Removing node \(node.name)") {
                 try await end(node, in: fabric, cluster, removing: true)

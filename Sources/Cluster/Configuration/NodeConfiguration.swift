@@ -40,29 +40,13 @@ public struct NodeConfiguration: Sendable, Equatable {
         }
     }
 
-    /// A port of the host that leads to a port of the node.
-    public struct PortMapping: Sendable, Equatable {
-        public enum TransportProtocol: String, Sendable, CaseIterable {
-            case tcp = "TCP"
-            case udp = "UDP"
-            case sctp = "SCTP"
-        }
-
-        public var containerPort: UInt16
-        /// 0 takes a free one.
-        public var hostPort: UInt16 = 0
-        public var listenAddress = IPAddress.any
-        public var transport = TransportProtocol.tcp
-
-        public init(containerPort: UInt16) { self.containerPort = containerPort }
-    }
-
     public var role: Role
     public var labels: [String: String] = [:]
     /// Nil: those that nodes of its role usually have.
     public var taints: [Taint]?
     public var extraMounts: [ExtraMount] = []
-    public var portMappings: [PortMapping] = []
+    /// Which node they lead to goes without saying.
+    public var portMappings: [PublishedPort] = []
     /// What the node may use and reports as its capacity; nil: all that the machine has.
     public var cpuMillis: Int64?
     public var memoryBytes: Int64?

@@ -24,9 +24,6 @@ enum NodeReader {
             for element in try field.elements() { node.extraMounts.append(try mount(element)) }
         case "extraPortMappings":
             node.portMappings += try portMappings(field)
-            if !node.portMappings.isEmpty {
-                throw field.refuse("extraPortMappings are not carried out yet", allowed: "use kubectl port-forward")
-            }
         default: return false
         }
         return true
@@ -125,23 +122,26 @@ enum NodeReader {
         }
     }
 
-    static func portMappings(
-        _ field: ConfigurationField
-    ) throws(UsageError) -> [NodeConfiguration.PortMapping] {
-        var mappings: [NodeConfiguration.PortMapping] = []
+    static func portMappings(_ field: ConfigurationField) throws(UsageError) -> [PublishedPort] {
+        var mappings: [PublishedPort] = []
         for element in try field.elements() { mappings.append(try portMapping(element)) }
         return mappings
     }
 
-    private static func portMapping(_ field: ConfigurationField) throws(UsageError) -> NodeConfiguration.PortMapping {
-        var mapping = NodeConfiguration.PortMapping(containerPort: 0)
+    private static func portMapping(_ field: ConfigurationField) throws(UsageError) -> PublishedPort {
+        var mapping = PublishedPort(hostPort: 0, containerPort: 0)
         for (key, value) in try field.members(["containerPort", "hostPort", "listenAddress", "protocol"]) {
             switch key {
             case "containerPort": mapping.containerPort = try value.port()
             // kind leaves -1 to Docker, which takes a free port as 0 does.
             case "hostPort": mapping.hostPort = UInt16(max(0, try value.number(-1...65_535)))
             case "listenAddress": mapping.listenAddress = try address(value)
-            default: mapping.transport = try value.choice(NodeConfiguration.PortMapping.TransportProtocol.self)
+            default:
+                guard let transport = PublishedPort.Transport(rawValue: try value.string()) else {
+                    throw value.refuse(
+                        "protocol \(value.value.jsonText) is not carried", allowed: "use 'TCP' or 'UDP'")
+                }
+                mapping.transport = transport
             }
         }
         guard mapping.containerPort > 0 else {

@@ -165,6 +165,7 @@ public struct ClusterSnapshots: Sendable {
             _ = try await copy(original, to: fresh)
             try rewrite(fresh, record)
         }
+        try await choosePorts(fresh, record)
         return record
     }
 
@@ -175,13 +176,18 @@ public struct ClusterSnapshots: Sendable {
         record.createdAt = host.world.clock.now
         let address = record.networking.apiServerAddress
         record.apiPort = try await ClusterStarter.choosePort(port, on: address, host: host)
-        // The original has its ports of the host; the fork gets free ones.
-        for index in record.nodes.indices {
-            for port in record.nodes[index].configuration.portMappings.indices {
-                record.nodes[index].configuration.portMappings[port].hostPort = 0
-            }
-        }
         return record
+    }
+
+    /// The original has its ports of the host; the fork gets free ones.
+    private func choosePorts(_ fresh: String, _ record: ClusterRecord) async throws {
+        let file = "\(fresh)/ports.json"
+        let ports = try PortsFile.read(try Files.read(file)).filter { !$0.isAPI }.map { port in
+            var port = port
+            if case .ip(let address, _) = port.listen { port.listen = .ip(address, port: 0) }
+            return port
+        }
+        try await Ports(record: record, world: host.world).write(ports, to: file)
     }
 
     // MARK: Copies
@@ -208,12 +214,18 @@ public struct ClusterSnapshots: Sendable {
         try rewrite(target, record)
     }
 
-    /// The copy's own name and address. Nothing inside the nodes knows either.
+    /// The copy's own name and address.
     private func rewrite(_ directory: String, _ record: ClusterRecord) throws {
         do {
             var record = record
             record.phase = .stopped
             try Files.write(record.document.json, to: "\(directory)/cluster.json", durable: true)
+            for node in record.nodes {
+                // Under the cluster's name a node tells the shared content store which images it needs.
+                let etc = ClusterLayout(directory: directory, lock: "", name: "", images: "", home: "").node(node.name)
+                    .configuration
+                try Files.write(record.nodeRecord(node).document.json, to: "\(etc)/node.json", durable: true)
+            }
             let path = "\(directory)/kubeconfig"
             let access = try Kubeconfig(yaml: try Files.read(path)).access()
             guard case .bytes(let authority)? = access.authority, case .bytes(let certificate)? = access.certificate,
@@ -232,7 +244,8 @@ public struct ClusterSnapshots: Sendable {
 
     private static func controlPlane(_ record: ClusterRecord) -> String {
         let node = record.nodes.first { $0.isControlPlane }?.name ?? ""
-        return String(ClusterLayout(directory: "", lock: "", name: "").node(node).directory.dropFirst())
+        return String(
+            ClusterLayout(directory: "", lock: "", name: "", images: "", home: "").node(node).directory.dropFirst())
     }
 
     // MARK: Finding
