@@ -65,7 +65,7 @@ let package = Package(
         module(
             "Cluster",
             [
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
+                "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Store", "Images", "Runtime", "APIServer",
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
             ]),
         module(
@@ -78,7 +78,8 @@ let package = Package(
         module(
             "CLI",
             [
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario",
+                "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
+                "Scenario",
                 "Testbox",
             ]),
         .executableTarget(
@@ -122,7 +123,7 @@ let package = Package(
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
-        tests("ClusterTests", ["Cluster", "Basics", "Document"]),
+        tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),
         tests("CLITests", ["CLI", "Cluster"]),
         tests(
             "SystemTests",

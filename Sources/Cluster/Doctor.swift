@@ -173,12 +173,18 @@ public struct Doctor: Sendable {
                     ))
             case .busy:
                 findings.append(Finding("cluster \(entry.record.name)", .ok, "being created or deleted"))
-            case .incomplete, .dead:
+            case .stopped, .paused:
+                findings.append(Finding("cluster \(entry.record.name)", .ok, entry.state.rawValue))
+            case .incomplete:
                 findings.append(
                     Finding(
-                        "cluster \(entry.record.name)", .warning,
-                        entry.state == .dead ? "its processes are gone" : "its creation was cut off",
+                        "cluster \(entry.record.name)", .warning, "its creation was cut off",
                         remedy: "lab delete \(entry.record.name)"))
+            case .dead:
+                findings.append(
+                    Finding(
+                        "cluster \(entry.record.name)", .warning, "its processes are gone",
+                        remedy: "lab start \(entry.record.name), or lab delete \(entry.record.name)"))
             }
         }
         let known = Set(host.index.names)

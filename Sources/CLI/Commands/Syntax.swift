@@ -2,12 +2,16 @@ import Cluster
 
 /// Every command's name, operands, flags and one line of help, in the order of `lab help`.
 public enum Commands {
-    private static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
+    static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
+    static let name = CommandSyntax.Flag("name", .one, "NAME", "the cluster, as kind's commands have it")
+    static let wait = CommandSyntax.Flag(
+        "wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)")
 
     public static let create = CommandSyntax(
         "create", operands: "[NAME]", most: 1, "Create a cluster and wait until every node is ready.",
         flags: [
-            .init("config", .one, "FILE", "read the cluster's description from a YAML file"),
+            .init("config", .one, "FILE", "description of the cluster in YAML, ours or kind's ('-': standard input)"),
+            name,
             .init("workers", .one, "N", "number of worker nodes (default 2)"),
             .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
             .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
@@ -15,17 +19,16 @@ public enum Commands {
             .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
             .init("controllers", .one, "LIST", "controllers that run: *, NAME, -NAME (default *)"),
             .init("leader-elect", .one, "BOOL", "controllers and scheduler hold leases (default true)"),
-            .init("wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)"),
+            .init("retain", .none, "", "keep what was made when the creation fails"),
+            wait, json,
         ])
     public static let delete = CommandSyntax(
         "delete", operands: "[NAME]", most: 1, "Delete a cluster and everything that belongs to it.",
         flags: [
             .init("all", .none, "", "delete every cluster"),
-            .init("kubeconfig", .one, "FILE", "remove the context from FILE"),
+            .init("kubeconfig", .one, "FILE", "remove the context from FILE"), name, json,
         ])
     public static let list = CommandSyntax("list", "List the clusters of this machine.", flags: [json])
-    public static let kubeconfig = CommandSyntax(
-        "kubeconfig", operands: "[NAME]", most: 1, "Print a cluster's kubeconfig.")
     public static let load = CommandSyntax(
         "load", operands: "ARCHIVE...", fewest: 1, most: 1_000,
         "Load OCI or docker archives into the content store that all nodes share.")
@@ -67,17 +70,8 @@ public enum Commands {
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
-    public static let all = [
-        create, delete, list, kubeconfig, load, images, port, conformance, apiserver, backup, doctor, version,
-    ]
-
-    public static var overview: String {
-        let width = all.map(\.name.count).max() ?? 0
-        var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n\n"
-        let image = ("image", "Pull, push, make, list and remove images: see 'lab image --help'.")
-        for (name, summary) in all.map({ ($0.name, $0.summary) }) + [image] {
-            text += "  \(name)\(String(repeating: " ", count: width - name.count))  \(summary)\n"
-        }
-        return text + "\nStart with 'lab create', then 'kubectl get nodes'. 'lab COMMAND --help' tells more.\n"
-    }
+    /// In the order of help; each has its implementation under the same name.
+    public static let all =
+        [create, delete, list] + lifecycle + [port, load, images] + ImageCommands.all
+        + [conformance, apiserver, backup, doctor] + shell + [version]
 }

@@ -41,11 +41,11 @@ public struct AgentRole: Sendable {
             client: network, world: world,
             log: log.named("proxy"))
         let dns = try DNSServer(
-            addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
+            addresses: [record.networking.dnsAddress], clusterDomain: Addresses.clusterDomain,
             client: try Connect.component("dns", to: Addresses.node(0), world: world),
             upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"),
             publish: { ports in
-                try await blocking.run { try DNSPorts(address: Addresses.dns).publish(ports) }
+                try await blocking.run { try DNSPorts(address: record.networking.dnsAddress).publish(ports) }
             })
         let kubelet = Kubelet(
             configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
@@ -54,11 +54,12 @@ public struct AgentRole: Sendable {
                 owner: "\(record.cluster).\(record.name)", blocking: blocking,
                 service: ImageServiceClient(
                     socket: ImageService.socket(in: NodeBlueprint.Inside.hostServices), world: world)),
-            network: OverlayNetworking(overlay: overlay), world: world, log: log.named("kubelet"), loop: loop)
+            network: hasOverlay ? OverlayNetworking(overlay: overlay) : NoPodNetwork(), world: world,
+            log: log.named("kubelet"), loop: loop)
         let http = try await kubeletServer(kubelet)
         try await withThrowingTaskGroup { group in
-            group.addTask { try await overlay.run() }
-            group.addTask { try await proxy.run() }
+            if hasOverlay { group.addTask { try await overlay.run() } }
+            if record.networking.proxyMode != .none { group.addTask { try await proxy.run() } }
             group.addTask { try await dns.run() }
             group.addTask { try await kubelet.run() }
             group.addTask { try await http.run() }
@@ -67,17 +68,23 @@ public struct AgentRole: Sendable {
         }
     }
 
+    private var hasOverlay: Bool { !record.networking.disableDefaultCNI }
+
     private func kubeletConfiguration() throws -> KubeletConfiguration {
         var configuration = KubeletConfiguration(
-            nodeName: record.name, nodeIP: record.address, clusterDNS: [Addresses.dns],
+            nodeName: record.name, nodeIP: record.address, clusterDNS: [record.networking.dnsAddress],
             clusterDomain: Addresses.clusterDomain)
         if record.isControlPlane {
             configuration.labels = [
                 "node-role.kubernetes.io/control-plane": "",
                 "node.kubernetes.io/exclude-from-external-load-balancers": "",
             ]
-            configuration.taints = [["key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"]]
         }
+        configuration.labels.merge(record.configuration.labels) { $1 }
+        configuration.taints = record.taints.map(\.document)
+        configuration.cpuMillis = record.configuration.cpuMillis
+        configuration.memoryBytes = record.configuration.memoryBytes
+        if let most = record.configuration.maxPods { configuration.maxPods = most }
         configuration.imageDirectory = NodeBlueprint.Inside.images
         if Files.exists(KubeletSettingsFile.path) {
             try KubeletSettingsFile.apply(Files.read(KubeletSettingsFile.path, limit: 1 << 20), to: &configuration)
@@ -106,7 +113,7 @@ public struct AgentRole: Sendable {
     private func giveAddressToDNS() throws {
         let route = try RouteSocket()
         guard let loopback = try route.link(named: "lo") else { throw Failure("this node has no loopback link") }
-        try route.replace(LinkAddress(linkIndex: loopback.index, address: Addresses.dns, prefix: 32))
+        try route.replace(LinkAddress(linkIndex: loopback.index, address: record.networking.dnsAddress, prefix: 32))
     }
 }
 
@@ -127,6 +134,30 @@ struct OverlayNetworking: PodNetworking {
     }
 
     func awaitReadiness() async throws { try await overlay.waitUntilReady() }
+}
+
+/// A node whose pods get their network from somebody else: until then it has none, and says so as upstream does.
+struct NoPodNetwork: PodNetworking {
+    struct Missing: Error, CustomStringConvertible { let description = NoPodNetwork.message }
+
+    static let message =
+        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+        + "message:Network plugin returns error: cni plugin not initialized"
+
+    func attach(podKey: String, namespacePath: String, hostname: String) async throws -> PodAddresses {
+        throw Missing()
+    }
+
+    func detach(podKey: String) async throws {}
+    func retain(only: Set<String>) async throws {}
+    func readiness() async -> String? { Self.message }
+
+    /// Nothing changes for as long as this process lives.
+    func awaitReadiness() async throws {
+        let (never, _) = AsyncStream.makeStream(of: Void.self)
+        for await _ in never {}
+        try Task.checkCancellation()
+    }
 }
 
 enum Resolvers {

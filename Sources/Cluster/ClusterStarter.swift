@@ -1,0 +1,68 @@
+import Basics
+import Client
+import Glibc
+import Linux
+import Runtime
+
+/// Brings a cluster's processes up from its directories: the second half of `create`, and all of `start`.
+struct ClusterStarter: Sendable {
+    let record: ClusterRecord
+    let host: Host
+    let progress: any Progress
+
+    private var cluster: ClusterLayout { host.layout.cluster(record.name) }
+    private var nodes: [ClusterNode] { record.nodes.filter { !$0.isStopped } }
+
+    var ports: Ports { Ports(record: record, cluster: cluster, world: host.world) }
+
+    /// The cluster's ports have been written.
+    func startFabric() async throws -> Fabric {
+        try Files.makeDirectories(cluster.logs)
+        let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
+        try await fabric.carryPorts()
+        return fabric
+    }
+
+    func startNodes(in fabric: Fabric) async throws {
+        try await withThrowingTaskGroup { group in
+            for node in nodes {
+                group.addTask { try await NodeStarter(blueprint: blueprint(node), host: self.host).start(in: fabric) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// `since`: what the store says about the nodes of an earlier run is no news.
+    func waitUntilReady(_ kubeconfig: Kubeconfig, within limit: Duration, since: Timestamp?) async throws {
+        guard limit > .zero, !nodes.isEmpty, nodes.contains(where: \.isControlPlane) else { return }
+        let readiness = Readiness(
+            client: try Connect.client(kubeconfig, world: host.world), nodes: nodes.map(\.name),
+            cluster: cluster, world: host.world, progress: progress, since: since,
+            // Without a pod network a node never gets ready; that it is there is all that can be waited for.
+            onlyRegistered: record.networking.disableDefaultCNI)
+        try await progress.step("Waiting for the API server") { try await readiness.waitForAPI(within: limit) }
+        try await progress.step("Waiting for \(nodes.count) \(nodes.count == 1 ? "node" : "nodes")") {
+            try await readiness.waitForNodes(within: limit)
+        }
+    }
+
+    func blueprint(_ node: ClusterNode) -> NodeBlueprint {
+        NodeBlueprint(node, cluster: cluster, images: host.layout.images)
+    }
+
+    /// The port of the API as it was, or a free one where it never was chosen.
+    static func choosePort(_ wanted: UInt16?, on address: IPAddress, host: Host) async throws -> UInt16 {
+        do {
+            let listener = try await host.world.network.listen(on: .ip(address, port: wanted ?? 0))
+            defer { listener.close() }
+            if case .ip(_, let port) = listener.local { return port }
+            return wanted ?? 0
+        } catch let error as SystemError where error.errno == EADDRINUSE {
+            throw Failure(
+                "port \(wanted ?? 0) on \(address) is in use",
+                remedy: "choose another with --api-port, or leave it out to get a free one")
+        } catch let error as SystemError where error.errno == EADDRNOTAVAIL {
+            throw Failure("\(address) is no address of this machine", remedy: "choose another apiServerAddress")
+        }
+    }
+}
