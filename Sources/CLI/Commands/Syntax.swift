@@ -58,10 +58,13 @@ public enum Commands {
         flags: [.init("data", .one, "DIR", "the server's own data directory")])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
+    public static let runtime = CommandSyntax(
+        "runtime", operands: "COMMAND...", most: 1_000,
+        "The OCI runtime, with runc's commands; 'lab runtime help' lists them.")
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
     public static let all = [
-        create, delete, list, kubeconfig, load, images, conformance, apiserver, backup, doctor, version,
+        create, delete, list, kubeconfig, load, images, conformance, apiserver, backup, doctor, runtime, version,
     ]
 
     public static var overview: String {
