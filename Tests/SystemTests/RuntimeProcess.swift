@@ -47,6 +47,16 @@ struct RuntimeProcess {
         (try? Document(json: Array(run("state", id).out.utf8)).text("status")) ?? "none"
     }
 
+    /// Repeats until `condition` holds, for half a minute at most.
+    static func eventually(_ condition: () -> Bool) -> Bool {
+        let start = time(nil)
+        while time(nil) - start <= 30 {
+            if condition() { return true }
+            usleep(10_000)
+        }
+        return false
+    }
+
     /// What is left of the container: groups, state, mounts.
     var leftovers: String {
         Shell.run([
