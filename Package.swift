@@ -113,7 +113,7 @@ let package = Package(
         tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document", "Basics", "Linux", "Wire"]),
-        tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
+        tests("RuntimeTests", ["Runtime", "Linux", "CLinux", "Document"]),
         tests("ClientTests", ["Client", "Simulation", "Kinds", "Document", "Wire"]),
         tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
@@ -124,7 +124,7 @@ let package = Package(
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),
-        tests("CLITests", ["CLI", "Cluster"]),
+        tests("CLITests", ["CLI", "Cluster", "Document"]),
         tests(
             "SystemTests",
             ["Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Client", "Cluster", "CLI"]),

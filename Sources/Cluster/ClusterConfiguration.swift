@@ -26,6 +26,18 @@ public struct ClusterConfiguration: Sendable, Equatable {
 
     public init() {}
 
+    /// Those of the command line, and those that the file lists with the nodes.
+    var allPorts: [PublishedPort] {
+        ports
+            + zip(nodeNames, nodes).flatMap { name, node in
+                node.portMappings.map { mapping in
+                    var port = mapping
+                    port.node = name
+                    return port
+                }
+            }
+    }
+
     /// How many workers there are; setting it adds plain ones, or takes the last ones away.
     public var workers: Int {
         get { nodes.count { $0.role == .worker } }

@@ -68,10 +68,13 @@ public enum Commands {
         flags: [.init("data", .one, "DIR", "the server's own data directory")])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
+    public static let runtime = CommandSyntax(
+        "runtime", operands: "COMMAND...", most: 1_000,
+        "The OCI runtime, with runc's commands; 'lab runtime help' lists them.")
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
     /// In the order of help; each has its implementation under the same name.
     public static let all =
         [create, delete, list] + lifecycle + [port, load, images] + ImageCommands.all
-        + [conformance, apiserver, backup, doctor] + shell + [version]
+        + [conformance, apiserver, backup, doctor, runtime] + shell + [version]
 }

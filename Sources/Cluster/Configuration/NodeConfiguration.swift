@@ -40,8 +40,6 @@ public struct NodeConfiguration: Sendable, Equatable {
         }
     }
 
-    /// A port of the host that leads to a port of the node.
-
     public var role: Role
     public var labels: [String: String] = [:]
     /// Nil: those that nodes of its role usually have.

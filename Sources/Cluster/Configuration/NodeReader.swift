@@ -122,9 +122,7 @@ enum NodeReader {
         }
     }
 
-    static func portMappings(
-        _ field: ConfigurationField
-    ) throws(UsageError) -> [PublishedPort] {
+    static func portMappings(_ field: ConfigurationField) throws(UsageError) -> [PublishedPort] {
         var mappings: [PublishedPort] = []
         for element in try field.elements() { mappings.append(try portMapping(element)) }
         return mappings
@@ -138,7 +136,12 @@ enum NodeReader {
             // kind leaves -1 to Docker, which takes a free port as 0 does.
             case "hostPort": mapping.hostPort = UInt16(max(0, try value.number(-1...65_535)))
             case "listenAddress": mapping.listenAddress = try address(value)
-            default: mapping.transport = try value.choice(PublishedPort.Transport.self)
+            default:
+                guard let transport = PublishedPort.Transport(rawValue: try value.string()) else {
+                    throw value.refuse(
+                        "protocol \(value.value.jsonText) is not carried", allowed: "use 'TCP' or 'UDP'")
+                }
+                mapping.transport = transport
             }
         }
         guard mapping.containerPort > 0 else {

@@ -203,10 +203,10 @@ public struct ClusterSnapshots: Sendable {
         let job = ClusterCopy(
             source: cluster.directory, target: target, controlPlane: Self.controlPlane(record))
         let group = try Freezer.group(cluster)
-        let runs = group.exists && !group.isFrozen
+        let runs = try group.exists && !group.isFrozen()
         return try await host.blocking.run {
-            if runs { try group.freezeAll() }
-            defer { if runs { try? group.thawAll() } }
+            if runs { try group.setFrozen(true) }
+            defer { if runs { try? group.setFrozen(false) } }
             return try job.run()
         }
     }
