@@ -14,6 +14,8 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
     public var leaderElection = true
+    /// Whether pods reach what the host reaches.
+    public var egress = true
 
     public init() {}
 

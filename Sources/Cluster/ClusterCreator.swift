@@ -204,7 +204,23 @@ public struct ClusterCreator: Sendable {
         let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
         try await fabric.publish(
             listen: .ip(.loopback, port: port), target: .ip(Addresses.node(0), port: Addresses.apiPort))
+        do {
+            try giveBalancers(try fabric.linkToHost(egress: configuration.egress).balancers)
+        } catch {
+            // Such as in a container that may not touch its host's network. The cluster is whole without it.
+            progress.note("pods do not reach the outside, and load balancers get no addresses: \(error)")
+        }
         return fabric
+    }
+
+    /// The addresses are known once the link to the host is, and needed first by the control plane.
+    private func giveBalancers(_ network: CIDR) throws {
+        for node in configuration.nodeNames {
+            let path = "\(cluster.node(node).configuration)/node.json"
+            var record = try NodeRecord(try Document(json: try Files.read(path)))
+            record.loadBalancers = network
+            try Files.write(record.document.json, to: path)
+        }
     }
 
     private func start(_ blueprints: [NodeBlueprint], in fabric: Fabric) async throws {

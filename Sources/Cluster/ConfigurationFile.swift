@@ -10,6 +10,7 @@ import Document
 ///     imageArchives: [app.tar]
 ///     controllers: ["*", "-cronjob-controller"]
 ///     leaderElection: false
+///     egress: false
 ///
 /// What is not known here is refused with its line and column: a silently ignored field is a wrong cluster.
 public enum ConfigurationFile {
@@ -68,10 +69,16 @@ public enum ConfigurationFile {
                     throw fail("leaderElection", "leaderElection must be true or false", "leave out the quotes")
                 }
                 configuration.leaderElection = isOn
+            case "egress":
+                guard let isOn = value.bool else {
+                    throw fail("egress", "egress must be true or false", "leave out the quotes")
+                }
+                configuration.egress = isOn
             default:
                 throw fail(
                     member.key, "unknown field '\(member.key)'",
-                    "known are apiVersion, kind, name, workers, apiPort, imageArchives, controllers, leaderElection")
+                    "known are apiVersion, kind, name, workers, apiPort, imageArchives, controllers, leaderElection, "
+                        + "egress")
             }
         }
         return configuration

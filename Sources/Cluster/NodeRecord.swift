@@ -11,6 +11,8 @@ public struct NodeRecord: Sendable, Equatable {
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
     public var leaderElection = true
+    /// Where load balancers get their addresses from; nil leaves them to something else.
+    public var loadBalancers: CIDR?
 
     public var address: IPAddress { Addresses.node(index) }
 
@@ -22,11 +24,13 @@ public struct NodeRecord: Sendable, Equatable {
     }
 
     public var document: Document {
-        [
+        var document: Document = [
             "cluster": Document(cluster), "name": Document(name), "index": Document(index),
             "controlPlane": Document(isControlPlane), "controllers": Document(controllers),
             "leaderElection": Document(leaderElection),
         ]
+        if let loadBalancers { document["loadBalancers"] = Document("\(loadBalancers)") }
+        return document
     }
 
     public init(_ document: Document) throws(Failure) {
@@ -36,6 +40,7 @@ public struct NodeRecord: Sendable, Equatable {
         self.init(cluster: cluster, name: name, index: index)
         if document["controllers"] != nil { controllers = document.list("controllers").compactMap(\.string) }
         leaderElection = document.flag("leaderElection") ?? true
+        loadBalancers = document.text("loadBalancers").flatMap { CIDR($0) }
     }
 }
 

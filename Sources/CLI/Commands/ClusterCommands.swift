@@ -13,7 +13,7 @@ extension Commands {
     static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
         load.name: runLoad, images.name: runImages, conformance.name: runConformance,
-        apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
+        apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
     ]
 
     static let runCreate: CommandBody = { arguments, environment in
