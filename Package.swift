@@ -58,7 +58,8 @@ let package = Package(
         module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
         module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
-        module("Proxy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
+        module("Proxy", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+        module("Policy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
         module("DNS", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
 
         // Layer 6
@@ -67,6 +68,8 @@ let package = Package(
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Store", "Images", "Runtime", "APIServer",
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
+                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "Policy", "DNS",
             ]),
         module(
             "Simulation",
@@ -120,7 +123,7 @@ let package = Package(
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
-        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
+        tests("NetworkTests", ["Overlay", "Proxy", "Policy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),

@@ -23,6 +23,8 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var leaderElection = true
     /// What the user should know about how the file was understood.
     public var notes: [String] = []
+    /// Whether pods reach what the host reaches.
+    public var egress = true
 
     public init() {}
 

@@ -1,5 +1,6 @@
 import Basics
 import Client
+import Document
 import Glibc
 import Linux
 import Runtime
@@ -20,7 +21,21 @@ struct ClusterStarter: Sendable {
         try Files.makeDirectories(cluster.logs)
         let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
         try await fabric.carryPorts()
+        do { try giveBalancers(try fabric.linkToHost(egress: record.egress).balancers) } catch {
+            // Such as in a container that may not touch its host's network. The cluster is whole without it.
+            progress.note("pods do not reach the outside, and load balancers get no addresses: \(error)")
+        }
         return fabric
+    }
+
+    /// The addresses are known once the link to the host is, and needed first by the control plane.
+    private func giveBalancers(_ network: CIDR) throws {
+        for node in record.nodes {
+            let path = "\(cluster.node(node.name).configuration)/node.json"
+            var known = try NodeRecord(try Document(json: try Files.read(path)))
+            known.loadBalancers = network
+            try Files.write(known.document.json, to: path)
+        }
     }
 
     func startNodes(in fabric: Fabric) async throws {
