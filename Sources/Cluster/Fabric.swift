@@ -89,20 +89,20 @@ public struct Fabric: Sendable {
         _ = try await sandbox.start(process)
     }
 
-    /// Publishes an address of the cluster's network on a port of the host, until the cluster ends.
-    func publish(listen: Endpoint, target: Endpoint) async throws {
-        guard case .ip(_, let port) = listen else { return }
+    /// Starts the process that carries the ports of the cluster's file, until the cluster ends.
+    func carryPorts() async throws {
         var process = ProcessSpecification(
-            id: "port-\(port)",
+            id: "ports",
             arguments: [
-                cluster.binary, "role", "forward", "--listen", "\(listen)", "--target", "\(target)", "--namespace", "9",
+                cluster.binary, "role", "forward", "--ports", cluster.ports, "--control", cluster.portsControl,
+                "--namespace", "9",
             ])
         process.environment = ["PATH=/bin", "SWIFT_ROOT=/"]
         process.privileges.capabilities = nil
         process.privileges.allDevices = true
         process.cgroup = "\(cluster.cgroup)/ports"
         process.heldDescriptors = [9: Self.hostNamespace]
-        process.output = .file(path: "\(cluster.logs)/port-\(port).log")
+        process.output = .file(path: "\(cluster.logs)/ports.log")
         process.restart = .always(maximumBackoffSeconds: 5)
         _ = try await sandbox.start(process)
     }

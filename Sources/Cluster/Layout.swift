@@ -39,6 +39,9 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Control socket and exit records of the cluster's supervisor.
     public var state: String { "\(directory)/s" }
     public var logs: String { "\(directory)/logs" }
+    /// The ports that the host carries into the cluster, and where their carrier is asked.
+    public var ports: String { "\(directory)/ports.json" }
+    public var portsControl: String { "\(state)/ports.sock" }
     public var pki: String { "\(directory)/pki" }
     /// Below every cgroup hierarchy's root.
     public var cgroup: String { "lab/\(name)" }

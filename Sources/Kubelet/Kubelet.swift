@@ -12,11 +12,12 @@ import Wire
 /// It holds nothing that it cannot find again: pods come from the API server, what runs from the pods'
 /// supervisors, the rest from directories. It may be killed at any time without stopping a pod.
 public final class Kubelet: Sendable {
-    private let configuration: KubeletConfiguration
-    private let node: NodeContext
+    fileprivate let configuration: KubeletConfiguration
+    fileprivate let node: NodeContext
     private let pods: Informer
     private let registrar: NodeRegistrar
     private let access: ServerAccess
+    private let statics: StaticPods
     private let rates = UsageRates()
     let loop: EventLoop?
 
@@ -30,6 +31,8 @@ public final class Kubelet: Sendable {
         let log = log.named("kubelet")
         let pool = BlockingPool(threads: 4)
         let machine = Machine(configuration)
+        let ledger = NodeLedger(machine, configuration)
+        let health = NodeHealth()
         let workers = WorkerTable()
         self.table = workers
         pods = Informer(
@@ -44,12 +47,16 @@ public final class Kubelet: Sendable {
             volumes: VolumeManager(
                 configuration: configuration, client: client, objects: objects, tokens: tokens, pool: pool,
                 clock: world.clock),
-            pool: pool, machine: machine, pullGate: Gate(configuration.parallelPulls), networkIsReady: Latch())
+            pool: pool, machine: machine, ledger: ledger, health: health, pullGate: Gate(configuration.parallelPulls),
+            networkIsReady: Latch())
         access = ServerAccess(
             mode: configuration.authorization, nodeName: configuration.nodeName, client: client, clock: world.clock)
         registrar = NodeRegistrar(
             configuration: configuration, client: client, images: images, network: network, machine: machine,
-            world: world, log: log)
+            ledger: ledger, health: health, world: world, log: log)
+        statics = StaticPods(
+            node: node, pods: pods, table: workers,
+            source: StaticPodSource(configuration: configuration, world: world, log: log, loop: loop, pool: pool))
     }
 
     /// Runs until cancelled. The pods go on.
@@ -68,9 +75,11 @@ public final class Kubelet: Sendable {
             group.addTask { try await self.pods.run() }
             group.addTask { try await self.keeper.run() }
             if let collector = ImageCollector(self.node) { group.addTask { try await collector.run() } }
+            group.addTask { try await self.statics.run() }
+            group.addTask { try await EvictionManager(node: self.node, workers: self.table).run() }
             group.addTask {
                 try await self.pods.waitForSync()
-                let living = Set(self.pods.all.compactMap { $0.text("metadata", "uid") })
+                let living = Set(self.pods.all.map(PodIdentity.uid))
                 // Before any worker runs, or it might lose what it has just begun to use.
                 try? await self.node.images.retain(pods: living)
                 await withTaskGroup(of: Void.self) { group in
@@ -120,21 +129,40 @@ public final class Kubelet: Sendable {
                     table[oldUID]?.inbox.answer(.vanished)
                     table.forgetFinished(oldUID)
                 }
+                if PodIdentity.isMirror(change.new ?? change.old ?? .null) {
+                    statics.wake()
+                    continue
+                }
                 guard let pod = change.new, let uid = newUID else { continue }
                 if let worker = table[uid] {
                     worker.inbox.update(pod)
                 } else if !table.isFinished(uid) {
-                    let worker = PodWorker(pod: pod, node: node)
+                    let worker = PodWorker(pod: pod, node: node, refusal: admit(pod))
                     table.add(worker)
                     group.addTask {
                         await worker.run()
                         self.node.objects.release(user: uid)
                         try? await self.node.images.release(pod: uid)
+                        self.node.ledger.release(uid)
                         self.table.finish(uid)
                     }
                 }
             }
         }
+    }
+}
+
+extension Kubelet {
+    /// Why this node does not take a pod that it has not seen before.
+    private func admit(_ pod: Document) -> PodFailure? {
+        let phase = pod.text("status", "phase")
+        if phase == "Succeeded" || phase == "Failed" { return nil }
+        // What was taken in once stays, and what goes needs no place.
+        if pod.at("status", "startTime") != nil || pod.text("metadata", "deletionTimestamp") != nil {
+            node.ledger.keep(pod)
+            return nil
+        }
+        return node.ledger.admit(pod, nodeName: configuration.nodeName)
     }
 }
 
@@ -147,11 +175,26 @@ final class WorkerTable: Sendable {
     }
 
     private let state = Mutex(State())
+    private let arrival = Wakeup()
 
     subscript(uid: String) -> PodWorker? { state.withLock { $0.workers[uid] } }
     var count: Int { state.withLock { $0.workers.count } }
 
-    func add(_ worker: PodWorker) { state.withLock { $0.workers[worker.uid] = worker } }
+    func add(_ worker: PodWorker) {
+        state.withLock { $0.workers[worker.uid] = worker }
+        arrival.wake()
+    }
+
+    /// In the order of their uids.
+    var living: [PodWorker] { state.withLock { $0.workers.values.sorted { $0.uid < $1.uid } } }
+
+    func waitForSome() async throws {
+        while true {
+            let ticket = arrival.ticket
+            if count > 0 { return }
+            try await arrival.wait(since: ticket)
+        }
+    }
     func isFinished(_ uid: String) -> Bool { state.withLock { $0.finished.contains(uid) } }
     func forgetFinished(_ uid: String) { state.withLock { _ = $0.finished.remove(uid) } }
 

@@ -9,6 +9,8 @@ public struct KubeletConfiguration: Sendable {
     /// Pods' state: volumes, writable layers, sandboxes. On a real file system.
     public var rootDirectory: String
     public var logDirectory: String
+    /// Where images lie, to see how full that disk is.
+    public var imageDirectory = "/var/lib/lab-images"
     /// The directories of dynamically made volumes, which outlive pods.
     public var volumeDirectory = NodeDirectory.root
     public var clusterDNS: [IPAddress]
@@ -43,6 +45,20 @@ public struct KubeletConfiguration: Sendable {
     public var imageMinimumAge = Duration.seconds(120)
     public var imageCollectionInterval = Duration.seconds(300)
 
+    /// Kernel settings that pods may have beside the safe ones: names, or beginnings that end with `*`.
+    public var allowedUnsafeSysctls: [String] = []
+    /// Kept from pods, by resource, as quantities.
+    public var reserved: [String: String] = [:]
+    public var eviction = EvictionSettings()
+    /// The most processes of one pod; nil: as many as the kernel has.
+    public var podPidsLimit: Int64?
+    /// A directory with the manifests of pods that run here whatever the API server says.
+    public var staticPodPath = "/etc/kubernetes/manifests"
+    /// A place from which such manifests are fetched again and again.
+    public var staticPodURL = ""
+    public var staticPodURLHeaders: [String: [String]] = [:]
+    public var staticPodURLInterval = Duration.seconds(20)
+
     public init(
         nodeName: String, nodeIP: IPAddress, rootDirectory: String = "/var/lib/kubelet",
         logDirectory: String = "/var/log/pods", clusterDNS: [IPAddress] = [], clusterDomain: String = "cluster.local"
@@ -55,6 +71,23 @@ public struct KubeletConfiguration: Sendable {
         self.clusterDomain = clusterDomain
     }
 
+    /// What pods may have of the machine, in thousandths.
+    func allocatable(_ machine: Machine) -> Amounts {
+        var amounts = Amounts([
+            "cpu": machine.cpuMillis, "memory": machine.memoryBytes * 1000,
+            "ephemeral-storage": machine.storageBytes.multipliedReportingOverflow(by: 1000).partialValue,
+            "pods": Int64(maxPods) * 1000,
+        ])
+        for (name, quantity) in reserved where name != "pods" {
+            amounts[name] = max(0, amounts[name] - (Quantity.milli(quantity) ?? 0))
+        }
+        // What eviction keeps free is nothing that could be promised.
+        for threshold in eviction.hard where threshold.signal == .memoryAvailable {
+            amounts["memory"] = max(0, amounts["memory"] - threshold.bytes(of: machine.memoryBytes) * 1000)
+        }
+        return amounts
+    }
+
     func podDirectory(_ uid: String) -> String { "\(rootDirectory)/pods/\(uid)" }
 
     func logFile(_ pod: Document, container: String, attempt: Int) -> String {
@@ -62,7 +95,7 @@ public struct KubeletConfiguration: Sendable {
     }
 
     func logDirectory(of pod: Document) -> String {
-        let name = ["namespace", "name", "uid"].map { pod.text("metadata", $0) ?? "" }.joined(separator: "_")
-        return "\(logDirectory)/\(name)"
+        let names = ["namespace", "name"].map { pod.text("metadata", $0) ?? "" }
+        return "\(logDirectory)/\(names.joined(separator: "_"))_\(PodIdentity.uid(pod))"
     }
 }

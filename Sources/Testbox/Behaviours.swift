@@ -22,6 +22,7 @@ struct Testbox: Sendable {
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
         case .serve(let port): return try await serve(port)
+        case .health(let port, let status): return try await serveHealth(port, status)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
         case .lookup(let name, let type): return try await lookup(name, type)
         }

@@ -7,6 +7,9 @@ enum FileBehaviour: Equatable {
     case read(path: String)
     /// Mode, owner and file system.
     case show(path: String)
+    case link(target: String, path: String)
+    /// What the control group allows.
+    case limits
 
     func run() throws {
         switch self {
@@ -16,7 +19,28 @@ enum FileBehaviour: Equatable {
             if text.last == "\n" { text.removeLast() }
             Output.line(text)
         case .show(let path): Output.line(try Self.description(of: path))
+        case .link(let target, let path):
+            guard symlink(target, path) == 0 else { throw SystemError("symlink", path, errno: errno) }
+        case .limits: Output.line(try Self.limits())
         }
+    }
+
+    /// `memory=52428800 cpu=3000/100000`, `memory=none cpu=none`.
+    static func limits() throws -> String {
+        func line(_ path: String) throws -> String {
+            String(try Files.text("/sys/fs/cgroup/\(path)").prefix { $0 != "\n" })
+        }
+        if Files.exists("/sys/fs/cgroup/cgroup.controllers") {
+            let memory = try line("memory.max")
+            let cpu = try line("cpu.max").replacing(" ", with: "/")
+            return "memory=\(memory == "max" ? "none" : memory) cpu=\(cpu.hasPrefix("max") ? "none" : cpu)"
+        }
+        let memory = try line("memory/memory.limit_in_bytes")
+        let quota = try line("cpu/cpu.cfs_quota_us")
+        let period = try line("cpu/cpu.cfs_period_us")
+        // No limit is the largest number of whole pages.
+        let isFree = (Int64(memory) ?? 0) > 1 << 60
+        return "memory=\(isFree ? "none" : memory) cpu=\(quota == "-1" ? "none" : "\(quota)/\(period)")"
     }
 
     /// `directory mode=2777 uid=0 gid=1000 on tmpfs rw`

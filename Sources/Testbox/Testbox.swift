@@ -49,6 +49,7 @@ struct UsageError: Error, CustomStringConvertible {
 /// What the program was asked to do.
 enum Behaviour: Equatable {
     case serve(port: UInt16)
+    case health(port: UInt16, status: UInt8)
     case get(url: URL, timeout: Duration, count: Int)
     case lookup(name: String, type: String)
     case sleep(Duration)
@@ -61,10 +62,11 @@ enum Behaviour: Equatable {
 
     static let usage = """
         usage: testbox serve [--port 8080]
+               testbox health [--port 8080] [--status 1]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
-               testbox write PATH TEXT... | read PATH | show PATH
+               testbox write PATH TEXT... | read PATH | show PATH | link TARGET PATH | limits
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -74,7 +76,9 @@ enum Behaviour: Equatable {
             self = .echo(words.joined(separator: " "))
             return
         }
-        let known: [String: [String]] = ["serve": ["port"], "get": ["timeout", "repeat"]]
+        let known: [String: [String]] = [
+            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"],
+        ]
         var flags: [String: String] = [:]
         var operands: [String] = []
         while let word = words.popFirst() {
@@ -113,6 +117,11 @@ enum Behaviour: Equatable {
         case "serve":
             try expect(0...0)
             return .serve(port: try number(flags["port"] ?? "8080", "--port"))
+        case "health":
+            try expect(0...0)
+            return .health(
+                port: try number(flags["port"] ?? "8080", "--port"),
+                status: try number(flags["status"] ?? "1", "--status"))
         case "get":
             try expect(1...1)
             let count: Int = try number(flags["repeat"] ?? "1", "--repeat")
@@ -148,6 +157,12 @@ enum Behaviour: Equatable {
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
+        case "link":
+            try expect(2...2)
+            return .file(.link(target: operands[0], path: operands[1]))
+        case "limits":
+            try expect(0...0)
+            return .file(.limits)
         default: throw UsageError("\"\(name)\" is nothing I can do")
         }
     }

@@ -116,7 +116,8 @@ private func build(
         #expect(
             throws: StartProblem(
                 reason: "CreateContainerConfigError",
-                message: "container has runAsNonRoot and image will run as root")
+                message: "container has runAsNonRoot and image will run as root "
+                    + "(pod: \"web_shop(11111111-2222-3333-4444-555555555555)\", container: c)")
         ) {
             try build(container("c", ["securityContext": ["runAsNonRoot": true]]))
         }

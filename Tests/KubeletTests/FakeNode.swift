@@ -205,6 +205,7 @@ struct TestNode<Runtime: SandboxRuntime> {
         var configuration = KubeletConfiguration(
             nodeName: "n1", nodeIP: IPAddress(v4: 0x0A59_0003), rootDirectory: "\(directory)/lib",
             logDirectory: "\(directory)/log", clusterDNS: [IPAddress(v4: 0x0A60_000A)])
+        configuration.staticPodPath = ""
         configuration.volumeDirectory = "\(directory)/volumes"
         configuration.cgroupRoot = cgroup
         configuration.authorization = authorization
@@ -216,9 +217,13 @@ struct TestNode<Runtime: SandboxRuntime> {
     func remove() { try? VolumeManager.removePodDirectory(directory) }
 
     /// Runs a node agent for as long as `body` takes; the pods outlive it, as they shall.
-    func withKubelet(images: any ImageSource = FakeImages(), _ body: @escaping @Sendable (Kubelet) async throws -> Void)
-        async throws
-    {
+    func withKubelet(
+        images: any ImageSource = FakeImages(), configure: (inout KubeletConfiguration) -> Void = { _ in },
+        _ body: @escaping @Sendable (Kubelet) async throws -> Void
+    ) async throws {
+        var changed = self.configuration
+        configure(&changed)
+        let configuration = changed
         try await EventLoop.runOnThread { loop in
             let transport = InProcessTransport(handler: api.handler)
             let kubelet = Kubelet(

@@ -91,6 +91,10 @@ struct Script {
             lifecycle.apply(.started(container: container, attempt: attempt, pid: nextPID), now: time)
         case .cleanUp: lifecycle.apply(.cleanedUp, now: time)
         case .confirmDeletion: lifecycle.apply(.deletionConfirmed, now: time)
+        case .askForResize(let generation):
+            lifecycle.apply(.resizeAnswered(generation: generation, .granted), now: time)
+        case .applyResources(let generation):
+            lifecycle.apply(.resourcesApplied(generation: generation, problem: nil), now: time)
         case .runHook, .signal, .terminate, .forget, .probe, .event: break
         }
     }
@@ -119,6 +123,8 @@ extension [PodAction] {
             case .probe(let container, _, let kind): "\(kind.rawValue) \(container)"
             case .cleanUp: "clean"
             case .confirmDeletion: "confirm"
+            case .askForResize(let generation): "ask \(generation)"
+            case .applyResources(let generation): "apply \(generation)"
             case .event: nil
             }
         }

@@ -11,7 +11,8 @@ extension Commands {
     /// What each command does, by name.
     static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
-        load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, conformance.name: runConformance,
+        load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
+        conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
     ]
 

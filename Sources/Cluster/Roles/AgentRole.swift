@@ -1,6 +1,7 @@
 import Basics
 import Client
 import DNS
+import Glibc
 import Images
 import Kubelet
 import Linux
@@ -25,6 +26,7 @@ public struct AgentRole: Sendable {
     }
 
     public func run() async throws {
+        try shareMounts()
         // The API server's address is the control plane's, and that is node 0.
         let client = try Connect.component("kubelet-client", to: Addresses.node(0), world: world)
         let blocking = BlockingPool()
@@ -41,9 +43,12 @@ public struct AgentRole: Sendable {
         let dns = try DNSServer(
             addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
             client: try Connect.component("dns", to: Addresses.node(0), world: world),
-            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
+            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"),
+            publish: { ports in
+                try await blocking.run { try DNSPorts(address: Addresses.dns).publish(ports) }
+            })
         let kubelet = Kubelet(
-            configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),
+            configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
                 store: try ImageStore(root: NodeBlueprint.Inside.images),
                 owner: "\(record.cluster).\(record.name)", blocking: blocking,
@@ -62,7 +67,7 @@ public struct AgentRole: Sendable {
         }
     }
 
-    private var kubeletConfiguration: KubeletConfiguration {
+    private func kubeletConfiguration() throws -> KubeletConfiguration {
         var configuration = KubeletConfiguration(
             nodeName: record.name, nodeIP: record.address, clusterDNS: [Addresses.dns],
             clusterDomain: Addresses.clusterDomain)
@@ -72,6 +77,10 @@ public struct AgentRole: Sendable {
                 "node.kubernetes.io/exclude-from-external-load-balancers": "",
             ]
             configuration.taints = [["key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"]]
+        }
+        configuration.imageDirectory = NodeBlueprint.Inside.images
+        if Files.exists(KubeletSettingsFile.path) {
+            try KubeletSettingsFile.apply(Files.read(KubeletSettingsFile.path, limit: 1 << 20), to: &configuration)
         }
         return configuration
     }
@@ -84,6 +93,13 @@ public struct AgentRole: Sendable {
         let listener = try await world.network.listen(on: .ip(.any, port: Addresses.kubeletPort))
         return HTTPServer(
             listener: listener, tls: tls, clock: world.clock, log: log.named("kubelet-http"), handler: kubelet.handler)
+    }
+
+    /// Volumes are mounted while their pod's sandbox comes up, and must be seen in it too if it was faster.
+    private func shareMounts() throws {
+        guard mount(nil, "/", nil, UInt(MS_SHARED) | UInt(MS_REC), nil) == 0 else {
+            throw SystemError("mount --make-rshared", "/", errno: errno)
+        }
     }
 
     /// The cluster's DNS address is on every node's loopback, so that a name is looked up without leaving the node.

@@ -1,5 +1,7 @@
 import Basics
 import Document
+import Glibc
+import Linux
 
 /// The objects that a container's environment is made of.
 struct EnvironmentSources: Sendable {
@@ -8,6 +10,8 @@ struct EnvironmentSources: Sendable {
     var secrets: [String: Document] = [:]
     /// Services of the pod's namespace and `default/kubernetes`.
     var services: [Document] = []
+    /// The directories of the pod's volumes, by name.
+    var volumes: [String: String] = [:]
 }
 
 /// A container's variables, in the order in which they were defined.
@@ -94,6 +98,7 @@ struct Environment {
             }
             return value
         }
+        if let reference = from["fileKeyRef"] { return try fileValue(reference, sources) }
         for (member, kind) in [("configMapKeyRef", "configmap"), ("secretKeyRef", "secret")] {
             guard let reference = from[member], let name = reference.text("name"), let key = reference.text("key")
             else { continue }
@@ -112,6 +117,31 @@ struct Environment {
         }
         throw invalid("environment variable \(entry.text("name") ?? ""): its source is not known")
     }
+
+    private static func fileValue(_ reference: Document, _ sources: EnvironmentSources) throws -> String? {
+        let volume = reference.text("volumeName") ?? ""
+        let path = reference.text("path") ?? ""
+        let key = reference.text("key") ?? ""
+        let isOptional = reference.flag("optional") == true
+        guard let directory = sources.volumes[volume] else {
+            throw invalid("cannot find the volume \"\(volume)\" referenced by FileKeyRef")
+        }
+        let text: String
+        do {
+            let file = try SubPath.find(path, below: directory)
+            text = String(decoding: try Files.read(file, limit: Self.longestFile), as: UTF8.self)
+        } catch let error as SystemError where error.errno == ENOENT {
+            if isOptional { return nil }
+            throw invalid("file \"\(path)\" not found in volume \"\(volume)\"")
+        }
+        do {
+            if let value = try EnvironmentFile.value(of: key, in: text) { return value }
+        } catch { throw invalid("failed to parse environment variable file \"\(path)\": \(error)") }
+        if isOptional { return nil }
+        throw invalid("environment variable key \"\(key)\" not found in file \"\(path)\"")
+    }
+
+    private static let longestFile = 1 << 20
 
     private static func decoded(_ base64: String) -> String {
         String(decoding: Base64.decode(base64) ?? [], as: UTF8.self)

@@ -35,7 +35,9 @@ enum ImageUser {
         try checkNonRoot(
             required: container.flag("securityContext", "runAsNonRoot") ?? pod.flag(
                 "spec", "securityContext", "runAsNonRoot") ?? false,
-            uid: user.uid, imageUser: named, isExplicit: setting("runAsUser") != nil, container: container)
+            uid: user.uid, imageUser: named, isExplicit: setting("runAsUser") != nil,
+            who: "(pod: \"\(pod.text("metadata", "name") ?? "")_\(pod.text("metadata", "namespace") ?? "")"
+                + "(\(pod.text("metadata", "uid") ?? ""))\", container: \(container.text("name") ?? ""))")
         var groups: [UInt32] = []
         if pod.text("spec", "securityContext", "supplementalGroupsPolicy") != "Strict",
             let name = accounts.user(where: { $0.uid == user.uid })?.name
@@ -59,11 +61,11 @@ enum ImageUser {
     }
 
     private static func checkNonRoot(
-        required: Bool, uid: UInt32, imageUser: String, isExplicit: Bool, container: Document
+        required: Bool, uid: UInt32, imageUser: String, isExplicit: Bool, who: String
     ) throws {
         guard required else { return }
         func refuse(_ message: String) -> StartProblem {
-            StartProblem(reason: "CreateContainerConfigError", message: message)
+            StartProblem(reason: "CreateContainerConfigError", message: "\(message) \(who)")
         }
         let name = imageUser.split(separator: ":").first.map(String.init) ?? ""
         if !isExplicit, !name.isEmpty, UInt32(name) == nil {

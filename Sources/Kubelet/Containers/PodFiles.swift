@@ -8,6 +8,8 @@ struct PodFiles {
     let configuration: KubeletConfiguration
     let addresses: [IPAddress]
     let hostname: String
+    /// What the kernel shows, where that is not the short name.
+    var kernelHostname: String?
 
     var hosts: String {
         if pod.flag("spec", "hostNetwork") == true {
@@ -42,7 +44,17 @@ struct PodFiles {
 
     private var namespace: String { pod.text("metadata", "namespace") ?? "default" }
 
-    var resolvConf: String {
+    var resolvConf: String { resolver.text }
+
+    /// What did not fit into the resolver's limits.
+    var resolverProblems: [String] { resolver.problems }
+
+    private static let mostServers = 3
+    private static let mostSearches = 32
+    private static let longestSearch = 2048
+
+    private var resolver: (text: String, problems: [String]) {
+        var problems: [String] = []
         var servers: [String] = []
         var searches: [String] = []
         var options: [(String, String?)] = []
@@ -67,14 +79,30 @@ struct PodFiles {
             options.removeAll { $0.0 == name }
             options.append((name, option.text("value")))
         }
+        servers = Self.unique(servers)
+        if servers.count > Self.mostServers {
+            servers = Array(servers.prefix(Self.mostServers))
+            problems.append(
+                "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+                    + servers.joined(separator: " "))
+        }
+        searches = Self.unique(searches)
+        let all = searches.count
+        searches = Array(searches.prefix(Self.mostSearches))
+        while searches.joined(separator: " ").utf8.count > Self.longestSearch { searches.removeLast() }
+        if searches.count < all {
+            problems.append(
+                "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+                    + searches.joined(separator: " "))
+        }
         var text = ""
-        if !searches.isEmpty { text += "search \(Self.unique(searches).joined(separator: " "))\n" }
-        for server in Self.unique(servers) { text += "nameserver \(server)\n" }
+        if !searches.isEmpty { text += "search \(searches.joined(separator: " "))\n" }
+        for server in servers { text += "nameserver \(server)\n" }
         if !options.isEmpty {
             let parts = options.map { name, value in value.map { "\(name):\($0)" } ?? name }
             text += "options \(parts.joined(separator: " "))\n"
         }
-        return text
+        return (text, problems)
     }
 
     private static func unique(_ names: [String]) -> [String] {
@@ -102,7 +130,9 @@ struct PodFiles {
     func write() throws {
         let directory = "\(configuration.podDirectory(pod.text("metadata", "uid") ?? ""))/files"
         try Files.makeDirectories(directory)
-        for (name, text) in [("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolvConf)] {
+        for (name, text) in [
+            ("hosts", hosts), ("hostname", (kernelHostname ?? hostname) + "\n"), ("resolv.conf", resolvConf),
+        ] {
             try PlainFile.write(Array(text.utf8), to: "\(directory)/\(name)", mode: 0o644)
         }
     }

@@ -211,7 +211,10 @@ struct ProcessBuilder {
         case "Bidirectional": options.append("rshared")
         default: options.append("rprivate")
         }
-        options.append(volume.readOnly || mount.flag("readOnly") == true ? "ro" : "rw")
+        let isReadOnly = volume.readOnly || mount.flag("readOnly") == true
+        // The kernels that lab runs on (5.12 and later, like mount_setattr itself) can do it for mounts below, too.
+        let isRecursive = isReadOnly && ["Enabled", "IfPossible"].contains(mount.text("recursiveReadOnly"))
+        options.append(isRecursive ? "rro" : isReadOnly ? "ro" : "rw")
         return Mount(
             source: source, target: Self.cleaned(mount.text("mountPath") ?? ""), type: "bind", options: options)
     }

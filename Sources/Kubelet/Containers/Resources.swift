@@ -44,6 +44,26 @@ enum Resources {
             result.cpuQuota = max(1000, cpu * result.cpuPeriod / 1000)
         }
         result.memoryBytes = total { Quantity.value($0.at("resources", "limits", "memory")) }
+        // What the pod says as a whole goes before the sums.
+        if let whole = pod.at("spec", "resources") {
+            if let cpu = Quantity.milli(whole.at("requests", "cpu")) ?? Quantity.milli(whole.at("limits", "cpu")) {
+                result.cpuShares = shares(cpu)
+            }
+            if let cpu = Quantity.milli(whole.at("limits", "cpu")), cpu > 0 {
+                result.cpuQuota = max(1000, cpu * result.cpuPeriod / 1000)
+            }
+            if let memory = Quantity.value(whole.at("limits", "memory")), memory > 0 { result.memoryBytes = memory }
+        }
+        // What running the pod costs by itself comes on top.
+        if let overhead = pod.at("spec", "overhead") {
+            if let cpu = Quantity.milli(overhead["cpu"]) {
+                result.cpuShares = min(262_144, (result.cpuShares ?? 2) + cpu * 1024 / 1000)
+                result.cpuQuota = result.cpuQuota.map { $0 + cpu * result.cpuPeriod / 1000 }
+            }
+            if let memory = Quantity.value(overhead["memory"]) {
+                result.memoryBytes = result.memoryBytes.map { $0 + memory }
+            }
+        }
         return result
     }
 

@@ -21,9 +21,12 @@ enum SandboxBuilder {
         sandbox.namespaces[.mount] = .new
         sandbox.cgroup = Resources.podCgroup(pod, root: configuration.cgroupRoot)
         sandbox.limits = Resources.limits(pod: pod)
+        sandbox.limits.pids = configuration.podPidsLimit
         sandbox.oomScoreAdjust = -998
         for sysctl in pod.list("spec", "securityContext", "sysctls") {
-            if let name = sysctl.text("name"), let value = sysctl.text("value") { sandbox.sysctls[name] = value }
+            if let name = sysctl.text("name"), let value = sysctl.text("value") {
+                sandbox.sysctls[SysctlPolicy.dotted(name)] = value
+            }
         }
         if !isHostNetwork, sandbox.sysctls["net.ipv4.ip_unprivileged_port_start"] == nil {
             // As containerd and Docker do: programs without root may serve port 80, and may ping.
@@ -31,6 +34,25 @@ enum SandboxBuilder {
             sandbox.sysctls["net.ipv4.ping_group_range"] = "0 2147483647"
         }
         return sandbox
+    }
+
+    /// The name that the kernel shows: the short one, unless the pod asks for the full one or for a certain one.
+    static func kernelHostname(of pod: Document, configuration: KubeletConfiguration) throws -> String {
+        let short = hostname(of: pod, nodeName: configuration.nodeName)
+        if let exact = pod.text("spec", "hostnameOverride"), !exact.isEmpty { return exact }
+        guard pod.flag("spec", "setHostnameAsFQDN") == true, pod.flag("spec", "hostNetwork") != true,
+            let subdomain = pod.text("spec", "subdomain"), !subdomain.isEmpty
+        else { return short }
+        let namespace = pod.text("metadata", "namespace") ?? "default"
+        let full = "\(short).\(subdomain).\(namespace).svc.\(configuration.clusterDomain)"
+        let count = full.utf8.count
+        guard count <= 64 else {
+            throw StartProblem(
+                reason: "FailedCreatePodSandBox",
+                message: "Failed to construct FQDN from Pod hostname and cluster domain, FQDN \(full) is too long "
+                    + "(64 characters is the max, \(count) characters requested)")
+        }
+        return full
     }
 
     /// `spec.hostname` or the pod's name, cut to what the kernel takes; the node's on the host's network.

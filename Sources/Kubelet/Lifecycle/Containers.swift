@@ -55,6 +55,7 @@ extension PodLifecycle {
         if containers[index].image.image != nil, specification(of: name)?.text("imagePullPolicy") == "Always" {
             containers[index].image = .unknown
         }
+        if stage == .alive, restartVerdict(index, end) == .restartPod { isStartingOver = true }
         if stage == .alive, let backoff = containers[index].backoff, end.finishedAt + backoff > now,
             willRestart(index)
         {
@@ -74,12 +75,13 @@ extension PodLifecycle {
 
     func willRestart(_ index: Int) -> Bool {
         guard let end = containers[index].termination else { return true }
-        switch containers[index].role {
-        case .main: return shouldRestart(end)
-        case .sidecar: return true
-        case .initial: return !end.succeeded && restartPolicy != "Never"
-        case .ephemeral: return false
-        }
+        return restartVerdict(index, end) != .stay || resizing.restarting.contains(containers[index].name)
+    }
+
+    func restartVerdict(_ index: Int, _ end: Termination) -> RestartRules.Verdict {
+        let record = containers[index]
+        return RestartRules(podPolicy: restartPolicy).verdict(
+            specification(of: record.name), record.role, exitCode: end.exitCode)
     }
 
     mutating func began(_ name: String, attempt: Int, pid: Int32, now: Timestamp) {
@@ -93,6 +95,8 @@ extension PodLifecycle {
         containers[index].retryStartAt = nil
         containers[index].restartCount = attempt
         containers[index].startedImage = containers[index].image.image
+        if let granted = resizing.granted[name] { resizing.applied[name] = granted }
+        resizing.restarting.remove(name)
         let specification = specification(of: name)
         startProbes(index, now: now)
         if specification?.at("lifecycle", "postStart") != nil {
@@ -177,7 +181,7 @@ extension PodLifecycle {
         guard let index = index(of: name), containers[index].attempt == attempt, containers[index].isRunning else {
             return
         }
-        if let problem { warn("Failed\(kind.rawValue)Hook", problem, container: name) }
+        if problem != nil { warn("Failed\(kind.rawValue)Hook", "\(kind.rawValue)Hook failed", container: name) }
         switch kind {
         case .postStart:
             containers[index].postStartPending = false
@@ -238,7 +242,10 @@ extension PodLifecycle {
             return
         }
         let own = specification(of: name)?.number(kind.member, "terminationGracePeriodSeconds")
-        let remedy = restartPolicy == "Never" && containers[index].role == .main ? "" : ", will be restarted"
+        let restarts =
+            RestartRules(podPolicy: restartPolicy).verdict(
+                specification(of: name), containers[index].role, exitCode: 137) != .stay
+        let remedy = restarts ? ", will be restarted" : ""
         beginStop(
             index, grace: own.map { .seconds($0) } ?? gracePeriod, now: now,
             why: "Container \(name) failed \(kind.rawValue) probe\(remedy)")

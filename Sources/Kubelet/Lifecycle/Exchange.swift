@@ -31,7 +31,7 @@ enum PodInput: Sendable {
     case sandboxDied
     case processes([ObservedProcess])
     case image(container: String, Result<Image, StartProblem>)
-    case started(container: String, attempt: Int, pid: Int32)
+    case started(container: String, attempt: Int, pid: Int32, user: User? = nil)
     case startFailed(container: String, attempt: Int, StartProblem)
     case hook(container: String, attempt: Int, HookKind, problem: String?)
     case probe(container: String, attempt: Int, ProbeKind, ProbeResult)
@@ -42,6 +42,13 @@ enum PodInput: Sendable {
     case deletionFailed
     /// The API server no longer has the pod.
     case vanished
+    /// The node has to get rid of the pod.
+    case evict(PodFailure)
+    case resizeAnswered(generation: Int, ResizeVerdict)
+    /// The control groups are as they shall be; else why not.
+    case resourcesApplied(generation: Int, problem: String?)
+    /// Another pod has given resources back.
+    case roomFreed
 }
 
 /// What shall be done for a pod. Each is answered by an input once it is done, save for events and signals.
@@ -59,5 +66,9 @@ enum PodAction: Sendable, Equatable {
     case probe(container: String, attempt: Int, ProbeKind)
     case cleanUp
     case confirmDeletion
+    /// Whether the node has room for what the pod asks for now.
+    case askForResize(generation: Int)
+    /// Brings the control groups of the pod and its running containers to what was granted.
+    case applyResources(generation: Int)
     case event(type: String, reason: String, message: String, container: String?)
 }

@@ -37,9 +37,15 @@ struct PodLifecycle: Sendable {
     /// All init containers have succeeded since the sandbox was made.
     var initialized = false
     var startTime: Timestamp
-    /// Why the pod failed as a whole: `DeadlineExceeded`.
-    var failure: (reason: String, message: String)?
+    /// Why the pod failed as a whole: `DeadlineExceeded`, `Evicted`, or why the node did not take it.
+    var failure: PodFailure?
+    /// A rule of a container has all of them end and begin anew.
+    var isStartingOver = false
+    /// What the containers were granted, where that differs from what the pod asks for now.
+    var resizing = ResizeState()
     var vanished = false
+    /// The node never took the pod in.
+    private(set) var isRejected = false
     /// The pod had ended, and nothing of it was left, before this agent first saw it.
     var wasOverAtFirst = false
     private(set) var nextWake: Timestamp?
@@ -72,6 +78,10 @@ struct PodLifecycle: Sendable {
     mutating func apply(_ input: PodInput, now: Timestamp) {
         switch input {
         case .desired(let document): adopt(document)
+        case .evict(let failure): evict(failure, now: now)
+        case .resizeAnswered(let generation, let verdict): resizeAnswered(generation, verdict)
+        case .resourcesApplied(let generation, let problem): resourcesApplied(generation, problem)
+        case .roomFreed: resizing.isDeferred = false
         case .vanished: vanished = true
         case .volumesReady: volumes = .ready
         case .volumesFailed(let problem):
@@ -86,8 +96,9 @@ struct PodLifecycle: Sendable {
         case .sandboxDied: loseSandbox(now: now)
         case .processes(let observed): observe(observed, now: now)
         case .image(let container, let result): apply(image: result, container: container, now: now)
-        case .started(let container, let attempt, let pid):
+        case .started(let container, let attempt, let pid, let user):
             began(container, attempt: attempt, pid: pid, now: now)
+            if let index = index(of: container) { containers[index].user = user }
         case .startFailed(let container, let attempt, let problem):
             failedToStart(container, attempt: attempt, problem, now: now)
         case .hook(let container, let attempt, let kind, let problem):
@@ -109,6 +120,50 @@ struct PodLifecycle: Sendable {
         }
     }
 
+    /// This node does not take the pod: it has failed before anything of it was made.
+    mutating func reject(_ failure: PodFailure) {
+        self.failure = failure
+        isRejected = true
+        stage = .clean
+        let said = failure.message.hasPrefix(Self.rejected) ? failure.message.dropFirst(Self.rejected.count) : ""
+        warn(failure.reason, said.isEmpty ? failure.message : String(said))
+    }
+
+    private static let rejected = "Pod was rejected: "
+
+    /// The pod has to go from this node; the latest moment is the failure's own.
+    private mutating func evict(_ failure: PodFailure, now: Timestamp) {
+        guard stage == .alive, self.failure == nil else { return }
+        self.failure = failure
+        if let grace = failure.grace { stopDeadline = min(stopDeadline ?? now + grace, now + grace) }
+        warn(failure.reason, failure.message)
+    }
+
+    /// Ends what runs; once nothing does, everything is as it was before the first start, but for the counts.
+    private mutating func startOver(now: Timestamp) {
+        let running = containers.indices.filter { containers[$0].role != .ephemeral && containers[$0].isRunning }
+        for index in running where containers[index].stop == nil {
+            beginStop(
+                index, grace: gracePeriod, now: now,
+                why: "Container \(containers[index].name) ends because all containers of the pod are restarted")
+        }
+        guard running.isEmpty, !containers.contains(where: \.starting) else { return }
+        for index in containers.indices where containers[index].role != .ephemeral {
+            guard let end = containers[index].termination else { continue }
+            // The one whose rule it was pauses as after any failure; the others wait for it or start at once.
+            if restartVerdict(index, end) == .restartPod {
+                let pause = containers[index].backoff ?? .zero
+                containers[index].retryStartAt = end.finishedAt + pause
+                containers[index].backoff = max(Self.firstBackoff, min(pause * 2, Self.longestBackoff))
+                containers[index].backoffSetAt = now
+            }
+            containers[index].lastTermination = end
+            containers[index].phase = .waiting
+        }
+        initialized = false
+        isStartingOver = false
+    }
+
     /// Takes a newer version of the pod; only what may change in a running pod is looked at.
     private mutating func adopt(_ document: Document) {
         pod = document
@@ -124,7 +179,8 @@ struct PodLifecycle: Sendable {
         nextWake = nil
         checkDeadline(now: now)
         if stage == .alive, isDeleted || failure != nil || outcome != nil { stage = .stopping }
-        if stage == .alive { startWhatIsMissing(now: now) }
+        if stage == .alive, isStartingOver { startOver(now: now) }
+        if stage == .alive, !isStartingOver { startWhatIsMissing(now: now) }
         if stage == .stopping { stopEverything(now: now) }
         advanceStops(now: now)
         issueProbes(now: now)
@@ -144,7 +200,12 @@ struct PodLifecycle: Sendable {
         guard stage == .alive, let seconds = pod.number("spec", "activeDeadlineSeconds") else { return }
         let deadline = startTime + .seconds(seconds)
         if now >= deadline {
-            failure = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            failure = PodFailure(
+                reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline")
+            pending.append(
+                .event(
+                    type: "Normal", reason: "DeadlineExceeded",
+                    message: "Pod was active on the node longer than the specified deadline", container: nil))
         } else {
             wake(at: deadline)
         }
@@ -164,6 +225,7 @@ struct PodLifecycle: Sendable {
         let eligible = eligibleContainers()
         for index in eligible { startIfPossible(index, now: now) }
         restartChangedContainers(now: now)
+        decideResize(now: now)
     }
 
     private mutating func begin(_ part: WritableKeyPath<PodLifecycle, Preparation>, _ action: PodAction) {
@@ -189,20 +251,12 @@ struct PodLifecycle: Sendable {
             let record = containers[index]
             guard !record.isRunning else { continue }
             switch record.role {
-            case .main where record.termination.map(shouldRestart) ?? true: result.append(index)
+            case .main where willRestart(index): result.append(index)
             case .ephemeral where record.termination == nil: result.append(index)
             default: break
             }
         }
         return result
-    }
-
-    func shouldRestart(_ end: Termination) -> Bool {
-        switch restartPolicy {
-        case "Never": false
-        case "OnFailure": !end.succeeded
-        default: true
-        }
     }
 
     /// Resolves the image as early as possible; the start itself waits for sandbox, volumes and back-off.
@@ -246,6 +300,7 @@ struct PodLifecycle: Sendable {
     /// to 5 min; ten quiet minutes forgive everything.
     private mutating func passesBackoff(_ index: Int, now: Timestamp) -> Bool {
         guard let end = containers[index].termination else { return true }
+        if resizing.restarting.contains(containers[index].name) { return true }
         // A successful init container that runs again after its sandbox died has nothing to atone for.
         if let backoff = containers[index].backoff, let setAt = containers[index].backoffSetAt,
             end.finishedAt - setAt <= .seconds(600)
@@ -312,15 +367,17 @@ struct PodLifecycle: Sendable {
     /// The phase that the pod has reached for good by itself, nil while something may still run.
     var outcome: String? {
         let mains = containers.filter { $0.role == .main }
-        if restartPolicy == "Never", !initialized,
-            containers.contains(where: { $0.role == .initial && $0.termination.map { !$0.succeeded } ?? false })
-        {
-            return "Failed"
+        if isStartingOver { return nil }
+        let hasFailedForGood = containers.indices.contains { index in
+            guard containers[index].role == .initial, let end = containers[index].termination else { return false }
+            return !end.succeeded && restartVerdict(index, end) == .stay
         }
+        if !initialized, hasFailedForGood { return "Failed" }
         let ends = mains.compactMap(\.termination)
-        guard !mains.isEmpty, ends.count == mains.count, !mains.contains(where: \.starting),
-            !ends.contains(where: shouldRestart)
-        else { return nil }
+        let restarts = containers.indices.contains { containers[$0].role == .main && willRestart($0) }
+        guard !mains.isEmpty, ends.count == mains.count, !mains.contains(where: \.starting), !restarts else {
+            return nil
+        }
         return ends.allSatisfy(\.succeeded) ? "Succeeded" : "Failed"
     }
 

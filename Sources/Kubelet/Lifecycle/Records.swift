@@ -26,6 +26,16 @@ struct Termination: Sendable, Equatable {
     var succeeded: Bool { exitCode == 0 }
 }
 
+/// Why a pod failed as a whole.
+struct PodFailure: Sendable, Equatable {
+    var reason: String
+    var message: String
+    /// How long its containers may take to end; nil: as long as the pod says.
+    var grace: Duration?
+    /// The node took the pod's place away from it, which its conditions say.
+    var isDisruption = false
+}
+
 /// Where a container's image stands.
 enum ImageState: Sendable {
     case unknown
@@ -82,6 +92,8 @@ struct ContainerRecord: Sendable {
     var backoff: Duration?
     var backoffSetAt: Timestamp?
 
+    /// Who the newest process runs as.
+    var user: User?
     var postStartPending = false
     var stop: StopState?
     var probes: [ProbeKind: ProbeState] = [:]

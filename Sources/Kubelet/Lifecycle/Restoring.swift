@@ -24,9 +24,10 @@ extension PodLifecycle {
         }
         let phase = pod.text("status", "phase")
         if phase == "Failed", let reason = pod.text("status", "reason") {
-            failure = (reason, pod.text("status", "message") ?? "")
+            failure = PodFailure(reason: reason, message: pod.text("status", "message") ?? "")
         }
         for index in containers.indices { restore(index, hasSandbox: found != nil, now: now) }
+        resizing = ResizeState(pod)
         if let found {
             sandbox = .ready
             addresses = found.addresses

@@ -12,6 +12,8 @@ struct NodeRegistrar: Sendable {
     let images: any ImageSource
     let network: any PodNetworking
     let machine: Machine
+    let ledger: NodeLedger
+    let health: NodeHealth
     let world: World
     let log: Log
 
@@ -20,6 +22,7 @@ struct NodeRegistrar: Sendable {
 
     func run() async throws {
         let node = try await register()
+        ledger.learn(node)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await keepStatus(node) }
             group.addTask { try await keepLease(owner: node.text("metadata", "uid") ?? "") }
@@ -36,7 +39,8 @@ struct NodeRegistrar: Sendable {
         let listed = all.sorted { $0.size > $1.size }.prefix(50).map { image -> Document in
             ["names": Document(image.names), "sizeBytes": Document(image.size)]
         }
-        return description.status(problem: problem, images: listed, previous: previous, now: world.clock.now)
+        return description.status(
+            problem: problem, pressure: health.pressure, images: listed, previous: previous, now: world.clock.now)
     }
 
     private func register() async throws -> Document {
@@ -73,12 +77,20 @@ struct NodeRegistrar: Sendable {
     private func keepStatus(_ node: Document) async throws {
         var written = node["status"] ?? .emptyObject
         while true {
+            let pressure = health.pressure
             let wanted = await status(previous: written)
             do {
-                _ = try await client.patch(
+                let answer = try await client.patch(
                     .nodes, name: name, ["status": wanted], type: .strategic, subresource: "status")
+                ledger.learn(answer)
                 written = wanted
-                try await waitForChange(isReady: Self.isReady(written))
+                // What others have brought to the node since: it is all for pods.
+                if let capacity = answer.at("status", "capacity"), Self.bringsMore(capacity, than: wanted) {
+                    written["capacity"] = capacity
+                    continue
+                }
+                written["capacity"] = answer.at("status", "capacity") ?? written["capacity"]
+                try await waitForChange(isReady: Self.isReady(written), pressure: pressure)
             } catch let status as APIStatus where status.isNotFound && configuration.registerNode {
                 written = try await register()["status"] ?? .emptyObject
             } catch is CancellationError {
@@ -90,14 +102,19 @@ struct NodeRegistrar: Sendable {
         }
     }
 
+    private static func bringsMore(_ capacity: Document, than status: Document) -> Bool {
+        capacity.members.contains { $0.key.contains("/") && status.at("allocatable", $0.key) != $0.value }
+    }
+
     private static func isReady(_ status: Document) -> Bool {
         status.list("conditions").contains { $0.text("type") == "Ready" && $0.text("status") == "True" }
     }
 
-    private func waitForChange(isReady: Bool) async throws {
+    private func waitForChange(isReady: Bool, pressure: Set<NodePressure>) async throws {
         if !isReady, await network.readiness() == nil { return }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await world.clock.sleep(for: configuration.statusInterval) }
+            group.addTask { try await health.wait(while: pressure) }
             if !isReady { group.addTask { try await network.awaitReadiness() } }
             defer { group.cancelAll() }
             _ = try await group.next()

@@ -31,7 +31,9 @@ struct NodeDescription {
     }
 
     /// `problem` is what keeps pods from running here; nil: the node is ready.
-    func status(problem: String?, images: [Document], previous: Document?, now: Timestamp) -> Document {
+    func status(
+        problem: String?, pressure: Set<NodePressure> = [], images: [Document], previous: Document?, now: Timestamp
+    ) -> Document {
         let capacity: Document = [
             "cpu": Document(quantity(machine.cpuMillis)), "memory": Document("\(machine.memoryBytes / 1024)Ki"),
             "pods": Document(String(configuration.maxPods)),
@@ -43,8 +45,8 @@ struct NodeDescription {
         }
         addresses.append(["type": "Hostname", "address": Document(configuration.nodeName)])
         return [
-            "capacity": capacity, "allocatable": capacity,
-            "conditions": Document(conditions(problem, previous, now)), "addresses": Document(addresses),
+            "capacity": capacity, "allocatable": allocatable(capacity, previous),
+            "conditions": Document(conditions(problem, pressure, previous, now)), "addresses": Document(addresses),
             "daemonEndpoints": ["kubeletEndpoint": ["Port": Document(Int(configuration.port))]],
             "nodeInfo": [
                 "machineID": Document(machine.machineID), "systemUUID": Document(machine.machineID),
@@ -54,12 +56,31 @@ struct NodeDescription {
                 "architecture": Document(machine.architecture),
             ],
             "images": Document(images),
+            "features": ["supplementalGroupsPolicy": true],
+            "runtimeHandlers": [["name": "", "features": ["recursiveReadOnlyMounts": true, "userNamespaces": false]]],
         ]
+    }
+
+    /// Capacity without what is reserved. Resources that others brought to the node are all for pods.
+    private func allocatable(_ capacity: Document, _ previous: Document?) -> Document {
+        let limits = configuration.allocatable(machine)
+        var result = capacity
+        result["cpu"] = Document(quantity(limits["cpu"]))
+        result["memory"] = Document("\(limits["memory"] / 1000 / 1024)Ki")
+        if configuration.reserved["ephemeral-storage"] != nil {
+            result["ephemeral-storage"] = Document(String(limits["ephemeral-storage"] / 1000))
+        }
+        for member in previous?.at("capacity")?.members ?? [] where member.key.contains("/") {
+            result[member.key] = member.value
+        }
+        return result
     }
 
     private func quantity(_ millis: Int64) -> String { millis % 1000 == 0 ? "\(millis / 1000)" : "\(millis)m" }
 
-    private func conditions(_ problem: String?, _ previous: Document?, _ now: Timestamp) -> [Document] {
+    private func conditions(
+        _ problem: String?, _ pressure: Set<NodePressure>, _ previous: Document?, _ now: Timestamp
+    ) -> [Document] {
         func condition(_ type: String, _ holds: Bool, _ reason: String, _ message: String) -> Document {
             let status = holds ? "True" : "False"
             let before = previous?.list("conditions").first { $0.text("type") == type }
@@ -71,9 +92,17 @@ struct NodeDescription {
             ]
         }
         return [
-            condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            condition("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            pressure.contains(.memory)
+                ? condition(
+                    "MemoryPressure", true, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
+                : condition(
+                    "MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            pressure.contains(.disk)
+                ? condition("DiskPressure", true, "KubeletHasDiskPressure", "kubelet has disk pressure")
+                : condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            pressure.contains(.pid)
+                ? condition("PIDPressure", true, "KubeletHasInsufficientPID", "kubelet has insufficient PID available")
+                : condition("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
             problem.map { condition("Ready", false, "KubeletNotReady", $0) }
                 ?? condition("Ready", true, "KubeletReady", "kubelet is posting ready status"),
         ]

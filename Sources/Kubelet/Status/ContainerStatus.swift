@@ -37,7 +37,19 @@ struct ContainerStatusBuilder {
         } else if record.role == .initial {
             status["started"] = Document(record.isRunning)
         }
-        if record.isRunning, record.role != .ephemeral { addResources(&status, specification) }
+        if record.role == .main || record.role == .sidecar { addResources(&status, record, specification) }
+        if let signal = specification.text("lifecycle", "stopSignal") { status["stopSignal"] = Document(signal) }
+        if let user = record.user {
+            status["user"] = [
+                "linux": [
+                    "uid": Document(Int(user.uid)), "gid": Document(Int(user.gid)),
+                    "supplementalGroups": Document(
+                        ([user.gid] + user.additionalGroups.filter { $0 != user.gid }).map { Document(Int($0)) }),
+                ]
+            ]
+        } else if hasRun, let known = reported?["user"] {
+            status["user"] = known
+        }
         addMounts(&status, specification)
         return status
     }
@@ -52,10 +64,15 @@ struct ContainerStatusBuilder {
         return "\(repository)@\(image.digest)"
     }
 
-    private func addResources(_ status: inout Document, _ specification: Document) {
-        guard let resources = specification["resources"], resources.count > 0 else { return }
-        if let requests = resources["requests"], requests.count > 0 { status["allocatedResources"] = requests }
-        status["resources"] = resources
+    /// What was granted, and what is in force while it runs.
+    private func addResources(_ status: inout Document, _ record: ContainerRecord, _ specification: Document) {
+        let granted = lifecycle.resizing.granted[record.name] ?? specification["resources"] ?? .emptyObject
+        if let requests = granted["requests"], requests.count > 0 { status["allocatedResources"] = requests }
+        guard record.isRunning else { return }
+        let applied = lifecycle.resizing.applied[record.name] ?? granted
+        status["resources"] = ["requests", "limits"].reduce(into: Document.emptyObject) { result, side in
+            if let amounts = applied[side], amounts.count > 0 { result[side] = amounts }
+        }
     }
 
     private func addMounts(_ status: inout Document, _ specification: Document) {
@@ -65,7 +82,8 @@ struct ContainerStatusBuilder {
             ]
             if mount.flag("readOnly") == true {
                 entry["readOnly"] = true
-                entry["recursiveReadOnly"] = "Disabled"
+                let isRecursive = ["Enabled", "IfPossible"].contains(mount.text("recursiveReadOnly"))
+                entry["recursiveReadOnly"] = isRecursive ? "Enabled" : "Disabled"
             }
             return entry
         }

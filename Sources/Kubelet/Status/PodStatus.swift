@@ -39,7 +39,7 @@ struct PodStatusBuilder {
             ("initContainerStatuses", "initContainers"), ("containerStatuses", "containers"),
             ("ephemeralContainerStatuses", "ephemeralContainers"),
         ] {
-            let statuses = containers.statuses(of: list)
+            let statuses = lifecycle.isRejected ? [] : containers.statuses(of: list)
             if !statuses.isEmpty { status[member] = Document(statuses) }
         }
         status["conditions"] = Document(conditions(phase: phase))
@@ -111,7 +111,30 @@ struct PodStatusBuilder {
             ("ContainersReady", containersReady),
             ("PodScheduled", Verdict(true, "", "")),
         ]
-        return verdicts.map { condition($0.0, $0.1) }
+        return verdicts.map { condition($0.0, $0.1) } + resizeConditions
+            + (lifecycle.failure?.isDisruption == true
+                ? [
+                    condition(
+                        "DisruptionTarget",
+                        Verdict(true, "TerminationByKubelet", lifecycle.failure?.message ?? "", always: true))
+                ] : [])
+    }
+
+    /// There only while they hold.
+    private var resizeConditions: [Document] {
+        var result: [Document] = []
+        if let pending = lifecycle.resizing.pending {
+            var entry = condition("PodResizePending", Verdict(true, pending.reason, pending.message, always: true))
+            entry["observedGeneration"] = Document(pending.generation)
+            result.append(entry)
+        }
+        if let progress = lifecycle.resizing.progress {
+            let verdict = Verdict(true, progress.problem == nil ? "" : "Error", progress.problem ?? "", always: true)
+            var entry = condition("PodResizeInProgress", verdict)
+            entry["observedGeneration"] = Document(progress.generation)
+            result.append(entry)
+        }
+        return result
     }
 
     private struct Verdict {
@@ -149,7 +172,12 @@ enum QualityOfService: String, Sendable {
     case bestEffort = "BestEffort"
 
     init(_ pod: Document) {
-        let containers = pod.list("spec", "containers") + pod.list("spec", "initContainers")
+        // What the pod says as a whole takes the place of what its containers say.
+        let whole = pod.at("spec", "resources") ?? .emptyObject
+        let asWhole = (whole["requests"]?.count ?? 0) + (whole["limits"]?.count ?? 0) > 0
+        let containers =
+            asWhole
+            ? [["resources": whole] as Document] : pod.list("spec", "containers") + pod.list("spec", "initContainers")
         var any = false
         var all = true
         for container in containers {

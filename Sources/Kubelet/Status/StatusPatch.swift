@@ -5,6 +5,9 @@ import Document
 /// Conditions merge by their type, so that those of others stay; other lists are replaced as a whole,
 /// which for `podIPs`, merged by address, takes explicit deletions.
 enum StatusPatch {
+    /// Conditions that are there only while they hold.
+    private static let passing = ["PodResizePending", "PodResizeInProgress"]
+
     static func make(from old: Document, to new: Document, uid: String) -> Document? {
         var patch = Document.emptyObject
         for member in new.members where old[member.key] != member.value {
@@ -12,7 +15,15 @@ enum StatusPatch {
             case "conditions":
                 let known = old.list("conditions").map(stripped)
                 let changed = member.value.elements.filter { !known.contains(stripped($0)) }
-                if !changed.isEmpty { patch["conditions"] = Document(changed.map { replacing($0, in: old) }) }
+                let wanted = Set(member.value.elements.compactMap { $0.text("type") })
+                // Ours that hold no more go; those of others stay.
+                let gone = passing.filter { type in
+                    !wanted.contains(type) && old.list("conditions").contains { $0.text("type") == type }
+                }
+                let deletions = gone.map { ["type": Document($0), "$patch": "delete"] as Document }
+                if !changed.isEmpty || !gone.isEmpty {
+                    patch["conditions"] = Document(changed.map { replacing($0, in: old) } + deletions)
+                }
             case "podIPs":
                 let wanted = member.value.elements
                 let gone = old.list("podIPs").filter { !wanted.contains($0) }

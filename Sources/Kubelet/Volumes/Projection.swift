@@ -60,13 +60,29 @@ struct Projection {
             result.files.merge(try downward(own, mode: mode)) { $1 }
         } else if let token = source["serviceAccountToken"] {
             let fetched = try await tokens.token(for: pod, token)
+            // A token is for those who run in the pod alone, where it is known who that is.
+            let owner = commonUser
+            let hasGroup = pod.at("spec", "securityContext", "fsGroup") != nil
             result.files[token.text("path") ?? "token"] = AtomicDirectory.File(
-                bytes: Array(fetched.token.utf8), mode: mode)
+                bytes: Array(fetched.token.utf8), mode: owner != nil || hasGroup ? 0o600 : mode, owner: owner)
             result.refreshAt = min(result.refreshAt ?? fetched.refreshAt, fetched.refreshAt)
         } else {
             let kind = source.members.first?.key ?? "empty"
             throw VolumeProblem("projected source \"\(kind)\" is not supported by this node agent")
         }
+    }
+
+    /// The user as whom all containers of the pod run; nil where they differ or leave it to their images.
+    private var commonUser: UInt32? {
+        let whole = pod.number("spec", "securityContext", "runAsUser")
+        var users: Set<Int?> = []
+        for list in ["initContainers", "containers", "ephemeralContainers"] {
+            for container in pod.list("spec", list) {
+                users.insert(container.number("securityContext", "runAsUser") ?? whole)
+            }
+        }
+        guard users.count == 1, let user = users.first ?? nil else { return nil }
+        return UInt32(truncatingIfNeeded: user)
     }
 
     private func object(

@@ -27,6 +27,23 @@ enum SubPath {
         return path
     }
 
+    /// A part that has to be there already.
+    static func find(_ part: String, below root: String) throws -> String {
+        let steps = part.split(separator: "/").filter { $0 != "." }
+        guard !part.hasPrefix("/"), !steps.contains("..") else { throw SystemError("open", part, errno: EINVAL) }
+        var path = root
+        var status = stat()
+        for step in steps {
+            path += "/\(step)"
+            guard lstat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
+            if status.st_mode & S_IFMT == S_IFLNK { path = try follow(path, root: root) }
+        }
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw SystemError("open", path, errno: EINVAL)
+        }
+        return path
+    }
+
     /// Links are part of configMap volumes (`key → ..data/key`): allowed as long as they stay inside.
     private static func follow(_ path: String, root: String) throws -> String {
         func resolved(_ path: String) throws -> String {

@@ -22,6 +22,8 @@ struct NodeContext: Sendable {
     let volumes: VolumeManager
     let pool: BlockingPool
     let machine: Machine
+    let ledger: NodeLedger
+    let health: NodeHealth
     let pullGate: Gate
     /// Open once the pod network is ready and addresses of pods that are gone have been taken back:
     /// from then on pods may get theirs.
@@ -30,8 +32,8 @@ struct NodeContext: Sendable {
     func fields(_ pod: Document, podIPs: [IPAddress]) -> DownwardFields {
         DownwardFields(
             pod: pod, podIPs: pod.flag("spec", "hostNetwork") == true ? configuration.nodeIPs : podIPs,
-            hostIPs: configuration.nodeIPs, allocatableCPUMillis: machine.cpuMillis,
-            allocatableMemory: machine.memoryBytes)
+            hostIPs: configuration.nodeIPs, allocatableCPUMillis: ledger.limits["cpu"],
+            allocatableMemory: ledger.limits["memory"] / 1000)
     }
 
     /// Removes the pod's sandboxes, alive or dead, but for the one called `kept`.

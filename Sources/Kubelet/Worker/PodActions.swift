@@ -33,6 +33,8 @@ extension PodWorker {
         case .probe(let container, let attempt, let kind): await probe(container, attempt, kind)
         case .cleanUp: await cleanUp()
         case .confirmDeletion: await confirmDeletion()
+        case .askForResize(let generation): askForResize(generation)
+        case .applyResources(let generation): await applyResources(generation)
         case .event(let type, let reason, let message, let container):
             record(type, reason, message, container: container)
         }
@@ -93,9 +95,10 @@ extension PodWorker {
             return state.sandboxNumber
         }
         let directory = node.sandboxDirectory(uid)
-        let specification = SandboxBuilder.build(
-            pod: pod, hostname: hostname, stateDirectory: "\(directory)/\(number)", configuration: node.configuration)
         do {
+            let shown = try SandboxBuilder.kernelHostname(of: pod, configuration: node.configuration)
+            let specification = SandboxBuilder.build(
+                pod: pod, hostname: shown, stateDirectory: "\(directory)/\(number)", configuration: node.configuration)
             if number > 1 { try await node.removeSandboxes(uid, but: String(number)) }
             try await node.pool.run { [podDirectory] in
                 try Files.makeDirectories(podDirectory)
@@ -105,6 +108,7 @@ extension PodWorker {
                 }
             }
             let sandbox = try await node.runtime.launch(specification)
+            await weighGroups()
             let addresses: [IPAddress]
             do {
                 addresses = try await joinNetwork(sandbox, hostname: hostname, isSecond: number > 1)
@@ -113,7 +117,9 @@ extension PodWorker {
                 throw error
             }
             let files = PodFiles(
-                pod: pod, configuration: node.configuration, addresses: addresses, hostname: hostname)
+                pod: pod, configuration: node.configuration, addresses: addresses, hostname: hostname,
+                kernelHostname: shown)
+            for problem in files.resolverProblems { record("Warning", "DNSConfigForming", problem, container: nil) }
             let record = SandboxRecord(number: number, addresses: addresses)
             try await node.pool.run { [podDirectory] in
                 try files.write()
@@ -205,7 +211,8 @@ extension PodWorker {
                 state.processes[container] = process
                 state.pids[container] = pid
             }
-            inbox.answer(.started(container: container, attempt: attempt, pid: pid))
+            inbox.answer(
+                .started(container: container, attempt: attempt, pid: pid, user: process.privileges.user))
         } catch let problem as StartProblem {
             inbox.answer(.startFailed(container: container, attempt: attempt, problem))
         } catch {
@@ -235,14 +242,15 @@ extension PodWorker {
         guard let specification = containerSpecification(container), let image = known.images[container] else {
             throw StartProblem(reason: "CreateContainerError", message: "container \(container) is not known")
         }
-        let sources = try await environmentSources(specification, known.pod)
+        var sources = try await environmentSources(specification, known.pod)
+        sources.volumes = known.volumes.mapValues(\.path)
         let isEphemeral = known.pod.list("spec", "ephemeralContainers").contains { $0.text("name") == container }
         let target = specification.text("targetContainerName").flatMap { known.pids[$0] }
         let plan = ContainerPlan(
             pod: known.pod, container: specification, role: isEphemeral ? .ephemeral : .main, attempt: attempt,
             image: image, volumes: known.volumes, sources: sources, podIPs: known.addresses, hostname: hostname,
-            targetPID: target, memoryCapacity: node.machine.memoryBytes, allocatableCPUMillis: node.machine.cpuMillis,
-            allocatableMemory: node.machine.memoryBytes)
+            targetPID: target, memoryCapacity: node.machine.memoryBytes,
+            allocatableCPUMillis: node.ledger.limits["cpu"], allocatableMemory: node.ledger.limits["memory"] / 1000)
         return ProcessBuilder(plan: plan, configuration: node.configuration)
     }
 
@@ -349,8 +357,13 @@ extension PodWorker {
                 return outcome.exitCode == 0 ? .success : .failure(outcome.output)
             } catch { return .failure("\(error)") }
         }
-        return .failure(
-            "probes of kind \"\(probe["grpc"] != nil ? "grpc" : "none")\" are not supported by this node agent yet")
+        if let action = probe["grpc"] {
+            guard let port = action.number("port").flatMap({ UInt16(exactly: $0) }) else {
+                return .failure("port is not known")
+            }
+            return await prober.grpc(.ip(address, port: port), service: action.text("service") ?? "", timeout: timeout)
+        }
+        return .failure("missing probe handler for \(name)")
     }
 
     private func runHook(_ container: String, _ attempt: Int, _ kind: HookKind) async {
@@ -376,7 +389,12 @@ extension PodWorker {
             }
             if hook["httpGet"] != nil || hook["tcpSocket"] != nil {
                 let specification = containerSpecification(container) ?? .emptyObject
-                if case .failure(let why) = await ask(hook, specification, attempt, timeout: limit) { return why }
+                // Somebody who answers at all has heard.
+                if case .failure(let why) = await ask(hook, specification, attempt, timeout: limit),
+                    !why.hasPrefix(Prober.statusFailure)
+                {
+                    return why
+                }
                 return nil
             }
             return "the hook has no action that this node agent knows"

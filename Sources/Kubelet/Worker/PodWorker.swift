@@ -22,7 +22,10 @@ final class PodWorker: Sendable {
         /// The attempt of each container that runs now.
         var running: [String: Int] = [:]
         var reported: Set<String> = []
+        /// With the resources that it was granted.
         var pod: Document
+        /// As the API server has it.
+        var desired: Document
         var refreshAt: Timestamp?
         var isRefreshing = false
     }
@@ -33,18 +36,23 @@ final class PodWorker: Sendable {
     let writer: StatusWriter
     let exec: ExecRunner
     let state: Mutex<State>
+    /// Why this node does not take the pod; nil: it does.
+    private let refusal: PodFailure?
 
-    init(pod: Document, node: NodeContext) {
-        uid = pod.text("metadata", "uid") ?? ""
+    init(pod: Document, node: NodeContext, refusal: PodFailure? = nil) {
+        uid = PodIdentity.uid(pod)
         self.node = node
+        self.refusal = refusal
         writer = StatusWriter(pod: pod, client: node.client, world: node.world, log: node.log)
         exec = ExecRunner(world: node.world, pool: node.pool)
-        state = Mutex(State(pod: pod))
+        state = Mutex(State(pod: pod, desired: pod))
     }
 
     var pod: Document { state.withLock { $0.pod } }
     var now: Timestamp { node.world.clock.now }
     var podDirectory: String { node.configuration.podDirectory(uid) }
+    /// The attempts of the containers that run now.
+    var attempts: [String: Int] { state.withLock { $0.running } }
     var hostname: String { SandboxBuilder.hostname(of: pod, nodeName: node.configuration.nodeName) }
     var isHostNetwork: Bool { pod.flag("spec", "hostNetwork") == true }
 
@@ -55,6 +63,7 @@ final class PodWorker: Sendable {
             group.addTask { try? await self.writer.run() }
             let found = await self.findSandbox(&group)
             var lifecycle = PodLifecycle(pod: first, found: found, now: self.now)
+            if let refusal = self.refusal, found == nil { lifecycle.reject(refusal) }
             var status = first["status"] ?? .emptyObject
             while !Task.isCancelled {
                 let ticket = self.inbox.arrival.ticket
@@ -69,6 +78,8 @@ final class PodWorker: Sendable {
                         lifecycle: lifecycle, hostIPs: self.node.configuration.nodeIPs, now: now, previous: status
                     ).build()
                 if self.shouldWrite(lifecycle) { self.writer.offer(status) }
+                // What has ended for good gives its room back, whatever becomes of its object.
+                if lifecycle.stage == .clean { self.node.ledger.release(self.uid) }
                 for action in actions { self.perform(action, in: &group) }
                 let refreshAt = self.refreshIfDue(contents.needsRefresh, lifecycle, now: now, in: &group)
                 let wake = [lifecycle.nextWake, refreshAt].compactMap { $0 }.min()
@@ -92,7 +103,8 @@ final class PodWorker: Sendable {
     /// Makes the parts of the lifecycle visible that actions need.
     private func share(_ lifecycle: PodLifecycle) {
         state.withLock { state in
-            state.pod = lifecycle.pod
+            state.pod = lifecycle.grantedPod
+            state.desired = lifecycle.pod
             state.running = [:]
             for record in lifecycle.containers {
                 guard case .running(let pid, _) = record.phase else { continue }

@@ -53,7 +53,7 @@ struct Prober: Sendable {
             guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]) else {
                 return .failure("Get \"\(url)\": malformed HTTP response")
             }
-            return (200..<400).contains(status) ? .success : .failure("HTTP probe failed with statuscode: \(status)")
+            return (200..<400).contains(status) ? .success : .failure("\(Self.statusFailure)\(status)")
         } catch { return .failure("Get \"\(url)\": \(error)") }
     }
 
@@ -66,6 +66,40 @@ struct Prober: Sendable {
         if !has("accept") { text += "Accept: */*\r\n" }
         for header in headers { text += "\(header.text("name") ?? ""): \(header.text("value") ?? "")\r\n" }
         return Array((text + "Connection: close\r\n\r\n").utf8)
+    }
+
+    static let statusFailure = "HTTP probe failed with statuscode: "
+
+    /// `grpc.health.v1.Health/Check` without TLS.
+    func grpc(_ endpoint: Endpoint, service: String, timeout: Duration) async -> ProbeResult {
+        let what = "service \"\(endpoint)\" within \(timeout.wholeSeconds)s"
+        let connection: any Connection
+        do {
+            connection = try await within(timeout, "connect") { try await network.connect(to: endpoint) }
+        } catch {
+            return .failure("timeout: failed to connect \(what): \(error)")
+        }
+        defer { connection.close() }
+        do {
+            let answer = try await within(timeout, "health check") {
+                try await GRPCCall.run(
+                    GRPCHealth.path, message: GRPCHealth.request(service: service), authority: "\(endpoint)",
+                    userAgent: "kube-probe/1.36", over: connection)
+            }
+            switch answer.status {
+            case 0: break
+            case 12:
+                return .failure(
+                    "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "
+                        + answer.detail)
+            case 4: return .failure("timeout: health rpc did not complete within \(timeout.wholeSeconds)s")
+            default: return .failure("error: health rpc probe failed: code \(answer.status): \(answer.detail)")
+            }
+            let status = GRPCHealth.status(answer.message ?? []) ?? "an answer that is none"
+            return status == "SERVING" ? .success : .failure("service unhealthy (responded with \"\(status)\")")
+        } catch is StartProblem {
+            return .failure("timeout: health rpc did not complete within \(timeout.wholeSeconds)s")
+        } catch { return .failure("error: health rpc probe failed: \(error)") }
     }
 
     /// Sends the request and answers the status line.

@@ -10,6 +10,10 @@ final class StatusWriter: Sendable {
         var wanted: Document?
         var isWriting = false
         var isObsolete = false
+        /// The uid of the object to write to; nil while a static pod's image is not there yet.
+        var target: String?
+        /// The newest that was offered, for an image that comes later.
+        var last: Document?
     }
 
     private let client: APIClient
@@ -17,8 +21,7 @@ final class StatusWriter: Sendable {
     private let log: Log
     private let namespace: String
     private let name: String
-    private let uid: String
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let change = Wakeup()
     /// Touched by the one task that runs `run` alone.
     private let written: Mutex<Document>
@@ -29,12 +32,31 @@ final class StatusWriter: Sendable {
         self.log = log
         namespace = pod.text("metadata", "namespace") ?? "default"
         name = pod.text("metadata", "name") ?? ""
-        uid = pod.text("metadata", "uid") ?? ""
+        let uid: String? = PodIdentity.isStatic(pod) ? nil : pod.text("metadata", "uid") ?? ""
+        state = Mutex(State(target: uid))
         written = Mutex(pod["status"] ?? .emptyObject)
     }
 
     func offer(_ status: Document) {
-        state.withLock { $0.wanted = status }
+        state.withLock { state in
+            state.wanted = status
+            state.last = status
+        }
+        change.wake()
+    }
+
+    /// A static pod has another image in the API now.
+    func aim(at mirror: Document) {
+        let uid = mirror.text("metadata", "uid") ?? ""
+        let isNew = state.withLock { state in
+            guard state.target != uid else { return false }
+            state.target = uid
+            state.wanted = state.last
+            state.isObsolete = false
+            return true
+        }
+        guard isNew else { return }
+        written.withLock { $0 = mirror["status"] ?? .emptyObject }
         change.wake()
     }
 
@@ -51,6 +73,7 @@ final class StatusWriter: Sendable {
         var pause = Duration.milliseconds(100)
         while true {
             let next = state.withLock { state -> Document? in
+                guard state.target != nil else { return nil }
                 let next = state.wanted
                 state.wanted = nil
                 state.isWriting = next != nil
@@ -81,13 +104,14 @@ final class StatusWriter: Sendable {
     private func waitForOffer() async throws {
         while true {
             let ticket = change.ticket
-            if state.withLock({ $0.wanted != nil }) { return }
+            if state.withLock({ $0.wanted != nil && $0.target != nil }) { return }
             try await change.wait(since: ticket)
         }
     }
 
     private func write(_ status: Document) async throws {
         let old = written.withLock { $0 }
+        guard let uid = state.withLock({ $0.target }) else { return }
         guard let patch = StatusPatch.make(from: old, to: status, uid: uid) else { return }
         _ = try await client.patch(
             .pods, namespace: namespace, name: name, patch, type: .strategic, subresource: "status")

@@ -24,7 +24,7 @@ extension KubeletServer {
         guard let pod = pods.get(namespace: path[1], name: path[2]),
             uid == nil || pod.text("metadata", "uid") == uid
         else { throw StreamRefusal(status: 404, "pod does not exist") }
-        let worker = workers[pod.text("metadata", "uid") ?? ""]
+        let worker = workers[PodIdentity.uid(pod)]
         if isForward { return try forward(request, query, pod, worker, loop) }
         let container = path[path.count - 1]
         guard let worker, worker.isRunning(container) else { throw ContainerMissing(container: container) }
