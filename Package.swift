@@ -46,7 +46,7 @@ let package = Package(
         // Layer 3
         module("Kinds", ["Basics", "Document", "Schema", "Wire"]),
         module("Store", ["Basics", "Linux", "CSQLite"]),
-        module("Images", ["Basics", "Document", "Linux", "COpenSSL", "CArchive"]),
+        module("Images", ["Basics", "Document", "Linux", "Wire", "COpenSSL", "CArchive"]),
         module("Runtime", ["Basics", "Document", "Linux", "CLinux", "CSeccomp"]),
 
         // Layer 4
@@ -111,7 +111,7 @@ let package = Package(
         tests("SchemaTests", ["Schema", "Document"]),
         tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),
-        tests("ImagesTests", ["Images", "Document"]),
+        tests("ImagesTests", ["Images", "Document", "Basics", "Linux", "Wire"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
         tests("ClientTests", ["Client", "Simulation", "Kinds", "Document", "Wire"]),
         tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),

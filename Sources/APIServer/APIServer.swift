@@ -22,6 +22,7 @@ public final class APIServer: Sendable {
     let paths: PathHandlers
     let custom: CustomResources
     let aggregator: Aggregator
+    private let looks: UsageLooks
     private let started: Timestamp
 
     public init(configuration: APIServerConfiguration, store: any Store, world: World, log: Log) throws {
@@ -31,7 +32,8 @@ public final class APIServer: Sendable {
         self.log = log
         started = world.clock.now
         // One registry for all that is served: what is declared, and what definitions add while the server runs.
-        let registry = Schema.Registry(extending: Kinds.registry)
+        let registry = Schema.Registry(
+            extending: Kinds.registry, withholding: configuration.offersUsage ? [] : Kinds.optionalGroups)
         let resources = Resources(
             registry: registry, store: store, world: world,
             admission: Admission.plugins(
@@ -63,6 +65,7 @@ public final class APIServer: Sendable {
                 try await resources.object(plural, namespace: namespace, name: name)
             })
         metrics = ServerMetrics()
+        looks = UsageLooks(clock: world.clock, log: log)
         paths = PathHandlers(
             serverAddress: Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort)
                 .description,
@@ -224,6 +227,10 @@ public final class APIServer: Sendable {
         if resource.kind == "ComponentStatus" {
             call.warnings.add("v1 ComponentStatus is deprecated in v1.19+")
             return try await resources.componentStatuses(call)
+        }
+        if resource.group == ResourceUsage.group {
+            let proxy = NodeProxy(resources: resources, transport: configuration.nodeTransport)
+            return try await ResourceUsage(looks: looks, resources: resources, proxy: proxy).answer(call)
         }
         guard resource.verbs.contains(call.info.verb) else { throw APIStatus.methodNotAllowed }
         let isPlaced = ["POST": true, "PUT": false, "PATCH": false][call.info.method] ?? isCollection

@@ -29,6 +29,8 @@ public struct APIServerConfiguration: Sendable {
     public var concurrencyLimit = 600
     /// For logs, exec and node proxying; without it those answer 501.
     public var nodeTransport: NodeTransport?
+    /// Whether this server tells what nodes and pods use, by asking the node agents: the group `metrics.k8s.io`.
+    public var offersUsage = false
     /// What the process uses of its machine, for its metrics.
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
     /// The certificate and key in PEM with which this server calls the servers that extend it.

@@ -119,6 +119,7 @@ extension APIServer {
                 "ports": [
                     ["name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53],
                     ["name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53],
+                    ["name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153],
                 ],
             ],
         ]

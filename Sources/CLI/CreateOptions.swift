@@ -35,6 +35,7 @@ enum CreateOptions {
         case "false": configuration.leaderElection = false
         case let text?: throw UsageError("--leader-elect '\(text)' is neither true nor false", remedy: "choose one")
         }
+        for text in arguments.values["port"] ?? [] { configuration.ports.append(try PublishedPort(parsing: text)) }
         configuration.imageArchives += arguments.values["image-archive"] ?? []
         try configuration.check()
         return configuration

@@ -37,6 +37,8 @@ public enum Program {
             return RoleProgram.run(rest)
         case "testbox":
             return TestboxProgram.run(rest)
+        case "image":
+            return ImageProgram.run(rest)
         default:
             guard let syntax = Commands.all.first(where: { $0.name == command }) else {
                 return report {
@@ -47,13 +49,15 @@ public enum Program {
         }
     }
 
-    private static func perform(_ syntax: CommandSyntax, _ words: [String]) throws {
+    static func perform(
+        _ syntax: CommandSyntax, _ words: [String], _ implementations: [String: CommandBody] = Commands.implementations
+    ) throws {
         let arguments = try Arguments(words, for: syntax)
         if arguments.wantsHelp {
             Console.line(syntax.help)
             return
         }
-        guard let command = Commands.implementations[syntax.name] else {
+        guard let command = implementations[syntax.name] else {
             throw Failure("'lab \(syntax.name)' has no implementation")
         }
         try EventLoop.run { loop in try await command(arguments, try await Environment(loop: loop)) }
@@ -64,6 +68,7 @@ public enum Program {
             Console.line(Commands.overview)
             return Exit.success
         }
+        if name == "image" { return ImageProgram.help(Array(words.dropFirst())) }
         guard let syntax = Commands.all.first(where: { $0.name == name }) else {
             return report { throw UsageError("unknown command '\(name)'", remedy: "'lab help' lists the commands") }
         }

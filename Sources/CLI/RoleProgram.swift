@@ -11,9 +11,12 @@ enum RoleProgram {
             "role", operands: "NAME", fewest: 1, most: 1, "Run one part of a cluster.",
             flags: [
                 .init("config", .one, "FILE", "the node's record"),
-                .init("listen", .one, "ENDPOINT", "forward: where to listen"),
-                .init("target", .one, "ENDPOINT", "forward: where to connect"),
-                .init("namespace", .one, "FD", "forward: descriptor of the network namespace to listen in"),
+                .init("ports", .one, "FILE", "forward: the ports to carry"),
+                .init("control", .one, "SOCKET", "forward: where to be asked for changes"),
+                .init("namespace", .one, "FD", "forward, images: descriptor of the host's network namespace"),
+                .init("listen", .one, "SOCKET", "images: where to be asked"),
+                .init("store", .one, "DIR", "images: the content store"),
+                .init("home", .one, "DIR", "images: where lab keeps things"),
             ])
         return Program.report {
             let arguments = try Arguments(words, for: syntax)
@@ -42,36 +45,35 @@ enum RoleProgram {
         _ role: String, _ arguments: Arguments, loop: EventLoop, world: World, log: Log
     ) async throws {
         if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
+        if role == "images" { return try await images(arguments, loop: loop, world: world, log: log) }
         guard let path = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
         let record = try NodeRecord(try Document(json: try Files.read(path)))
         switch role {
         case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
         case "manager": try await ManagerRole(record: record, world: world, log: log).run()
         case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
-        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward")
+        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward, images")
         }
     }
 
     private static func forward(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
-        guard let listen = arguments["listen"].flatMap(Endpoint.init(parsing:)),
-            let target = arguments["target"].flatMap(Endpoint.init(parsing:)),
+        guard let file = arguments["ports"], let control = arguments["control"],
             let namespace = arguments["namespace"].flatMap(Int32.init)
-        else { throw UsageError("forward needs --listen, --target and --namespace", remedy: "") }
-        let outside = LiveNetwork(loop: loop, namespace: namespace)
-        try await Forwarder(listen: listen, target: target, listening: outside, connecting: world.network, log: log)
-            .run()
+        else { throw UsageError("forward needs --ports, --control and --namespace", remedy: "") }
+        let carrier = PortCarrier(
+            file: file, control: .unix(control), outside: LiveNetwork(loop: loop, namespace: namespace),
+            inside: world.network, clock: world.clock, log: log)
+        try await carrier.run()
     }
 }
 
-extension Endpoint {
-    /// `ADDRESS:PORT`, an IPv6 address in brackets.
-    init?(parsing text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
-        }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard let address = IPAddress(host) else { return nil }
-        self = .ip(address, port: port)
+extension RoleProgram {
+    private static func images(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
+        guard let socket = arguments["listen"], let store = arguments["store"], let home = arguments["home"],
+            let namespace = arguments["namespace"].flatMap(Int32.init)
+        else { throw UsageError("images needs --listen, --store, --home and --namespace", remedy: "") }
+        var outside = world
+        outside.network = LiveNetwork(loop: loop, namespace: namespace)
+        try await ImageService(socket: socket, store: store, home: home, world: outside, log: log).run()
     }
 }

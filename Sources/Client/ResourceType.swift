@@ -66,6 +66,8 @@ extension ResourceType {
     public static let endpointSlices = ResourceType(
         group: "discovery.k8s.io", plural: "endpointslices", kind: "EndpointSlice")
     public static let leases = ResourceType(group: "coordination.k8s.io", plural: "leases", kind: "Lease")
+    public static let ingressClasses = ResourceType(
+        group: "networking.k8s.io", plural: "ingressclasses", kind: "IngressClass", namespaced: false)
     public static let ingresses = ResourceType(group: "networking.k8s.io", plural: "ingresses", kind: "Ingress")
     public static let networkPolicies = ResourceType(
         group: "networking.k8s.io", plural: "networkpolicies", kind: "NetworkPolicy")

@@ -10,6 +10,8 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var imageArchives: [String] = []
     /// The loopback port of the API; nil lets the kernel choose a free one.
     public var apiPort: UInt16?
+    /// Ports of the host that lead into the cluster.
+    public var ports: [PublishedPort] = []
     /// Which controllers run: `*` for all that do by default, `NAME` for one, `-NAME` for all but it.
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
@@ -38,6 +40,7 @@ public struct ClusterConfiguration: Sendable, Equatable {
         guard (0...Self.mostWorkers).contains(workers) else {
             throw UsageError("\(workers) workers are out of range", remedy: "ask for 0 to \(Self.mostWorkers)")
         }
+        for port in ports { _ = try port.nodeIndex(among: nodeNames) }
         do { _ = try ControllerSelection(controllers) } catch {
             throw UsageError(
                 "\(error)", remedy: "name controllers as kube-controller-manager does, such as '-cronjob-controller'")

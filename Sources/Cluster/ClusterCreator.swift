@@ -202,8 +202,8 @@ public struct ClusterCreator: Sendable {
     private func startFabric(port: UInt16) async throws -> Fabric {
         try Files.makeDirectories(cluster.logs)
         let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
-        try await fabric.publish(
-            listen: .ip(.loopback, port: port), target: .ip(Addresses.node(0), port: Addresses.apiPort))
+        try await Ports(configuration: configuration, cluster: cluster, world: host.world).publish(
+            apiPort: port, through: fabric)
         return fabric
     }
 

@@ -13,7 +13,8 @@ struct ClusterObjects: Sendable {
 
     func ensure() async throws {
         let isFirstStart = try await !isSettled()
-        for (resource, object) in Self.objects where isFirstStart || resource != .storageClasses {
+        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps]
+        for (resource, object) in Self.objects where isFirstStart || !onlyOnce.contains(resource) {
             do {
                 _ = try await client.create(resource, object)
             } catch let status as APIStatus where status.isAlreadyExists {
@@ -34,6 +35,7 @@ struct ClusterObjects: Sendable {
 
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
+            + NameObjects.objects + NameObjects.usersObjects + [(.clusterRoles, usageReaderRole)]
             + controllerBindings.map { (.clusterRoleBindings, $0) }
             // The binding comes last: it says that all the others are there.
             + [
@@ -51,6 +53,22 @@ struct ClusterObjects: Sendable {
                 "verbs": ["list", "watch"],
             ],
             ["apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]],
+        ],
+    ]
+
+    /// Who may view a namespace may see what its pods use; under the name that the role has elsewhere.
+    private static let usageReaderRole: Document = [
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": [
+            "name": "system:aggregated-metrics-reader",
+            "labels": [
+                "rbac.authorization.k8s.io/aggregate-to-admin": "true",
+                "rbac.authorization.k8s.io/aggregate-to-edit": "true",
+                "rbac.authorization.k8s.io/aggregate-to-view": "true",
+            ],
+        ],
+        "rules": [
+            ["apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]]
         ],
     ]
 

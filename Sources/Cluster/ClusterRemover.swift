@@ -1,4 +1,5 @@
 import Basics
+import Images
 import Linux
 import Runtime
 
@@ -22,5 +23,10 @@ public struct ClusterRemover: Sendable {
             cgroup.removeEmptyParents()
         }
         try await host.blocking.run { try Files.removeTree(cluster.directory) }
+        // Its nodes' pods need no image any more.
+        guard Files.exists(cluster.images) else { return }
+        try await host.blocking.run {
+            try ImageStore(root: cluster.images).forget { $0.hasPrefix("\(name).") }
+        }
     }
 }

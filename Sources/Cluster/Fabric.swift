@@ -27,6 +27,7 @@ public struct Fabric: Sendable {
         let sandbox = try await LinuxSupervisor(selfPath: binary).launch(specification)
         let fabric = Fabric(cluster: cluster, sandbox: sandbox)
         try fabric.layBridge()
+        try await fabric.startImageService(binary: binary)
         return fabric
     }
 
@@ -68,20 +69,40 @@ public struct Fabric: Sendable {
         try route.change(linkIndex: try index(of: link, route), LinkChange(up: true))
     }
 
-    /// Publishes an address of the cluster's network on a port of the host, until the cluster ends.
-    func publish(listen: Endpoint, target: Endpoint) async throws {
-        guard case .ip(_, let port) = listen else { return }
+    /// Starts the process that pulls images for the nodes, which have no way to registries themselves.
+    private func startImageService(binary: String) async throws {
+        try Files.makeDirectories(cluster.hostServices, mode: 0o700)
+        try Files.makeDirectories(cluster.logs)
         var process = ProcessSpecification(
-            id: "port-\(port)",
+            id: "images",
             arguments: [
-                cluster.binary, "role", "forward", "--listen", "\(listen)", "--target", "\(target)", "--namespace", "9",
+                binary, "role", "images", "--listen", ImageService.socket(in: cluster.hostServices),
+                "--store", cluster.images, "--home", cluster.home, "--namespace", "9",
+            ])
+        process.environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "SWIFT_ROOT=/"] + ImageService.inheritedEnvironment
+        process.privileges.capabilities = nil
+        process.privileges.allDevices = true
+        process.cgroup = "\(cluster.cgroup)/images"
+        process.heldDescriptors = [9: Self.hostNamespace]
+        process.output = .file(path: "\(cluster.logs)/images.log")
+        process.restart = .always(maximumBackoffSeconds: 5)
+        _ = try await sandbox.start(process)
+    }
+
+    /// Starts the process that carries the ports of the cluster's file, until the cluster ends.
+    func carryPorts() async throws {
+        var process = ProcessSpecification(
+            id: "ports",
+            arguments: [
+                cluster.binary, "role", "forward", "--ports", cluster.ports, "--control", cluster.portsControl,
+                "--namespace", "9",
             ])
         process.environment = ["PATH=/bin", "SWIFT_ROOT=/"]
         process.privileges.capabilities = nil
         process.privileges.allDevices = true
         process.cgroup = "\(cluster.cgroup)/ports"
         process.heldDescriptors = [9: Self.hostNamespace]
-        process.output = .file(path: "\(cluster.logs)/port-\(port).log")
+        process.output = .file(path: "\(cluster.logs)/ports.log")
         process.restart = .always(maximumBackoffSeconds: 5)
         _ = try await sandbox.start(process)
     }

@@ -15,7 +15,8 @@ public struct Layout: Sendable, Equatable {
     public var failed: String { "\(home)/failed" }
 
     public func cluster(_ name: String) -> ClusterLayout {
-        ClusterLayout(directory: "\(clusters)/\(name)", lock: "\(locks)/\(name)", name: name)
+        ClusterLayout(
+            directory: "\(clusters)/\(name)", lock: "\(locks)/\(name)", name: name, images: images, home: home)
     }
 }
 
@@ -24,7 +25,12 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Held (flock) by whoever creates or deletes the cluster.
     public let lock: String
     public let name: String
+    /// The content store, which all clusters share.
+    public let images: String
+    public let home: String
 
+    /// Sockets of processes on the host that nodes may ask; bound to `/run/lab-host` in every node.
+    public var hostServices: String { "\(directory)/host" }
     /// What the cluster is: written first, so that whatever dies later leaves a trace that `delete` can follow.
     public var record: String { "\(directory)/cluster.json" }
     /// The cluster's own copy of the binary, so that a rebuilt or moved one does not touch it.
@@ -33,6 +39,9 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Control socket and exit records of the cluster's supervisor.
     public var state: String { "\(directory)/s" }
     public var logs: String { "\(directory)/logs" }
+    /// The ports that the host carries into the cluster, and where their carrier is asked.
+    public var ports: String { "\(directory)/ports.json" }
+    public var portsControl: String { "\(state)/ports.sock" }
     public var pki: String { "\(directory)/pki" }
     /// Below every cgroup hierarchy's root.
     public var cgroup: String { "lab/\(name)" }
@@ -40,7 +49,8 @@ public struct ClusterLayout: Sendable, Equatable {
     public func node(_ node: String) -> NodeLayout {
         // Without the cluster's name, which is in the path already: a socket's path has 107 bytes.
         let short = node.hasPrefix("\(name)-") ? String(node.dropFirst(name.utf8.count + 1)) : node
-        return NodeLayout(directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)")
+        return NodeLayout(
+            directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)", hostServices: hostServices)
     }
 }
 
@@ -48,6 +58,8 @@ public struct ClusterLayout: Sendable, Equatable {
 public struct NodeLayout: Sendable, Equatable {
     public let directory: String
     public let cgroup: String
+    /// The cluster's.
+    public let hostServices: String
 
     public var root: String { "\(directory)/root" }
     /// Bound to `/etc/lab` in the node.

@@ -19,6 +19,7 @@ public struct NodeBlueprint: Sendable {
         public static let images = "/var/lib/lab-images"
         public static let state = "/run/lab"
         public static let logs = "/var/log/lab"
+        public static let hostServices = "/run/lab-host"
     }
 
     /// Directories of the node's root, empty but for mount points.
@@ -62,6 +63,7 @@ public struct NodeBlueprint: Sendable {
             Mount(source: layout.data, target: "/var", type: "bind", options: ["bind"]),
             Mount(source: images, target: "/var/lib/lab-images", type: "bind", options: ["bind"]),
             Mount(source: layout.state, target: Inside.state, type: "bind", options: ["bind"]),
+            Mount(source: layout.hostServices, target: Inside.hostServices, type: "bind", options: ["bind"]),
         ]
     }
 

@@ -11,14 +11,16 @@ struct AnswerCache: Sendable {
 
     private let capacity: Int
     private let longest: Duration
+    private let longestAbsent: Duration
     private var entries: [DNSQuestion: Entry] = [:]
     /// Keys in the order in which they came; the oldest makes room.
     private var order: [DNSQuestion] = []
     private var oldest = 0
 
-    init(capacity: Int = 4096, longest: Duration = .seconds(30)) {
+    init(capacity: Int = 4096, longest: Duration = .seconds(30), longestAbsent: Duration = .seconds(30)) {
         self.capacity = capacity
         self.longest = longest
+        self.longestAbsent = longestAbsent
     }
 
     var count: Int { entries.count }
@@ -57,7 +59,9 @@ struct AnswerCache: Sendable {
             }
             order.append(question)
         }
-        entries[question] = Entry(message: message, stored: now, expires: now + min(time, longest))
+        let isAbsence = message.answers.isEmpty || message.code == .nameError
+        let expires = now + min(time, isAbsence ? longestAbsent : longest)
+        entries[question] = Entry(message: message, stored: now, expires: expires)
     }
 
     /// How long the answer may be kept; nil when not at all.

@@ -4,47 +4,64 @@ import Document
 import Synchronization
 import Wire
 
-/// The node's DNS server: answers for the cluster's domain from informers, asks the resolvers outside for the rest.
+/// The node's DNS server: answers for the cluster's domain from informers, asks the resolvers outside for the rest,
+/// and does what the ConfigMap `kube-system/coredns` says, under the key `Corefile`.
 public final class DNSServer: Sendable {
+    /// Where the configuration is kept: the place that every guide about DNS in a cluster names.
+    public static let configurationNamespace = "kube-system"
+    public static let configurationName = "coredns"
+    public static let configurationKey = "Corefile"
+
     private let listenOn: [Endpoint]
-    private let upstreams: [Endpoint]
-    private let world: World
-    private let log: Log
-    private let zone: Mutex<Zone>
-    private let forwarder: Forwarder
+    private let domain: DNSName
+    private let resolvers: [Endpoint]
+    let world: World
+    let log: Log
+    let zone: Mutex<Zone>
+    private let planned: Mutex<DNSPlan>
+    private let replanned = Wakeup()
+    public let metrics = DNSMetrics()
+    private let publish: @Sendable ([UInt16: UInt16]) async throws -> Void
     private let services: Informer
     private let slices: Informer
     private let namespaces: Informer
+    private let configurations: Informer
     private let bound = Mutex<[Endpoint]>([])
     private let ready = Atomic(false)
-    private let queries = Atomic(0)
-    private let streams = Atomic(0)
+    let queries = Atomic(0)
+    let streams = Atomic(0)
 
-    private static let queryLimit = 1024
-    private static let streamLimit = 256
-    private static let streamPatience: Duration = .seconds(30)
-
-    /// - upstreams: where other names are asked for; this server's own addresses among them are left out.
+    /// - upstreams: what `/etc/resolv.conf` stands for; this server's own addresses among them are left out.
+    /// - publish: leads the ports of health and metrics to those where they are served.
     public init(
         addresses: [IPAddress], port: UInt16 = 53, clusterDomain: String, client: APIClient, upstreams: [Endpoint],
-        world: World, log: Log
+        world: World, log: Log, publish: @escaping @Sendable ([UInt16: UInt16]) async throws -> Void = { _ in }
     ) throws {
         guard let domain = DNSName(clusterDomain) else {
             throw DNSFormatError("\(clusterDomain) is no domain name")
         }
+        self.domain = domain
         listenOn = addresses.map { .ip($0, port: port) }
-        self.upstreams = upstreams.filter { [listenOn] in !listenOn.contains($0) }
+        resolvers = upstreams.filter { [listenOn] in !listenOn.contains($0) }
         self.world = world
         self.log = log
+        self.publish = publish
         zone = Mutex(Zone(domain: domain, servers: addresses))
-        forwarder = Forwarder(upstreams: self.upstreams, world: world, log: log)
+        let standard = try DNSConfiguration(
+            DNSConfiguration.standardText(domain: clusterDomain), domain: domain, resolvers: resolvers)
+        planned = Mutex(DNSPlan(standard, metrics: metrics, world: world, log: log))
         services = Informer(client, .services, world: world, log: log)
         slices = Informer(client, .endpointSlices, world: world, log: log)
         namespaces = Informer(client, .namespaces, world: world, log: log)
+        configurations = Informer(
+            client, .configMaps, namespace: Self.configurationNamespace,
+            fieldSelector: "metadata.name=\(Self.configurationName)", world: world, log: log)
     }
 
     /// Where the server listens, once it does.
     public var local: [Endpoint] { bound.withLock { $0 } }
+
+    var plan: DNSPlan { planned.withLock { $0 } }
 
     public func run() async throws {
         var sockets: [any DatagramSocket] = []
@@ -61,19 +78,23 @@ public final class DNSServer: Sendable {
         }
         bound.withLock { [sockets] in $0 = sockets.map(\.local) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for informer in [services, slices, namespaces] {
+            for informer in [services, slices, namespaces, configurations] {
                 let changes = informer.changes()
                 group.addTask { for await change in changes { self.take(change, from: informer.resource) } }
                 group.addTask { try await informer.run() }
             }
             for socket in sockets { group.addTask { try await self.serve(socket) } }
             for listener in listeners { group.addTask { try await self.serve(listener) } }
-            group.addTask { try await self.forwarder.probeForLoops() }
+            group.addTask { try await self.accompany() }
             try await group.waitForAll()
         }
     }
 
     private func take(_ change: Change, from resource: ResourceType) {
+        if resource == .configMaps {
+            guard change.key == "\(Self.configurationNamespace)/\(Self.configurationName)" else { return }
+            return configure(change.new?.text("data", Self.configurationKey))
+        }
         zone.withLock { zone in
             switch resource {
             case .services: zone.setService(change.key, change.new)
@@ -83,92 +104,80 @@ public final class DNSServer: Sendable {
         }
     }
 
-    // MARK: Transports
+    // MARK: Configuration
 
-    private func serve(_ socket: any DatagramSocket) async throws {
-        try await withThrowingDiscardingTaskGroup { group in
-            while true {
-                let datagram = try await socket.receive()
-                guard let query = try? DNSMessage(parsing: datagram.bytes), !query.isResponse else { continue }
-                // RFC 6891: without OPT the asker takes 512 bytes. Above 1232 fragments get lost.
-                let limit = min(1232, max(512, Int(query.edns?.datagramSize ?? 512)))
-                if let answer = answerAtOnce(query) {
-                    try await send(answer, limit, socket, datagram.peer)
-                    continue
-                }
-                guard queries.add(1, ordering: .relaxed).newValue <= Self.queryLimit else {
-                    queries.subtract(1, ordering: .relaxed)
-                    try await send(DNSMessage(answering: query, code: .serverFailure), limit, socket, datagram.peer)
-                    continue
-                }
-                group.addTask {
-                    defer { self.queries.subtract(1, ordering: .relaxed) }
-                    let answer = try await self.answer(query)
-                    try await self.send(answer, limit, socket, datagram.peer)
-                }
-            }
-        }
-    }
-
-    private func send(_ answer: DNSMessage, _ limit: Int, _ socket: any DatagramSocket, _ peer: Endpoint) async throws {
+    /// Takes a Corefile over; nil stands for the one that nobody wrote. One that is wrong changes nothing.
+    func configure(_ text: String?) {
+        let text = text ?? DNSConfiguration.standardText(domain: domain.description)
+        let configuration: DNSConfiguration
         do {
-            try await socket.send(Datagram(bytes: answer.serialized(limit: limit), peer: peer))
-        } catch let error as CancellationError {
-            throw error
+            configuration = try DNSConfiguration(text, domain: domain, resolvers: resolvers)
         } catch {
-            // The asker is unreachable. It asks again, or not.
-            log.debug("\(peer): \(error)")
+            metrics.countFailedReload()
+            log.error(
+                "the \(Self.configurationKey) of ConfigMap \(Self.configurationNamespace)/\(Self.configurationName) "
+                    + "is not taken over: \(error)")
+            return
         }
+        guard configuration != plan.configuration else { return }
+        for remark in configuration.remarks { log.warning("\(Self.configurationKey): \(remark)") }
+        if let cluster = configuration.blocks.lazy.compactMap(\.cluster).first {
+            zone.withLock { zone in
+                zone.timeToLive = cluster.timeToLive
+                zone.namesPods = cluster.namesPods
+            }
+        }
+        let plan = DNSPlan(configuration, metrics: metrics, world: world, log: log)
+        planned.withLock { $0 = plan }
+        replanned.wake()
+        log.info("\(Self.configurationKey): \(configuration.blocks.count) server blocks")
     }
 
-    private func serve(_ listener: any Listener) async throws {
-        try await withThrowingDiscardingTaskGroup { group in
-            while true {
-                let connection = try await listener.accept()
-                guard streams.add(1, ordering: .relaxed).newValue <= Self.streamLimit else {
-                    streams.subtract(1, ordering: .relaxed)
-                    connection.close()
-                    continue
+    /// What goes on beside answering, anew for every configuration: health and metrics, and the search for loops.
+    private func accompany() async throws {
+        while true {
+            let ticket = replanned.ticket
+            let plan = plan
+            let sidecars = DNSSidecars(
+                address: listenAddress, metrics: metrics, isReady: { self.isReady }, publish: publish, world: world,
+                log: log)
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    do { try await sidecars.run(plan.configuration) } catch let error as CancellationError {
+                        throw error
+                    } catch {
+                        self.log.error("health and metrics: \(error)")
+                    }
+                    return false
+                }
+                for case let forwarder? in plan.forwarders {
+                    group.addTask {
+                        try await forwarder.probeForLoops()
+                        return false
+                    }
                 }
                 group.addTask {
-                    await self.serve(connection)
-                    self.streams.subtract(1, ordering: .relaxed)
+                    try await self.replanned.wait(since: ticket)
+                    return true
                 }
+                while try await group.next() == false {}
+                group.cancelAll()
             }
         }
     }
 
-    /// Answers on one stream, for as long as a client may reasonably take.
-    private func serve(_ connection: any Connection) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    var framing = StreamFraming()
-                    while let bytes = try await framing.next(from: connection) {
-                        let query = try DNSMessage(parsing: bytes)
-                        guard !query.isResponse else { return }
-                        let answer = try await self.answer(query)
-                        try await StreamFraming.write(answer.serialized(), to: connection)
-                    }
-                } catch {
-                    self.log.debug("\(connection.peer?.description ?? "client"): \(error)")
-                }
-            }
-            group.addTask { try? await self.world.clock.sleep(for: Self.streamPatience) }
-            await group.next()
-            group.cancelAll()
-            connection.close()
-        }
+    private var listenAddress: IPAddress {
+        if case .ip(let address, _) = listenOn.first { return address }
+        return .loopback
     }
-
-    // MARK: Answers
 
     /// Whether the zone holds everything that the first lists brought. Their changes reach the zone a moment later,
     /// so at the first sight of complete lists they are taken over at once.
-    private var isReady: Bool {
+    var isReady: Bool {
         if ready.load(ordering: .relaxed) { return true }
-        guard services.hasSynced, slices.hasSynced, namespaces.hasSynced else { return false }
-        for informer in [services, slices, namespaces] {
+        let all = [services, slices, namespaces, configurations]
+        guard all.allSatisfy(\.hasSynced) else { return false }
+        for informer in all {
             for object in informer.all {
                 let (namespace, name) = (object.text("metadata", "namespace"), object.text("metadata", "name") ?? "")
                 let key = namespace.map { "\($0)/\(name)" } ?? name
@@ -177,85 +186,5 @@ public final class DNSServer: Sendable {
         }
         ready.store(true, ordering: .relaxed)
         return true
-    }
-
-    private func answer(_ query: DNSMessage) async throws -> DNSMessage {
-        if let answer = answerAtOnce(query) { return answer }
-        var answer = DNSMessage(answering: query)
-        guard let question = query.questions.first else { return DNSMessage(answering: query, code: .formatError) }
-        guard case .alias(let chain, let target) = follow(question) else { return try await forwarder.resolve(query) }
-        answer.answers = chain
-        answer.recursionAvailable = true
-        var next = DNSMessage(query: DNSQuestion(target, question.type), id: query.id)
-        next.edns = query.edns
-        let rest = try await forwarder.resolve(next)
-        answer.code = rest.code
-        answer.answers += rest.answers
-        answer.authorities = rest.authorities
-        return answer
-    }
-
-    /// The answer, where nobody else has to be asked.
-    func answerAtOnce(_ query: DNSMessage) -> DNSMessage? {
-        guard query.opcode == 0 else { return DNSMessage(answering: query, code: .notImplemented) }
-        guard query.questions.count == 1, let question = query.questions.first else {
-            return DNSMessage(answering: query, code: .formatError)
-        }
-        if let edns = query.edns, edns.version != 0 {
-            var answer = DNSMessage(answering: query)
-            answer.edns?.extendedCode = 1
-            return answer
-        }
-        if question.type == .axfr || forwarder.recognizes(query) {
-            return DNSMessage(answering: query, code: .refused)
-        }
-        var answer = DNSMessage(answering: query)
-        answer.isAuthoritative = true
-        answer.recursionAvailable = true
-        let isReady = isReady
-        let verdict = follow(question)
-        switch verdict {
-        case .foreign, .alias: return nil
-        case _ where !isReady:
-            // Before the first lists every name would seem absent, and the absence would be remembered.
-            return DNSMessage(answering: query, code: .serverFailure)
-        case .noSuchName:
-            answer.code = .nameError
-            answer.authorities = [zone.withLock { $0.authority }]
-        case .found(let answers, let additionals):
-            answer.answers = rotate(answers)
-            answer.additionals = additionals
-            if answers.isEmpty { answer.authorities = [zone.withLock { $0.authority }] }
-        }
-        return answer
-    }
-
-    /// The zone's answer, with names that stand for other names of the zone followed.
-    private func follow(_ question: DNSQuestion) -> Zone.Verdict {
-        zone.withLock { zone in
-            var chain: [DNSRecord] = []
-            var question = question
-            for _ in 0..<8 {
-                switch zone.answer(question) {
-                case .alias(let records, let target):
-                    chain += records
-                    question.name = target
-                case .found(let answers, let additionals):
-                    return .found(answers: chain + answers, additionals: additionals)
-                case .noSuchName: return chain.isEmpty ? .noSuchName : .found(answers: chain, additionals: [])
-                case .foreign: return chain.isEmpty ? .foreign : .alias(chain, to: question.name)
-                }
-            }
-            return .found(answers: chain, additionals: [])
-        }
-    }
-
-    /// Addresses begin at a random one, so that clients which take the first spread over all.
-    private func rotate(_ records: [DNSRecord]) -> [DNSRecord] {
-        let aliases = records.prefix { $0.data.type == .cname }
-        let rest = records.dropFirst(aliases.count)
-        guard rest.count > 1 else { return records }
-        let first = rest.startIndex + world.random.below(rest.count)
-        return Array(aliases) + rest[first...] + rest[..<first]
     }
 }

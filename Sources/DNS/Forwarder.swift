@@ -4,24 +4,45 @@ import Wire
 
 /// Asks the resolvers outside, one after the other, and remembers their answers for a while.
 final class Forwarder: Sendable {
-    private let upstreams: [Endpoint]
+    private let rule: ForwardRule
     private let world: World
     private let log: Log
-    private let cache = Mutex(AnswerCache())
+    private let metrics: DNSMetrics
+    /// Nil where answers are not kept.
+    private let cache: Mutex<AnswerCache?>
     private let inFlight = Atomic(0)
+    private let turn = Atomic(0)
     private let looping = Atomic(false)
     /// A name nobody else asks for: whoever sees it come in is being asked by itself.
     private let probe: DNSName
 
-    private static let limit = 512
     private static let patience: Duration = .seconds(2)
 
-    init(upstreams: [Endpoint], world: World, log: Log) {
-        self.upstreams = upstreams
+    init(_ rule: ForwardRule, cache limits: CacheLimits?, metrics: DNSMetrics = DNSMetrics(), world: World, log: Log) {
+        self.rule = rule
         self.world = world
         self.log = log
+        self.metrics = metrics
+        cache = Mutex(
+            limits.map {
+                AnswerCache(
+                    capacity: $0.capacity, longest: .seconds($0.found), longestAbsent: .seconds($0.absent))
+            })
         let token = (0..<2).map { _ in String(world.random.next(), radix: 36) }.joined(separator: "-")
         probe = DNSName(labels: [Array(token.utf8), Array("lab-loop-probe".utf8), Array("invalid".utf8)]) ?? .root
+    }
+
+    private var upstreams: [Endpoint] { rule.upstreams }
+
+    func isFor(_ name: DNSName) -> Bool {
+        name.isWithin(rule.from) && !rule.except.contains { name.isWithin($0) }
+    }
+
+    /// What is known already; no one is asked.
+    func remembered(_ query: DNSMessage) -> DNSMessage? {
+        let (known, isKept) = cache.withLock { ($0?.answer(query, now: world.clock.uptime), $0 != nil) }
+        if isKept { metrics.countCache(hit: known != nil) }
+        return known
     }
 
     func probeQuery() -> DNSMessage {
@@ -48,16 +69,21 @@ final class Forwarder: Sendable {
 
     /// The outside world's answer. Never throws except when cancelled: failure is an answer too.
     func resolve(_ query: DNSMessage) async throws -> DNSMessage {
-        if let known = cache.withLock({ $0.answer(query, now: world.clock.uptime) }) { return known }
+        if let known = cache.withLock({ $0?.answer(query, now: world.clock.uptime) }) { return known }
         guard !upstreams.isEmpty, !looping.load(ordering: .relaxed) else {
             return DNSMessage(answering: query, code: upstreams.isEmpty ? .refused : .serverFailure)
         }
-        guard inFlight.add(1, ordering: .relaxed).newValue <= Self.limit else {
+        guard inFlight.add(1, ordering: .relaxed).newValue <= rule.mostConcurrent else {
             inFlight.subtract(1, ordering: .relaxed)
             return DNSMessage(answering: query, code: .serverFailure)
         }
         defer { inFlight.subtract(1, ordering: .relaxed) }
-        let first = world.random.below(upstreams.count)
+        let first: Int
+        switch rule.policy {
+        case .random: first = world.random.below(upstreams.count)
+        case .round_robin: first = (turn.add(1, ordering: .relaxed).newValue & .max) % upstreams.count
+        case .sequential: first = 0
+        }
         var last = DNSMessage(answering: query, code: .serverFailure)
         for attempt in 0..<2 * upstreams.count {
             let upstream = upstreams[(first + attempt) % upstreams.count]
@@ -69,7 +95,7 @@ final class Forwarder: Sendable {
                     last = answer
                     continue
                 }
-                cache.withLock { $0.store(answer, now: world.clock.uptime) }
+                cache.withLock { $0?.store(answer, now: world.clock.uptime) }
                 return answer
             } catch let error as CancellationError {
                 throw error
@@ -87,6 +113,8 @@ final class Forwarder: Sendable {
         outgoing.edns?.datagramSize = 1232
         outgoing.edns?.options = []
         let message = outgoing
+        metrics.countForward(to: upstream)
+        if rule.usesStreams { return try await withPatience { try await self.askByStream(upstream, message) } }
         let answer = try await withPatience { try await self.askByDatagram(upstream, message) }
         guard answer.isTruncated else { return answer }
         return try await withPatience { try await self.askByStream(upstream, message) }

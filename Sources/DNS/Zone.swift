@@ -25,7 +25,10 @@ public struct Zone: Sendable {
         case foreign
     }
 
-    public static let timeToLive: UInt32 = 30
+    /// How long answers may be remembered.
+    public var timeToLive: UInt32 = 30
+    /// Whether addresses have names as `1-2-3-4.NAMESPACE.pod`.
+    public var namesPods = true
 
     public let domain: DNSName
     /// Where this zone is served.
@@ -84,12 +87,12 @@ public struct Zone: Sendable {
     /// What goes beside the absence of a record, so that it can be remembered.
     public var authority: DNSRecord {
         DNSRecord(
-            domain, timeToLive: Self.timeToLive,
+            domain, timeToLive: timeToLive,
             .soa(
                 DNSAuthority(
                     server: domain.prefixed(by: "ns", "dns") ?? domain,
                     mailbox: domain.prefixed(by: "hostmaster") ?? domain, serial: serial, refresh: 7200, retry: 1800,
-                    expire: 86_400, minimum: Self.timeToLive)))
+                    expire: 86_400, minimum: timeToLive)))
     }
 
     public func answer(_ question: DNSQuestion) -> Verdict {
@@ -106,7 +109,7 @@ public struct Zone: Sendable {
 
     private func found(_ question: DNSQuestion, _ data: [DNSData], _ additionals: [DNSRecord] = []) -> Verdict {
         let answers = data.filter { $0.type == question.type }
-            .map { DNSRecord(question.name, timeToLive: Self.timeToLive, $0) }
+            .map { DNSRecord(question.name, timeToLive: timeToLive, $0) }
         return .found(answers: answers, additionals: answers.isEmpty ? [] : additionals)
     }
 
@@ -122,8 +125,8 @@ public struct Zone: Sendable {
     }
 
     private func pod(_ question: DNSQuestion, _ labels: ArraySlice<String>) -> Verdict {
-        guard let namespace = labels.last else { return found(question, []) }
-        guard namespaces.contains(namespace) else { return .noSuchName }
+        guard let namespace = labels.last else { return namesPods ? found(question, []) : .noSuchName }
+        guard namesPods, namespaces.contains(namespace) else { return .noSuchName }
         switch labels.count {
         case 1: return found(question, [])
         case 2:
@@ -157,7 +160,7 @@ public struct Zone: Sendable {
         // An address as external name is what people write by mistake; it is answered as what it is.
         if let address = IPAddress(target) { return found(question, [.address(address)]) }
         guard let name = DNSName(target) else { return .noSuchName }
-        let record = DNSRecord(question.name, timeToLive: Self.timeToLive, .cname(name))
+        let record = DNSRecord(question.name, timeToLive: timeToLive, .cname(name))
         guard question.type != .cname else { return .found(answers: [record], additionals: []) }
         return .alias([record], to: name)
     }
@@ -217,7 +220,7 @@ public struct Zone: Sendable {
         let weight = UInt16(max(1, 100 / places.count))
         var seen: Set<DNSRecord> = []
         let additionals = places.flatMap { place in
-            place.addresses.map { DNSRecord(place.target, timeToLive: Self.timeToLive, .address($0)) }
+            place.addresses.map { DNSRecord(place.target, timeToLive: timeToLive, .address($0)) }
         }.filter { seen.insert($0).inserted }
         var known: Set<DNSData> = []
         let data = places.map { DNSData.srv(priority: 0, weight: weight, port: $0.port, $0.target) }
@@ -240,14 +243,14 @@ public struct Zone: Sendable {
         return names.isEmpty ? .foreign : found(question, names.map { .ptr($0) })
     }
 
-    private static let reverse4 = DNSName("in-addr.arpa")
-    private static let reverse6 = DNSName("ip6.arpa")
+    static let reverse4 = DNSName("in-addr.arpa") ?? .root
+    static let reverse6 = DNSName("ip6.arpa") ?? .root
 
     static func reverseAddress(_ name: DNSName) -> IPAddress? {
-        if let reverse4, let labels = name.labels(before: reverse4), labels.count == 4 {
+        if let labels = name.labels(before: reverse4), labels.count == 4 {
             return IPAddress(labels.reversed().joined(separator: "."))
         }
-        guard let reverse6, let nibbles = name.labels(before: reverse6), nibbles.count == 32 else { return nil }
+        guard let nibbles = name.labels(before: reverse6), nibbles.count == 32 else { return nil }
         let digits = nibbles.reversed().map { $0.utf8.count == 1 ? UInt8($0, radix: 16) : nil }
         guard digits.allSatisfy({ $0 != nil }) else { return nil }
         let values = digits.compactMap { $0 }

@@ -3,7 +3,7 @@ import Glibc
 import Linux
 
 /// Reads an archive of images: an OCI layout (`index.json`) or what `docker save` writes (`manifest.json`), as tar,
-/// plain or compressed as a whole.
+/// plain or compressed as a whole, or as a directory.
 ///
 /// One pass over the archive puts every file into a workspace and notes its digest. Then the manifests say
 /// which of them are needed: those become blobs, and their layers are unpacked. What nothing needs goes away with
@@ -57,6 +57,8 @@ struct ArchiveLoader {
     // MARK: Staging
 
     private mutating func stage() throws {
+        var status = stat()
+        if stat(archive, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return try stageDirectory() }
         let reader = try ArchiveReader.tar(try FileSource(archive), name: archive)
         while let entry = try reader.next() {
             guard files.count + links.count < Self.mostFiles else {
@@ -65,10 +67,30 @@ struct ArchiveLoader {
             guard let parts = LayerDirectory.components(entry.path), !parts.isEmpty else { continue }
             let name = parts.joined(separator: "/")
             switch entry.kind {
-            case .file: try stage(name, reader)
+            case .file: try stage(name) { try reader.readData($0) }
             case .hardLink: links[name] = LayerDirectory.components(entry.target)?.joined(separator: "/")
             case .symbolicLink: links[name] = Self.resolve(entry.target, from: parts.dropLast())
             default: break
+            }
+        }
+    }
+
+    /// A layout that lies in a directory. What else is there is not read.
+    private mutating func stageDirectory() throws {
+        let blobs = "blobs/sha256"
+        let found = Files.exists("\(archive)/\(blobs)") ? try Files.list("\(archive)/\(blobs)") : []
+        guard found.count < Self.mostFiles else { throw ImageError(archive, "more than \(Self.mostFiles) files") }
+        let names = ["index.json", "manifest.json"].filter { Files.exists("\(archive)/\($0)") }
+        for name in names + found.filter({ Digest(hex: $0) != nil }).map({ "\(blobs)/\($0)" }) {
+            let source = try FileSource("\(archive)/\(name)")
+            try stage(name) { body in
+                var offset: Int64 = 0
+                while true {
+                    let bytes = try source.next()
+                    if bytes.isEmpty { return }
+                    try body(bytes, offset)
+                    offset += Int64(bytes.count)
+                }
             }
         }
     }
@@ -85,14 +107,16 @@ struct ArchiveLoader {
         return parts.joined(separator: "/")
     }
 
-    private mutating func stage(_ name: String, _ reader: ArchiveReader) throws {
+    private mutating func stage(
+        _ name: String, _ read: ((UnsafeRawBufferPointer, Int64) throws -> Void) throws -> Void
+    ) throws {
         let path = "\(workspace.path)/file.\(files.count)"
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw SystemError("create", path, errno: errno) }
         defer { close(file) }
         let hash = RunningDigest()
         var size: Int64 = 0
-        try reader.readData { bytes, offset in
+        try read { bytes, offset in
             guard offset == size else { throw ImageError(archive, "\(name) is a sparse file") }
             hash.add(bytes)
             try Self.write(bytes, to: file, path)
@@ -127,7 +151,7 @@ struct ArchiveLoader {
     private func json(_ file: Staged, _ name: String) throws -> Document {
         guard file.size <= ContentStore.mostMetadata else { throw ImageError(archive, "\(name) is too long") }
         do {
-            return try Document(json: Files.read(file.path))
+            return try Document(json: Files.read(file.path), deepest: Document.deepestInput)
         } catch let error as DocumentError {
             throw ImageError(archive, "\(name) is no JSON: \(error)")
         }
@@ -179,11 +203,10 @@ struct ArchiveLoader {
         guard depth < Self.mostIndexDepth else { throw ImageError(archive, "indexes nested too deeply") }
         let document = try document(descriptor)
         guard Manifest.isIndex(document) else { return (descriptor.digest, try Manifest(document, in: archive)) }
-        let fitting = document.list("manifests").compactMap { entry in Platform.here.fit(entry).map { (entry, $0) } }
-        guard let best = fitting.max(by: { $0.1 < $1.1 }) else {
+        guard let best = Platform.here.best(of: document.list("manifests")) else {
             throw ImageError(archive, "the index \(descriptor.digest) has no image for \(Platform.here)")
         }
-        return try choose(try Descriptor(best.0, in: archive), depth: depth + 1)
+        return try choose(try Descriptor(best, in: archive), depth: depth + 1)
     }
 
     /// containerd's annotation is a full name. The standard one is a name or only a tag: then the archive's own

@@ -40,21 +40,36 @@ final class ArchiveReader {
         init(_ source: any ByteSource) { self.source = source }
     }
 
-    private enum Format { case tar, raw }
+    private enum Format { case tar, raw, ar }
 
     /// A tar archive, compressed with gzip or zstd or not at all. `name` is what errors speak of.
     static func tar(_ source: any ByteSource, name: String) throws -> ArchiveReader {
         try ArchiveReader(source, name: name, format: .tar)
     }
 
-    private init(_ source: any ByteSource, name: String, format: Format) throws {
+    /// The outer archive of a Debian package.
+    static func ar(_ source: any ByteSource, name: String) throws -> ArchiveReader {
+        try ArchiveReader(source, name: name, format: .ar)
+    }
+
+    /// The tar archive in a Debian package, which is mostly compressed with xz.
+    static func packageTar(_ source: any ByteSource, name: String) throws -> ArchiveReader {
+        try ArchiveReader(source, name: name, format: .tar, withXZ: true)
+    }
+
+    /// The data of the current entry as a source for a reader of its own.
+    func data() -> any ByteSource { Decompressed(self, isEmpty: false) }
+
+    private init(_ source: any ByteSource, name: String, format: Format, withXZ: Bool = false) throws {
         guard let archive = archive_read_new() else { throw ImageError(name, "no memory for reading") }
         self.archive = archive
         self.name = name
         feed = Feed(source)
         archive_read_support_filter_gzip(archive)
         archive_read_support_filter_zstd(archive)
+        if withXZ { archive_read_support_filter_xz(archive) }
         switch format {
+        case .ar: archive_read_support_format_ar(archive)
         case .tar: archive_read_support_format_tar(archive)
         case .raw: archive_read_support_format_raw(archive)
         }

@@ -81,9 +81,22 @@ final class ArchiveWriter {
         guard left == 0 else { throw ImageError(file, "changed while it was read") }
     }
 
-    private func write(_ bytes: UnsafeRawBufferPointer) throws {
+    /// A file whose `size` bytes come by `write` and `zeros`.
+    func begin(_ entry: ArchiveEntry) throws { try header(entry) }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
         if bytes.isEmpty { return }
         guard archive_write_data(archive, bytes.baseAddress, bytes.count) == bytes.count else { throw failure() }
+    }
+
+    func zeros(_ count: Int64) throws {
+        var left = count
+        let page = [UInt8](repeating: 0, count: 4096)
+        while left > 0 {
+            let piece = Int(min(left, Int64(page.count)))
+            try page.withUnsafeBytes { try write(UnsafeRawBufferPointer(rebasing: $0[..<piece])) }
+            left -= Int64(piece)
+        }
     }
 
     func finish() throws {

@@ -14,6 +14,28 @@ struct ContentStore: Sendable {
 
     func has(_ digest: Digest) -> Bool { Files.exists(layout.blob(digest)) }
 
+    func hasLayer(_ diffID: Digest) -> Bool { Files.exists(layout.layer(diffID)) }
+
+    /// At most `count` bytes of a blob from `start` on.
+    func piece(of digest: Digest, at start: Int64, _ count: Int) throws -> [UInt8] {
+        let path = layout.blob(digest)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw SystemError("open", path, errno: errno) }
+        defer { close(file) }
+        var problem: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+            while used < count {
+                let read = pread(file, buffer.baseAddress.map { $0 + used }, count - used, off_t(start) + off_t(used))
+                if read < 0, errno == EINTR { continue }
+                if read < 0 { problem = errno }
+                if read <= 0 { return }
+                used += read
+            }
+        }
+        guard problem == 0 else { throw SystemError("read", path, errno: problem) }
+        return bytes
+    }
+
     /// The bytes of a blob, which must have the digest that they go by.
     func bytes(_ digest: Digest, for object: String) throws -> [UInt8] {
         guard has(digest) else { throw ImageError(object, "the blob \(digest) is missing") }
@@ -24,7 +46,7 @@ struct ContentStore: Sendable {
 
     func document(_ digest: Digest, for object: String) throws -> Document {
         do {
-            return try Document(json: bytes(digest, for: object))
+            return try Document(json: bytes(digest, for: object), deepest: Document.deepestInput)
         } catch let error as DocumentError {
             throw ImageError(object, "the blob \(digest) is no JSON: \(error)")
         }

@@ -9,6 +9,8 @@ struct ImageIndex: Sendable {
         var names: [String]
         /// What made it, where it was not loaded from an archive; tells whether it has to be made again.
         var origin: String?
+        /// Where registries have it: `repository@digest`, sorted. The digest may be that of an index that names it.
+        var repoDigests: [String] = []
     }
 
     var entries: [Entry] = []
@@ -28,7 +30,8 @@ struct ImageIndex: Sendable {
             }
             index.entries.append(
                 Entry(
-                    digest: digest, names: entry.list("names").compactMap(\.string), origin: entry.text("origin")))
+                    digest: digest, names: entry.list("names").compactMap(\.string), origin: entry.text("origin"),
+                    repoDigests: entry.list("repoDigests").compactMap(\.string)))
         }
         return index
     }
@@ -48,13 +51,14 @@ struct ImageIndex: Sendable {
         let images = entries.map { entry -> Document in
             var image: Document = ["digest": Document(entry.digest.description), "names": Document(entry.names)]
             if let origin = entry.origin { image["origin"] = Document(origin) }
+            if !entry.repoDigests.isEmpty { image["repoDigests"] = Document(entry.repoDigests) }
             return image
         }
         return ["images": Document(images)]
     }
 
     /// Gives the names to this image and takes them from others, as a tag does that moves on.
-    mutating func add(_ digest: Digest, names: [String], origin: String? = nil) {
+    mutating func add(_ digest: Digest, names: [String], origin: String? = nil, repoDigests: [String] = []) {
         for place in entries.indices { entries[place].names.removeAll { names.contains($0) } }
         let place: Int
         if let existing = entries.firstIndex(where: { $0.digest == digest }) {
@@ -65,6 +69,9 @@ struct ImageIndex: Sendable {
         }
         entries[place].names = Set(entries[place].names + names).sorted()
         if let origin { entries[place].origin = origin }
+        if !repoDigests.isEmpty {
+            entries[place].repoDigests = Set(entries[place].repoDigests + repoDigests).sorted()
+        }
     }
 
     func entry(named name: String) -> Entry? { entries.first { $0.names.contains(name) } }

@@ -11,6 +11,12 @@ struct StoreLayout: Sendable {
     var layers: String { "\(root)/layers" }
     /// What is not finished yet.
     var temporary: String { "\(root)/tmp" }
+    /// Blobs that are still coming, by their digest; they stay when a pull is interrupted, for the next one.
+    var partials: String { "\(root)/partial" }
+    /// Which pods run from which image: a directory for each node, an empty file for each pod and image.
+    var uses: String { "\(root)/uses" }
+    /// Empty files by the digest of an image's manifest; their time is that of its last use.
+    var stamps: String { "\(root)/used" }
     /// Which images there are, and what they are called.
     var index: String { "\(root)/images.json" }
     /// Held while `index` is read and written again.
@@ -47,8 +53,19 @@ final class StoreLock {
 
     private let descriptor: Int32
 
-    init(_ path: String, _ mode: Mode) throws {
-        descriptor = try Self.open(path)
+    convenience init(_ path: String, _ mode: Mode) throws {
+        try self.init(try Self.open(path), path, mode)
+    }
+
+    /// On a file that is there for its own sake.
+    convenience init(existing path: String, _ mode: Mode) throws {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("open", path, errno: errno) }
+        try self.init(descriptor, path, mode)
+    }
+
+    private init(_ descriptor: Int32, _ path: String, _ mode: Mode) throws {
+        self.descriptor = descriptor
         while flock(descriptor, mode == .shared ? LOCK_SH : LOCK_EX) != 0 {
             guard errno == EINTR else {
                 let reason = errno
@@ -76,16 +93,46 @@ final class StoreLock {
     }
 }
 
-/// A directory that goes away with the value, and with the next process where this one dies.
+/// A directory that goes away with the value, and with the next process where this one dies: the lock on it tells
+/// whether its maker lives. To be made while `contentLock` is held, so that nobody sweeps it before it is locked.
 final class Workspace {
     let path: String
+    private let descriptor: Int32
 
     init(in layout: StoreLayout) throws {
         var template = Array("\(layout.temporary)/work.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", layout.temporary, errno: errno) }
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        descriptor = Self.lock(path)
+    }
+
+    /// The descriptor that holds the lock; -1 where somebody else does.
+    private static func lock(_ path: String) -> Int32 {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return -1 }
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+        close(descriptor)
+        return -1
     }
 
     /// Best effort: what stays is swept when the store is opened next.
-    deinit { try? Files.removeTree(path) }
+    deinit {
+        try? Files.removeTree(path)
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Removes what nobody works with. The caller holds `contentLock` alone.
+    static func sweep(_ layout: StoreLayout) throws {
+        for name in try Files.list(layout.temporary) {
+            let path = "\(layout.temporary)/\(name)"
+            if name.hasPrefix("work.") {
+                let descriptor = lock(path)
+                guard descriptor >= 0 else { continue }
+                defer { close(descriptor) }
+                try Files.removeTree(path)
+            } else {
+                try Files.removeTree(path)
+            }
+        }
+    }
 }

@@ -5,6 +5,10 @@ struct Reference: Hashable, Sendable, CustomStringConvertible {
 
     /// Host and path, such as `docker.io/library/nginx`.
     var repository: String
+    /// The registry: what comes before the first slash.
+    var host: String { String(repository.prefix { $0 != "/" }) }
+    /// What the registry calls the repository.
+    var path: String { String(repository.drop { $0 != "/" }.dropFirst()) }
     var tag: String?
     var digest: Digest?
 
@@ -31,7 +35,7 @@ struct Reference: Hashable, Sendable, CustomStringConvertible {
         if let slash = rest.firstIndex(of: "/") {
             let first = rest[..<slash]
             if first.contains(".") || first.contains(":") || first == "localhost" || first != first.lowercased() {
-                host = first == "index.docker.io" ? "docker.io" : String(first)
+                host = Self.canonicalHost(first)
                 path = rest[rest.index(after: slash)...]
             }
         }
@@ -61,7 +65,14 @@ struct Reference: Hashable, Sendable, CustomStringConvertible {
         (48...57).contains(byte) || (97...122).contains(byte | 32)
     }
 
+    /// Docker's own registry has several names.
+    static func canonicalHost(_ host: some StringProtocol) -> String {
+        ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"].contains(host)
+            ? "docker.io" : String(host)
+    }
+
     private static func isHost(_ text: String) -> Bool {
+        if text.hasPrefix("[") { return WebAddress.hostAndPort(text) != nil }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count <= 2, parts.count == 1 || UInt16(parts[1]) != nil else { return false }
         return parts[0].split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in

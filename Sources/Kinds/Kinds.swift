@@ -38,7 +38,11 @@ public enum Kinds {
         .coreV1Options,
         .admissionV1,
         .apidiscoveryV2,
+        .metricsV1beta1,
     ])
+
+    /// Groups that a server offers only where it is told to.
+    public static let optionalGroups: Set = ["metrics.k8s.io"]
 
     /// Brings an object of `resource` into its complete form: what the schema says, then the kind's own defaults.
     public static func applyDefaults(to object: inout Document, resource: ResourceInfo) {
@@ -123,6 +127,7 @@ public enum Kinds {
         ],
         "node.k8s.io/v1": ["RuntimeClass": .runtimeClass],
         "batch/v1": ["Job": .job, "CronJob": .cronJob],
+        "metrics.k8s.io/v1beta1": ["NodeMetrics": .nodeMetrics, "PodMetrics": .podMetrics],
         "autoscaling/v2": ["HorizontalPodAutoscaler": .autoscaler],
         "autoscaling/v1": ["HorizontalPodAutoscaler": .olderAutoscaler],
         "policy/v1": ["PodDisruptionBudget": .podDisruptionBudget],

@@ -6,8 +6,26 @@ public protocol ImageSource: Sendable {
     /// The image if it is on the node already.
     func resolve(_ reference: String) async throws -> Image?
     func list() async throws -> [Image]
-    /// Fetches the image, or makes sure that the one on the node is current.
-    func pull(_ reference: String) async throws -> Image
+    /// Fetches the image, or makes sure that the one on the node is current. `credentials` come from the pod's secrets.
+    func pull(_ reference: String, credentials: CredentialSet) async throws -> Image
+    /// Keeps the image from being removed while the pod lives.
+    func use(_ image: Image, pod uid: String) async throws
+    func release(pod uid: String) async throws
+    /// Releases what pods held that are not in `pods`.
+    func retain(pods: Set<String>) async throws
+    /// How full the images' file system is; nil where nobody can tell.
+    func space() async throws -> StoreSpace?
+    /// Removes images that nobody uses, the longest unused first, until so many bytes more are free.
+    func collect(bytes: Int64, unusedSince limit: Timestamp) async throws -> PruneOutcome
+}
+
+/// Of a source whose images nobody else may remove.
+extension ImageSource {
+    public func use(_ image: Image, pod uid: String) async throws {}
+    public func release(pod uid: String) async throws {}
+    public func retain(pods: Set<String>) async throws {}
+    public func space() async throws -> StoreSpace? { nil }
+    public func collect(bytes: Int64, unusedSince limit: Timestamp) async throws -> PruneOutcome { PruneOutcome() }
 }
 
 /// What the network gave a pod.

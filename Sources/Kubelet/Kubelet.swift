@@ -74,11 +74,14 @@ public final class Kubelet: Sendable {
             group.addTask { try await self.node.events.run() }
             group.addTask { try await self.pods.run() }
             group.addTask { try await self.keeper.run() }
+            if let collector = ImageCollector(self.node) { group.addTask { try await collector.run() } }
             group.addTask { try await self.statics.run() }
             group.addTask { try await EvictionManager(node: self.node, workers: self.table).run() }
             group.addTask {
                 try await self.pods.waitForSync()
                 let living = Set(self.pods.all.map(PodIdentity.uid))
+                // Before any worker runs, or it might lose what it has just begun to use.
+                try? await self.node.images.retain(pods: living)
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { try? await self.openNetwork(sweep, living) }
                     group.addTask { await sweep.removeOrphans(living) }
@@ -139,6 +142,7 @@ public final class Kubelet: Sendable {
                     group.addTask {
                         await worker.run()
                         self.node.objects.release(user: uid)
+                        try? await self.node.images.release(pod: uid)
                         self.node.ledger.release(uid)
                         self.table.finish(uid)
                     }

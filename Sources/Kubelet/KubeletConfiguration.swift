@@ -37,6 +37,13 @@ public struct KubeletConfiguration: Sendable {
     public var statusInterval = Duration.seconds(60)
     /// How many images may be fetched at the same time.
     public var parallelPulls = 3
+    /// How full the images' file system may become before unused images are removed, and how full it may be then.
+    /// Unlike a machine that is a node alone, this one is mostly full of its user's files, and the images are shared by
+    /// all clusters: so by default, at 100, nothing is removed.
+    public var imageHighThresholdPercent = 100
+    public var imageLowThresholdPercent = 80
+    public var imageMinimumAge = Duration.seconds(120)
+    public var imageCollectionInterval = Duration.seconds(300)
 
     /// Kernel settings that pods may have beside the safe ones: names, or beginnings that end with `*`.
     public var allowedUnsafeSysctls: [String] = []

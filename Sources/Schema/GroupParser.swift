@@ -63,7 +63,8 @@ struct GroupParser {
     private static let allVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
     private mutating func kind(_ line: inout Line) {
-        guard let kind = line.word(), let plural = line.word(), let singular = line.word(), let scope = line.word()
+        guard let kind = line.word(), let plural = line.word(), let singular = line.wordOrText(),
+            let scope = line.word()
         else {
             return mistake(line, "kind needs kind, plural, singular, scope")
         }

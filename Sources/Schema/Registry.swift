@@ -5,6 +5,8 @@ import Synchronization
 public final class Registry: Sendable {
     private let texts: [GroupText]
     private let state: ParsedTexts
+    /// Declared groups that are not offered here.
+    private let withheld: Set<String>
     /// What came to the declared groups while the server ran: the resources of custom kinds.
     private let added = Mutex(AddedResources([]))
 
@@ -16,19 +18,21 @@ public final class Registry: Sendable {
     public init(groups: [GroupText]) {
         texts = groups
         state = ParsedTexts(count: groups.count)
+        withheld = []
     }
 
-    /// The same declared groups, parsed once for both, and room for resources of its own.
-    public init(extending base: Registry) {
+    /// The same declared groups but those that it withholds, parsed once for both, and room for resources of its own.
+    public init(extending base: Registry, withholding groups: Set<String> = []) {
         texts = base.texts
         state = base.state
+        withheld = base.withheld.union(groups)
     }
 
     /// The group versions in the order of discovery; those that have types only are left out.
     public var groupVersions: [(group: String, version: String)] { declaredGroupVersions + addedGroupVersions }
 
     public var declaredGroupVersions: [(group: String, version: String)] {
-        texts.filter(\.isServed).map { ($0.group, $0.version) }
+        texts.filter { $0.isServed && !withheld.contains($0.group) }.map { ($0.group, $0.version) }
     }
 
     public func resource(group: String, version: String, plural: String) -> ResourceInfo? {
@@ -44,7 +48,9 @@ public final class Registry: Sendable {
     /// All resources, in the order of discovery.
     public var resources: [ResourceInfo] { declaredResources + added.withLock { $0.resources } }
 
-    public var declaredResources: [ResourceInfo] { texts.indices.flatMap { parsed(at: $0).resources } }
+    public var declaredResources: [ResourceInfo] {
+        texts.indices.filter { !withheld.contains(texts[$0].group) }.flatMap { parsed(at: $0).resources }
+    }
 
     /// The resources of one group version.
     public func resources(group: String, version: String) -> [ResourceInfo] {
@@ -87,7 +93,8 @@ public final class Registry: Sendable {
     func types(group: String, version: String) -> [TypeInfo] { parsed(group, version)?.order ?? [] }
 
     private func parsed(_ group: String, _ version: String) -> ParsedGroup? {
-        texts.firstIndex { $0.group == group && $0.version == version }.map { parsed(at: $0) }
+        guard !withheld.contains(group) else { return nil }
+        return texts.firstIndex { $0.group == group && $0.version == version }.map { parsed(at: $0) }
     }
 
     private func parsed(at index: Int) -> ParsedGroup {

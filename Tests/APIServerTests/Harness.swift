@@ -28,7 +28,8 @@ struct Harness: Sendable {
 
     init(
         store: any Store = MemoryStore(), network: any Network = NoNetwork(),
-        admission: AdmissionConfiguration = AdmissionConfiguration(), nodeTransport: NodeTransport? = nil
+        admission: AdmissionConfiguration = AdmissionConfiguration(), nodeTransport: NodeTransport? = nil,
+        offersUsage: Bool = false
     ) async throws {
         let (key, admin) = try Self.identity.get()
         clock = ManualClock()
@@ -41,6 +42,7 @@ struct Harness: Sendable {
         configuration.dnsAddress = IPAddress("10.96.0.10")
         configuration.admission = admission
         configuration.nodeTransport = nodeTransport
+        configuration.offersUsage = offersUsage
         server = try APIServer(
             configuration: configuration, store: store,
             world: World(clock: clock, random: SeededRandomness(7), network: network), log: .silent)

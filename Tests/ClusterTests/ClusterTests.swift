@@ -67,7 +67,7 @@ import Testing
         #expect(
             fromHost == [
                 "/dev", "/h/clusters/c/lab", "/h/clusters/c/nodes/n1/etc", "/h/clusters/c/nodes/n1/var", "/h/images",
-                "/h/clusters/c/nodes/n1/s",
+                "/h/clusters/c/nodes/n1/s", "/h/clusters/c/host",
             ])
     }
 

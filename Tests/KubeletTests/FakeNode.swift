@@ -141,7 +141,7 @@ private let epoch = Timestamp(seconds: 1_800_000_000)
 struct FakeImages: ImageSource {
     func resolve(_ reference: String) async throws -> Image? { reference.hasPrefix("busybox") ? busybox : nil }
     func list() async throws -> [Image] { [busybox] }
-    func pull(_ reference: String) async throws -> Image {
+    func pull(_ reference: String, credentials: CredentialSet) async throws -> Image {
         throw SystemError("connect", "registry", errno: ECONNREFUSED)
     }
 }

@@ -33,7 +33,7 @@ private struct BusyboxImages: ImageSource {
             layerDirectories: [layer], config: ["Cmd": ["sh"], "Env": ["PATH=/bin"], "User": "worker"])
     }
     func list() async throws -> [Image] { [] }
-    func pull(_ reference: String) async throws -> Image {
+    func pull(_ reference: String, credentials: CredentialSet) async throws -> Image {
         throw SystemError("connect", "registry", errno: ECONNREFUSED)
     }
 }

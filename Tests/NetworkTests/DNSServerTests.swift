@@ -190,7 +190,8 @@ private final class Tally: Sendable {
         try await EventLoop.runOnThread { loop in
             let world = World.live(loop)
             let forwarder = Forwarder(
-                upstreams: [.ip(.loopback, port: 9)], world: world, log: .silent)
+                ForwardRule(from: .root, upstreams: [.ip(.loopback, port: 9)]), cache: nil, world: world,
+                log: .silent)
             let other = DNSMessage(query: DNSQuestion(try #require(DNSName("a.test")), .a), id: 1)
             #expect(!forwarder.recognizes(other))
             #expect(forwarder.recognizes(forwarder.probeQuery()))

@@ -16,6 +16,7 @@ enum LocalServices {
         "admissionregistration.k8s.io": (16_700, [:]), "scheduling.k8s.io": (16_600, [:]),
         "coordination.k8s.io": (16_500, [:]), "node.k8s.io": (16_300, [:]), "discovery.k8s.io": (16_200, [:]),
         "flowcontrol.apiserver.k8s.io": (16_100, ["v1": 21]), "resource.k8s.io": (15_900, ["v1": 20]),
+        "metrics.k8s.io": (100, ["v1beta1": 100]),
     ]
     private static let usualVersion = 15
     /// Custom groups come last.

@@ -3,7 +3,6 @@ import Client
 import Cluster
 import Document
 import Glibc
-import Images
 import Linux
 
 typealias CommandBody = @Sendable (Arguments, Environment) async throws -> Void
@@ -12,7 +11,8 @@ extension Commands {
     /// What each command does, by name.
     static let implementations: [String: CommandBody] = [
         create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
-        load.name: runLoad, images.name: runImages, conformance.name: runConformance,
+        load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
+        conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
     ]
 
@@ -113,49 +113,6 @@ extension Commands {
         } catch let error as SystemError where error.errno == EACCES {
             throw Failure("the kubeconfig of '\(name)' holds a private key that only root may read", remedy: "use sudo")
         }
-    }
-
-    static let runLoad: CommandBody = { arguments, environment in
-        try environment.requireRoot(for: "loading images")
-        let console = environment.console
-        let root = environment.host.layout.images
-        try Files.makeDirectories(root)
-        for archive in arguments.operands {
-            let loaded = try await console.step("Loading \(archive)") {
-                try await environment.host.blocking.run {
-                    try ImageStore(root: root).load(archive: archive, progress: { console.waiting(for: $0) })
-                }
-            }
-            for image in loaded {
-                console.out(
-                    image.names.isEmpty ? "loaded \(image.id)" : "loaded \(image.names.joined(separator: ", "))")
-            }
-        }
-    }
-
-    static let runImages: CommandBody = { arguments, environment in
-        try environment.requireRoot(for: "reading the content store")
-        let root = environment.host.layout.images
-        let images = Files.exists(root) ? try ImageStore(root: root).list() : []
-        if arguments.has("json") {
-            let items = images.map { image -> Document in
-                [
-                    "id": Document(image.id), "digest": Document(image.digest), "names": Document(image.names),
-                    "size": Document(image.size),
-                ]
-            }
-            environment.console.out(Document(items).jsonText)
-            return
-        }
-        let rows = images.flatMap { image in
-            (image.names.isEmpty ? ["<none>"] : image.names).map { name in
-                [
-                    name, String(image.id.dropFirst("sha256:".count).prefix(12)),
-                    "\((image.size + 999_999) / 1_000_000) MB",
-                ]
-            }
-        }
-        environment.console.out(Table.text(["IMAGE", "ID", "SIZE"], rows))
     }
 }
 

@@ -1,3 +1,5 @@
+import Cluster
+
 /// Every command's name, operands, flags and one line of help, in the order of `lab help`.
 public enum Commands {
     private static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
@@ -9,6 +11,7 @@ public enum Commands {
             .init("workers", .one, "N", "number of worker nodes (default 2)"),
             .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
             .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
+            .init("port", .many, "MAPPING", "publish \(PublishedPort.syntax); may be repeated"),
             .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
             .init("controllers", .one, "LIST", "controllers that run: *, NAME, -NAME (default *)"),
             .init("leader-elect", .one, "BOOL", "controllers and scheduler hold leases (default true)"),
@@ -27,6 +30,10 @@ public enum Commands {
         "load", operands: "ARCHIVE...", fewest: 1, most: 1_000,
         "Load OCI or docker archives into the content store that all nodes share.")
     public static let images = CommandSyntax("images", "List the images in the content store.", flags: [json])
+    public static let port = CommandSyntax(
+        "port", operands: "add|remove|list [MAPPING...]", fewest: 1, most: 1_000,
+        "Publish ports of a running cluster on this machine, as \(PublishedPort.syntax).",
+        flags: [.init("cluster", .one, "NAME", "a cluster of this machine (default lab)"), json])
     public static let conformance = CommandSyntax(
         "conformance", operands: "[PATH...]", most: 1_000,
         "Run the scenarios of the conformance suite (or those in PATH) against a cluster.",
@@ -61,15 +68,15 @@ public enum Commands {
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
     public static let all = [
-        create, delete, list, kubeconfig, load, images, conformance, apiserver, backup, doctor, version,
+        create, delete, list, kubeconfig, load, images, port, conformance, apiserver, backup, doctor, version,
     ]
 
     public static var overview: String {
         let width = all.map(\.name.count).max() ?? 0
         var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n\n"
-        for command in all {
-            let padding = String(repeating: " ", count: width - command.name.count)
-            text += "  \(command.name)\(padding)  \(command.summary)\n"
+        let image = ("image", "Pull, push, make, list and remove images: see 'lab image --help'.")
+        for (name, summary) in all.map({ ($0.name, $0.summary) }) + [image] {
+            text += "  \(name)\(String(repeating: " ", count: width - name.count))  \(summary)\n"
         }
         return text + "\nStart with 'lab create', then 'kubectl get nodes'. 'lab COMMAND --help' tells more.\n"
     }

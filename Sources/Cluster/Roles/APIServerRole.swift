@@ -40,6 +40,7 @@ public struct APIServerRole: Sendable {
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))
         configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]
+        configuration.offersUsage = true
         configuration.nodeTransport = { _, addresses, port in
             HTTPTransport(
                 .ip(addresses.first ?? .loopback, port: port), host: "\(addresses.first ?? .loopback):\(port)",

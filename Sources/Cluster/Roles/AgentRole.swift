@@ -1,6 +1,7 @@
 import Basics
 import Client
 import DNS
+import Glibc
 import Images
 import Kubelet
 import Linux
@@ -25,6 +26,7 @@ public struct AgentRole: Sendable {
     }
 
     public func run() async throws {
+        try shareMounts()
         // The API server's address is the control plane's, and that is node 0.
         let client = try Connect.component("kubelet-client", to: Addresses.node(0), world: world)
         let blocking = BlockingPool()
@@ -41,11 +43,17 @@ public struct AgentRole: Sendable {
         let dns = try DNSServer(
             addresses: [Addresses.dns], clusterDomain: Addresses.clusterDomain,
             client: try Connect.component("dns", to: Addresses.node(0), world: world),
-            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"))
+            upstreams: Resolvers.upstreams(), world: world, log: log.named("dns"),
+            publish: { ports in
+                try await blocking.run { try DNSPorts(address: Addresses.dns).publish(ports) }
+            })
         let kubelet = Kubelet(
             configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
-                store: try ImageStore(root: NodeBlueprint.Inside.images), blocking: blocking),
+                store: try ImageStore(root: NodeBlueprint.Inside.images),
+                owner: "\(record.cluster).\(record.name)", blocking: blocking,
+                service: ImageServiceClient(
+                    socket: ImageService.socket(in: NodeBlueprint.Inside.hostServices), world: world)),
             network: OverlayNetworking(overlay: overlay), world: world, log: log.named("kubelet"), loop: loop)
         let http = try await kubeletServer(kubelet)
         try await withThrowingTaskGroup { group in
@@ -87,30 +95,18 @@ public struct AgentRole: Sendable {
             listener: listener, tls: tls, clock: world.clock, log: log.named("kubelet-http"), handler: kubelet.handler)
     }
 
+    /// Volumes are mounted while their pod's sandbox comes up, and must be seen in it too if it was faster.
+    private func shareMounts() throws {
+        guard mount(nil, "/", nil, UInt(MS_SHARED) | UInt(MS_REC), nil) == 0 else {
+            throw SystemError("mount --make-rshared", "/", errno: errno)
+        }
+    }
+
     /// The cluster's DNS address is on every node's loopback, so that a name is looked up without leaving the node.
     private func giveAddressToDNS() throws {
         let route = try RouteSocket()
         guard let loopback = try route.link(named: "lo") else { throw Failure("this node has no loopback link") }
         try route.replace(LinkAddress(linkIndex: loopback.index, address: Addresses.dns, prefix: 32))
-    }
-}
-
-/// The content store as the kubelet asks for images. Registries are not reached from here yet, and it says so.
-struct StoreImages: ImageSource {
-    let store: ImageStore
-    let blocking: BlockingPool
-
-    func resolve(_ reference: String) async throws -> Image? {
-        try await blocking.run { try store.resolve(reference) }
-    }
-
-    func list() async throws -> [Image] { try await blocking.run { try store.list() } }
-
-    func pull(_ reference: String) async throws -> Image {
-        if let image = try await resolve(reference) { return image }
-        throw Failure(
-            "\(reference) is not in the content store, and pulling from registries is not supported yet",
-            remedy: "load it with 'lab load ARCHIVE'")
     }
 }
 

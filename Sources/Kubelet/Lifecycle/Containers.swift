@@ -131,6 +131,7 @@ extension PodLifecycle {
 
     mutating func apply(image result: Result<Image, StartProblem>, container name: String, now: Timestamp) {
         guard let index = index(of: name) else { return }
+        announcedImagePauses.remove(name)
         switch result {
         case .success(let image):
             containers[index].image = .ready(image)

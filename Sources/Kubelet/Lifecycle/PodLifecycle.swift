@@ -53,6 +53,8 @@ struct PodLifecycle: Sendable {
     var pending: [PodAction] = []
     /// The last pause after a failed pull, by container.
     var imagePauses: [String: Duration] = [:]
+    /// Containers whose present pause the user has been told of.
+    var announcedImagePauses: Set<String> = []
     var stopDeadline: Timestamp?
     private var cleanRetryAt: Timestamp?
     private var confirmRetryAt: Timestamp?
@@ -265,7 +267,7 @@ struct PodLifecycle: Sendable {
         case .resolving: return
         case .failed(_, _, let retryAt, let pause):
             // Asked again when the error turns into a back-off, so that the status says so.
-            _ = isDue(retryAt + (Self.pullErrorShown - pause), now: now)
+            if isDue(retryAt + (Self.pullErrorShown - pause), now: now) { announceImagePause(index, specification) }
             if isDue(retryAt, now: now) { resolveImage(index, specification) }
             return
         case .ready: break

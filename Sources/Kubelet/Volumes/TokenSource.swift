@@ -49,6 +49,9 @@ actor TokenSource {
         guard let text = answer.text("status", "token") else {
             throw VolumeProblem("the token request for service account \(account) got no token")
         }
+        // Whoever asked at the same time and was faster has shown its token already, and files that change for nothing
+        // disturb their readers.
+        if let token = known[key], clock.now < token.refreshAt { return token }
         let expiry = answer.text("status", "expirationTimestamp").flatMap { Timestamp(rfc3339: $0) }
         let life = expiry.map { $0 - now } ?? .seconds(seconds)
         let token = Token(token: text, refreshAt: now + min(life * 4 / 5, .seconds(86_400)))

@@ -191,44 +191,6 @@ extension PodWorker {
         }
     }
 
-    // MARK: Images
-
-    private func resolveImage(_ container: String, _ reference: String, _ policy: String) async -> Result<
-        Image, StartProblem
-    > {
-        do { _ = try ImageReference.check(reference) } catch {
-            return .failure(
-                StartProblem(
-                    reason: "InvalidImageName", message: "Failed to apply default image tag \"\(reference)\": \(error)")
-            )
-        }
-        do {
-            if policy != "Always", let image = try await node.images.resolve(reference) {
-                present(reference, container)
-                return .success(image)
-            }
-            if policy == "Never" {
-                return .failure(
-                    StartProblem(
-                        reason: "ErrImageNeverPull",
-                        message: "Container image \"\(reference)\" is not present with pull policy of Never"))
-            }
-            record("Normal", "Pulling", "Pulling image \"\(reference)\"", container: container)
-            let begin = node.world.clock.uptime
-            let image = try await node.pullGate.run { try await node.images.pull(reference) }
-            let took = (node.world.clock.uptime - begin).wholeMilliseconds
-            record(
-                "Normal", "Pulled",
-                "Successfully pulled image \"\(reference)\" in \(took)ms. Image size: \(image.size) bytes.",
-                container: container)
-            return .success(image)
-        } catch {
-            let message = "failed to pull image \"\(reference)\": \(error)"
-            record("Warning", "Failed", "Failed to pull image \"\(reference)\": \(error)", container: container)
-            return .failure(StartProblem(reason: "ErrImagePull", message: message))
-        }
-    }
-
     // MARK: Containers
 
     private func start(_ container: String, _ attempt: Int) async {
@@ -437,10 +399,5 @@ extension PodWorker {
             }
             return "the hook has no action that this node agent knows"
         } catch { return "\(error)" }
-    }
-
-    private func present(_ reference: String, _ container: String) {
-        record(
-            "Normal", "Pulled", "Container image \"\(reference)\" already present on machine", container: container)
     }
 }

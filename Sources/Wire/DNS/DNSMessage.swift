@@ -28,6 +28,8 @@ public struct DNSType: Sendable, Hashable, RawRepresentable, CustomStringConvert
         case .ptr: "PTR"
         case .mx: "MX"
         case .txt: "TXT"
+        case .any: "ANY"
+        case .hinfo: "HINFO"
         case .aaaa: "AAAA"
         case .srv: "SRV"
         default: "TYPE\(rawValue)"
@@ -35,7 +37,7 @@ public struct DNSType: Sendable, Hashable, RawRepresentable, CustomStringConvert
     }
 }
 
-public struct DNSCode: Sendable, Hashable, RawRepresentable {
+public struct DNSCode: Sendable, Hashable, RawRepresentable, CustomStringConvertible {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -45,6 +47,19 @@ public struct DNSCode: Sendable, Hashable, RawRepresentable {
     public static let nameError = DNSCode(rawValue: 3)
     public static let notImplemented = DNSCode(rawValue: 4)
     public static let refused = DNSCode(rawValue: 5)
+
+    /// As resolvers' logs have it.
+    public var description: String {
+        switch self {
+        case .noError: "NOERROR"
+        case .formatError: "FORMERR"
+        case .serverFailure: "SERVFAIL"
+        case .nameError: "NXDOMAIN"
+        case .notImplemented: "NOTIMP"
+        case .refused: "REFUSED"
+        default: "RCODE\(rawValue)"
+        }
+    }
 }
 
 public struct DNSQuestion: Sendable, Hashable {

@@ -47,6 +47,12 @@ public struct DNSName: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether the name is `zone` or below it.
+    public func isWithin(_ zone: DNSName) -> Bool {
+        labels.count >= zone.labels.count
+            && zip(labels.suffix(zone.labels.count), zone.labels).allSatisfy { Self.equal($0, $1) }
+    }
+
     /// The lower-case labels before `suffix`; nil where the name does not end with it.
     public func labels(before suffix: DNSName) -> [String]? {
         guard labels.count >= suffix.labels.count,

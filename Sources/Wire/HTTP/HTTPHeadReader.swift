@@ -125,10 +125,10 @@ struct HTTPHeadReader {
 }
 
 /// The members of a comma-separated field, compared without case.
-struct HTTPTokens {
+public struct HTTPTokens {
     private let members: [String]
 
-    init(_ text: String) {
+    public init(_ text: String) {
         members = text.utf8.split(separator: UInt8(ascii: ",")).map { member in
             let trimmed = member.drop { $0 == 32 || $0 == 9 }
             let end = trimmed.lastIndex { $0 != 32 && $0 != 9 }.map { trimmed.index(after: $0) } ?? trimmed.startIndex
@@ -136,7 +136,7 @@ struct HTTPTokens {
         }
     }
 
-    func contains(_ member: String) -> Bool { members.contains(member) }
+    public func contains(_ member: String) -> Bool { members.contains(member) }
     var only: String? { members.count == 1 ? members[0] : nil }
 }
 

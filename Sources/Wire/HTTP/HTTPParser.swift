@@ -37,6 +37,17 @@ public struct HTTPHead: Sendable, Equatable {
     /// The sender waits for `100 Continue` before it sends the body.
     public var expectsContinue = false
     var framing = HTTPFraming.none
+
+    /// How much of a body follows, as far as the head tells.
+    public enum BodyLength: Sendable, Equatable { case none, known(Int), unknown }
+
+    public var bodyLength: BodyLength {
+        switch framing {
+        case .none: .none
+        case .length(let length): .known(length)
+        case .chunked, .untilClose: .unknown
+        }
+    }
 }
 
 /// How the end of a body is found.

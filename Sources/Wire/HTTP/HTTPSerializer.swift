@@ -1,6 +1,6 @@
 /// Heads as bytes.
-enum HTTPSerializer {
-    static func request(_ method: String, _ target: String, _ headers: Headers) -> [UInt8] {
+public enum HTTPSerializer {
+    public static func request(_ method: String, _ target: String, _ headers: Headers) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(512)
         append(method, to: &out)
@@ -11,7 +11,7 @@ enum HTTPSerializer {
         return out
     }
 
-    static func response(_ status: Int, _ headers: Headers, extra: String = "") -> [UInt8] {
+    public static func response(_ status: Int, _ headers: Headers, extra: String = "") -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(512)
         out += "HTTP/1.1 ".utf8
@@ -43,14 +43,14 @@ enum HTTPSerializer {
         }
     }
 
-    static func chunkHead(_ size: Int) -> [UInt8] {
+    public static func chunkHead(_ size: Int) -> [UInt8] {
         var out = Array(String(size, radix: 16).utf8)
         out.append(13)
         out.append(10)
         return out
     }
 
-    static func reason(_ status: Int) -> String {
+    public static func reason(_ status: Int) -> String {
         switch status {
         case 100: "Continue"
         case 101: "Switching Protocols"

@@ -35,6 +35,8 @@ public final class HTTPServer: Sendable {
     private let shared = Mutex(Shared())
     /// Bytes of the bodies that are in memory.
     let bodyBytes = Atomic(0)
+    /// Told when the first of several connections comes.
+    private let arrivals = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     private let dateCache = Mutex((second: Int64.min, text: ""))
 
     private struct Shared {
@@ -108,10 +110,11 @@ public final class HTTPServer: Sendable {
 
     private func serve(_ raw: any Connection) async {
         let session = HTTPServerSession(raw, server: self)
-        let draining = shared.withLock { shared in
+        let (draining, isFirst) = shared.withLock { shared in
             shared.sessions[ObjectIdentifier(session)] = session
-            return shared.draining
+            return (shared.draining, shared.sessions.count == 1)
         }
+        if isFirst { arrivals.continuation.yield() }
         defer {
             raw.close()
             shared.withLock { _ = $0.sessions.removeValue(forKey: ObjectIdentifier(session)) }
@@ -125,14 +128,18 @@ public final class HTTPServer: Sendable {
         }
     }
 
-    /// One task watches every connection's deadline, so that a request costs no timer of its own.
+    /// One task watches every connection's deadline, so that a request costs no timer of its own; without
+    /// connections it sleeps.
     private func reap() async throws {
-        while true {
-            try await clock.sleep(for: .seconds(1))
-            let now = clock.uptime.wholeNanoseconds
-            let late = shared.withLock { $0.sessions.values.filter { $0.isLate(now) } }
-            for session in late { session.connection.close() }
+        for await _ in arrivals.stream {
+            while shared.withLock({ !$0.sessions.isEmpty }) {
+                try await clock.sleep(for: .seconds(1))
+                let now = clock.uptime.wholeNanoseconds
+                let late = shared.withLock { $0.sessions.values.filter { $0.isLate(now) } }
+                for session in late { session.connection.close() }
+            }
         }
+        try Task.checkCancellation()
     }
 
     /// `Date` as RFC 9110 wants it, made once a second.

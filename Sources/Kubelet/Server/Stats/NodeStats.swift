@@ -50,6 +50,7 @@ struct NodeStats: Sendable {
 
     var time: Timestamp
     var nodeName: String
+    var startedAt: Timestamp?
     var usage: Usage
     var memoryCapacity: Int64
     var interfaces: [Interface]
@@ -110,7 +111,7 @@ struct StatsCollector: Sendable {
         }
         rates.forget(before: now + .seconds(-600))
         return NodeStats(
-            time: now, nodeName: configuration.nodeName,
+            time: now, nodeName: configuration.nodeName, startedAt: ProcTable.started(process: "1"),
             usage: usage(of: .root(layout), key: "", now) ?? wholeMachine(now),
             memoryCapacity: machine.memoryBytes, interfaces: NodeStats.Interface.of(process: "self"),
             fileSystem: NodeStats.FileSystem(configuration.rootDirectory),
@@ -185,6 +186,19 @@ enum ProcTable {
             table[String(words[0].dropLast())] = number * 1024
         }
         return table
+    }
+
+    /// When a process began; of a node's first process, when the node did.
+    static func started(process: String) -> Timestamp? {
+        // The name stands in brackets and may hold blanks, so the fields are counted behind it.
+        guard let line = try? Files.text("/proc/\(process)/stat"), let bracket = line.lastIndex(of: ")"),
+            let boot = (try? Files.text("/proc/stat"))?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
+            let bootSeconds = Int64(boot.dropFirst("btime ".count))
+        else { return nil }
+        let fields = line[line.index(after: bracket)...].split(separator: " ")
+        guard fields.count > 19, let ticks = Int64(fields[19]) else { return nil }
+        let perSecond = Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        return Timestamp(seconds: bootSeconds) + .milliseconds(ticks * 1_000 / perSecond)
     }
 
     /// Of all processors together, from `cpu  user nice system idle iowait irq softirq steal …` in hundredths of seconds.

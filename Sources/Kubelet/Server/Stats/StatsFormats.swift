@@ -13,6 +13,7 @@ extension NodeStats {
             node["fs"] = fields(fileSystem)
             node["runtime"] = ["imageFs": fields(fileSystem), "containerFs": fields(fileSystem)]
         }
+        if let startedAt { node["startTime"] = Document(startedAt.rfc3339()) }
         return ["node": node, "pods": Document(pods.map(fields))]
     }
 

@@ -1,13 +1,9 @@
 import Basics
 
-/// Carries a loopback port of the host to an address in the cluster's network.
-///
-/// The process lives in the fabric's network namespace; its listener is made in the host's
-/// (`listening`), its connections in its own (`connecting`). So no rule on the host is needed.
-public struct Forwarder: Sendable {
-    let listen: Endpoint
+/// Carries the connections of a port of the host to an address in the cluster's network.
+struct StreamRelay: Sendable {
+    let listener: any Listener
     let target: Endpoint
-    let listening: any Network
     let connecting: any Network
     let log: Log
 
@@ -15,18 +11,9 @@ public struct Forwarder: Sendable {
     static let mostConnections = 4_096
     static let chunk = 64 << 10
 
-    public init(listen: Endpoint, target: Endpoint, listening: any Network, connecting: any Network, log: Log) {
-        self.listen = listen
-        self.target = target
-        self.listening = listening
-        self.connecting = connecting
-        self.log = log
-    }
-
-    public func run() async throws {
-        let listener = try await listening.listen(on: listen)
+    /// Serves until the listener is closed or the task is cancelled, which cuts every connection off.
+    func run() async throws {
         defer { listener.close() }
-        log.info("forwarding \(listener.local) to \(target)")
         try await withThrowingDiscardingTaskGroup { group in
             let slots = Slots(count: Self.mostConnections)
             while true {
