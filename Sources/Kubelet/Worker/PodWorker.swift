@@ -190,7 +190,9 @@ final class PodWorker: Sendable {
             return ObservedProcess(status: status)
         }
         let file = "\(podDirectory)/containers/\(name.container)/\(name.attempt)-termination"
-        var message = Array(((try? Files.read(file, limit: 1 << 20)) ?? []).suffix(TerminationMessage.limit))
+        var message = Array(
+            ((try? Files.read(file, limit: 1 << 20)) ?? []).suffix(
+                TerminationMessage.limit(containers: pod.list("spec", "containers").count)))
         let policy = containerSpecification(name.container)?.text("terminationMessagePolicy")
         if message.isEmpty, code != 0, policy == "FallbackToLogsOnError" {
             let log = node.configuration.logFile(pod, container: name.container, attempt: name.attempt)
@@ -243,7 +245,10 @@ final class PodWorker: Sendable {
 
 /// What a container leaves behind as its last words.
 enum TerminationMessage {
-    static let limit = 4096
+    private static let longest = 4096
+    private static let longestOfPod = 12_288
+    /// What one container may say: all those of a pod together have a bound, too.
+    static func limit(containers: Int) -> Int { min(longest, longestOfPod / max(1, containers)) }
     private static let logLimit = 2048
     private static let logLines = 80
 
