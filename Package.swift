@@ -60,6 +60,7 @@ let package = Package(
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
         module("Proxy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
         module("DNS", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+        module("Ingress", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 6
         module(
@@ -67,6 +68,7 @@ let package = Package(
             [
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
+                "Ingress",
             ]),
         module(
             "Simulation",
@@ -120,6 +122,7 @@ let package = Package(
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
         tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
+        tests("IngressTests", ["Ingress", "Linux", "Document", "Wire", "Client", "Basics"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document"]),

@@ -23,6 +23,7 @@ struct Testbox: Sendable {
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
         case .serve(let port): return try await serve(port)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
+        case .fetch(let fetch): return try await self.fetch(fetch)
         case .lookup(let name, let type): return try await lookup(name, type)
         }
     }

@@ -50,6 +50,7 @@ struct UsageError: Error, CustomStringConvertible {
 enum Behaviour: Equatable {
     case serve(port: UInt16)
     case get(url: URL, timeout: Duration, count: Int)
+    case fetch(Fetch)
     case lookup(name: String, type: String)
     case sleep(Duration)
     case exit(Int32)
@@ -62,6 +63,7 @@ enum Behaviour: Equatable {
     static let usage = """
         usage: testbox serve [--port 8080]
                testbox get URL [--timeout SECONDS] [--repeat N]
+               testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
                testbox write PATH TEXT... | read PATH | show PATH
@@ -72,6 +74,10 @@ enum Behaviour: Equatable {
         guard let name = words.popFirst() else { throw UsageError("what to do?") }
         if name == "echo" {
             self = .echo(words.joined(separator: " "))
+            return
+        }
+        if name == "fetch" {
+            self = .fetch(try Fetch(words))
             return
         }
         let known: [String: [String]] = ["serve": ["port"], "get": ["timeout", "repeat"]]

@@ -2,6 +2,7 @@ import Basics
 import Client
 import DNS
 import Images
+import Ingress
 import Kubelet
 import Linux
 import Overlay
@@ -45,6 +46,9 @@ public struct AgentRole: Sendable {
             publish: { ports in
                 try await blocking.run { try DNSPorts(address: Addresses.dns).publish(ports) }
             })
+        let ingress = IngressServer(
+            client: try Connect.component("ingress", to: Addresses.node(0), world: world),
+            writesStatus: record.isControlPlane, world: world, log: log.named("ingress"))
         let kubelet = Kubelet(
             configuration: kubeletConfiguration, client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
@@ -55,6 +59,7 @@ public struct AgentRole: Sendable {
             group.addTask { try await overlay.run() }
             group.addTask { try await proxy.run() }
             group.addTask { try await dns.run() }
+            group.addTask { try await ingress.run() }
             group.addTask { try await kubelet.run() }
             group.addTask { try await http.run() }
             defer { group.cancelAll() }
