@@ -61,6 +61,7 @@ let package = Package(
         module("Proxy", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
         module("Policy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
         module("DNS", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+        module("Ingress", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 6
         module(
@@ -70,6 +71,7 @@ let package = Package(
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "Policy", "DNS",
+                "Ingress",
             ]),
         module(
             "Simulation",
@@ -124,6 +126,7 @@ let package = Package(
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
         tests("NetworkTests", ["Overlay", "Proxy", "Policy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
+        tests("IngressTests", ["Ingress", "Linux", "Document", "Wire", "Client", "Basics"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),

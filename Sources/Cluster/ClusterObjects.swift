@@ -13,7 +13,7 @@ struct ClusterObjects: Sendable {
 
     func ensure() async throws {
         let isFirstStart = try await !isSettled()
-        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps]
+        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps, .ingressClasses]
         for (resource, object) in Self.objects where isFirstStart || !onlyOnce.contains(resource) {
             do {
                 _ = try await client.create(resource, object)
@@ -35,7 +35,8 @@ struct ClusterObjects: Sendable {
 
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
-            + NameObjects.objects + NameObjects.usersObjects + [(.clusterRoles, usageReaderRole)]
+            + NameObjects.objects + NameObjects.usersObjects + IngressObjects.objects + IngressObjects.usersObjects
+            + [(.clusterRoles, usageReaderRole)]
             + [(.clusterRoles, policyRole), (.clusterRoleBindings, binding(policies, role: policies, to: proxyUser))]
             + controllerBindings.map { (.clusterRoleBindings, $0) }
             // The binding comes last: it says that all the others are there.

@@ -20,7 +20,7 @@ public struct FaultInjector: Sendable {
             throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
         }
         cluster = host.layout.cluster(name)
-        nodes = record.nodes
+        nodes = record.nodeNames
         let kubeconfig = try Kubeconfig(yaml: try Files.read(cluster.kubeconfig))
         client = try Connect.client(kubeconfig, world: host.world)
         runtime = host.runtime

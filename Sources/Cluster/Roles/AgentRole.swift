@@ -3,6 +3,7 @@ import Client
 import DNS
 import Glibc
 import Images
+import Ingress
 import Kubelet
 import Linux
 import Overlay
@@ -50,6 +51,9 @@ public struct AgentRole: Sendable {
             publish: { ports in
                 try await blocking.run { try DNSPorts(address: record.networking.dnsAddress).publish(ports) }
             })
+        let ingress = IngressServer(
+            client: try Connect.component("ingress", to: Addresses.node(0), world: world),
+            writesStatus: record.isControlPlane, world: world, log: log.named("ingress"))
         let kubelet = Kubelet(
             configuration: try kubeletConfiguration(), client: client, runtime: LinuxSupervisor(),
             images: StoreImages(
@@ -65,6 +69,7 @@ public struct AgentRole: Sendable {
             if hasOverlay { group.addTask { try await policies.run() } }
             if record.networking.proxyMode != .none { group.addTask { try await proxy.run() } }
             group.addTask { try await dns.run() }
+            group.addTask { try await ingress.run() }
             group.addTask { try await kubelet.run() }
             group.addTask { try await http.run() }
             defer { group.cancelAll() }
