@@ -130,14 +130,21 @@ public struct ClusterCreator: Sendable {
     /// A cluster of that name that lives is the user's; one whose creation was killed is swept away.
     private func clearRemains() async throws {
         guard Files.exists(cluster.directory) else { return }
-        let record = host.index.record(of: name)
-        if record?.phase == .running {
-            let alive = try await host.runtime.attach(stateDirectory: cluster.state) != nil
-            throw Failure(
-                "cluster '\(name)' exists already\(alive ? "" : ", though its processes are gone")",
-                remedy: alive
-                    ? "delete it with 'lab delete \(name)', or choose another name: 'lab create NAME'"
-                    : "start it again with 'lab start \(name)', or remove it with 'lab delete \(name)'")
+        if let record = host.index.record(of: name), record.phase != .creating {
+            let state = await host.index.entry(name)?.state ?? .dead
+            let remedy =
+                switch state {
+                case .stopped, .dead: "start it again with 'lab start \(name)', or remove it with 'lab delete \(name)'"
+                case .paused: "let it go on with 'lab resume \(name)', or remove it with 'lab delete \(name)'"
+                default: "delete it with 'lab delete \(name)', or choose another name: 'lab create NAME'"
+                }
+            let how =
+                switch state {
+                case .stopped, .paused: ", and is \(state.rawValue)"
+                case .dead: ", though its processes are gone"
+                default: ""
+                }
+            throw Failure("cluster '\(name)' exists already\(how)", remedy: remedy)
         }
         progress.note("an earlier creation of '\(name)' was cut off; removing what it left")
         try await ClusterRemover(host: host).remove(name: name)

@@ -59,7 +59,8 @@ public struct ClusterLifecycle: Sendable {
         try await endProcesses(of: record.name)
         let begun = host.world.clock.now
         _ = try await ClusterStarter.choosePort(
-            record.apiPort, on: record.networking.apiServerAddress, host: host)
+            record.apiPort, on: record.networking.apiServerAddress, host: host,
+            remedy: "the cluster's API has that port: end what uses it ('ss -ltnp' tells what)")
         let files = NodeFiles(cluster: cluster, record: record)
         for node in record.nodes { try files.writeNames(node) }
         let starter = ClusterStarter(record: record, host: host, progress: progress)

@@ -66,7 +66,10 @@ struct ClusterStarter: Sendable {
     }
 
     /// The port of the API as it was, or a free one where it never was chosen.
-    static func choosePort(_ wanted: UInt16?, on address: IPAddress, host: Host) async throws -> UInt16 {
+    static func choosePort(
+        _ wanted: UInt16?, on address: IPAddress, host: Host,
+        remedy: String = "choose another with --api-port, or leave it out to get a free one"
+    ) async throws -> UInt16 {
         do {
             let listener = try await host.world.network.listen(on: .ip(address, port: wanted ?? 0))
             defer { listener.close() }
@@ -75,7 +78,7 @@ struct ClusterStarter: Sendable {
         } catch let error as SystemError where error.errno == EADDRINUSE {
             throw Failure(
                 "port \(wanted ?? 0) on \(address) is in use",
-                remedy: "choose another with --api-port, or leave it out to get a free one")
+                remedy: remedy)
         } catch let error as SystemError where error.errno == EADDRNOTAVAIL {
             throw Failure("\(address) is no address of this machine", remedy: "choose another apiServerAddress")
         }

@@ -34,8 +34,7 @@ struct NodeFiles: Sendable {
         try Files.write(Array("\(node.name)\n".utf8), to: "\(etc)/hostname")
         try Files.write(Array("root:x:0:0:root:/root:/bin/lab\n".utf8), to: "\(etc)/passwd")
         try Files.write(Array("root:x:0:\n".utf8), to: "\(etc)/group")
-        let resolvers = (try? Files.text("/etc/resolv.conf")) ?? ""
-        let text = Self.resolver(resolvers, search: record.networking.dnsSearch)
+        let text = Self.resolver(HostResolver.ofThisMachine().text, search: record.networking.dnsSearch)
         try Files.write(Array(text.utf8), to: "\(etc)/resolv.conf")
     }
 

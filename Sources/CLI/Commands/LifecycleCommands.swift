@@ -10,7 +10,7 @@ import Schema
 extension Commands {
     static let runStart: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "starting a cluster")
-        let name = arguments.operands.first ?? "lab"
+        let name = try arguments.clusterName() ?? "lab"
         let lifecycle = ClusterLifecycle(host: environment.host, progress: environment.console)
         try await lifecycle.start(name, wait: try arguments.waitingTime())
         if arguments.has("json") { try await printCluster(name, environment) }
@@ -18,21 +18,21 @@ extension Commands {
 
     static let runStop: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "stopping a cluster")
-        let name = arguments.operands.first ?? "lab"
+        let name = try arguments.clusterName() ?? "lab"
         try await ClusterLifecycle(host: environment.host, progress: environment.console).stop(name)
         if arguments.has("json") { try await printCluster(name, environment) }
     }
 
     static let runPause: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "pausing a cluster")
-        let name = arguments.operands.first ?? "lab"
+        let name = try arguments.clusterName() ?? "lab"
         try await ClusterLifecycle(host: environment.host, progress: environment.console).pause(name)
         if arguments.has("json") { try await printCluster(name, environment) }
     }
 
     static let runResume: CommandBody = { arguments, environment in
         try environment.requireRoot(for: "resuming a cluster")
-        let name = arguments.operands.first ?? "lab"
+        let name = try arguments.clusterName() ?? "lab"
         try await ClusterLifecycle(host: environment.host, progress: environment.console).resume(name)
         if arguments.has("json") { try await printCluster(name, environment) }
     }

@@ -7,15 +7,15 @@ extension Commands {
     static let start = CommandSyntax(
         "start", operands: "[NAME]", most: 1,
         "Start a cluster that was stopped, or whose processes a restart of the machine has ended.",
-        flags: [wait, json])
+        flags: [name, wait, json])
     static let stop = CommandSyntax(
         "stop", operands: "[NAME]", most: 1,
         "End a cluster's processes at once; 'start' brings it back with its addresses, objects and volumes.",
-        flags: [json])
+        flags: [name, json])
     static let pause = CommandSyntax(
-        "pause", operands: "[NAME]", most: 1, "Freeze every process of a cluster.", flags: [json])
+        "pause", operands: "[NAME]", most: 1, "Freeze every process of a cluster.", flags: [name, json])
     static let resume = CommandSyntax(
-        "resume", operands: "[NAME]", most: 1, "Let a paused cluster go on.", flags: [json])
+        "resume", operands: "[NAME]", most: 1, "Let a paused cluster go on.", flags: [name, json])
 
     static let nodeAdd = CommandSyntax(
         "node add", "Add workers to a running cluster.",
