@@ -11,7 +11,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PACKAGES := libdeflate-dev libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
     libacl1-dev libattr1-dev libzstd-dev liblz4-dev liblzma-dev libbz2-dev zlib1g-dev libxml2-dev nettle-dev libgmp-dev
 # What only the tests use: real programs to compare with and to run in containers.
-TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv
+TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv docker-registry skopeo umoci apache2-utils
 # Programs for Kubernetes that the tests run against the API server, out of the way of the system's own.
 CLIENTS := .build/clients
 

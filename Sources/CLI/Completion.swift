@@ -35,7 +35,7 @@ enum Completion {
         command.operands.split(separator: " ").map { candidates(String($0)) }
     }
 
-    private static var commands: [CommandSyntax] { Commands.documented }
+    private static let commands = Commands.all
     private static var firstWords: [String] {
         var words: [String] = []
         for command in commands {

@@ -32,16 +32,21 @@ enum CreateOptions {
         if let text = arguments["controllers"] {
             configuration.controllers = text.split(separator: ",").map(String.init)
         }
-        switch arguments["leader-elect"] {
-        case nil: break
-        case "true": configuration.leaderElection = true
-        case "false": configuration.leaderElection = false
-        case let text?: throw UsageError("--leader-elect '\(text)' is neither true nor false", remedy: "choose one")
-        }
+        configuration.leaderElection = try flag("leader-elect", arguments) ?? configuration.leaderElection
+        configuration.egress = try flag("egress", arguments) ?? configuration.egress
         for text in arguments.values["port"] ?? [] { configuration.ports.append(try PublishedPort(parsing: text)) }
         configuration.imageArchives += arguments.values["image-archive"] ?? []
         try configuration.check()
         return configuration
+    }
+
+    private static func flag(_ name: String, _ arguments: Arguments) throws -> Bool? {
+        switch arguments[name] {
+        case nil: nil
+        case "true": true
+        case "false": false
+        case let text?: throw UsageError("--\(name) '\(text)' is neither true nor false", remedy: "choose one")
+        }
     }
 
     /// The host's paths in a file count from the directory that the command runs in, as kind has it.

@@ -18,7 +18,7 @@ enum ManualPage {
             .SH COMMANDS
 
             """
-        for command in Commands.documented {
+        for command in Commands.all {
             page += ".TP\n.B lab \(escaped(command.name))"
             if !command.flags.isEmpty { page += " \\fR[flags]" }
             if !command.operands.isEmpty { page += " \\fI\(escaped(command.operands))\\fR" }

@@ -22,6 +22,7 @@ public enum Program {
     /// Returns the exit code.
     public static func run(_ words: [String]) -> Int32 {
         let name = words.first.map { String($0.split(separator: "/").last ?? "lab") } ?? "lab"
+        if name == "lab-runc" { return RuntimeProgram.run(Array(words.dropFirst())) }
         if name == "testbox" { return TestboxProgram.run(Array(words.dropFirst())) }
         guard let command = words.dropFirst().first else {
             Console.line(Commands.overview)
@@ -39,6 +40,8 @@ public enum Program {
             return report(isJSON) { try versionCommand(try Arguments(rest, for: Commands.version)) }
         case "role":
             return RoleProgram.run(rest)
+        case "runtime":
+            return RuntimeProgram.run(rest)
         case "testbox":
             return TestboxProgram.run(rest)
         case "image":

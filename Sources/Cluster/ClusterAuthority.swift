@@ -51,7 +51,10 @@ struct ClusterAuthority {
             try authority.issue(
                 commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: [.client], now: now,
                 validity: Self.leafValidity), into: directory)
-        for (file, user) in [("kube-proxy", "system:kube-proxy"), ("dns", ClusterObjects.dnsUser)] {
+        let users = [
+            ("kube-proxy", "system:kube-proxy"), ("dns", ClusterObjects.dnsUser), ("ingress", IngressObjects.user),
+        ]
+        for (file, user) in users {
             try write(
                 file,
                 try authority.issue(

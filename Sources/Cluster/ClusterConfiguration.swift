@@ -23,20 +23,10 @@ public struct ClusterConfiguration: Sendable, Equatable {
     public var leaderElection = true
     /// What the user should know about how the file was understood.
     public var notes: [String] = []
+    /// Whether pods reach what the host reaches.
+    public var egress = true
 
     public init() {}
-
-    /// Those of the command line, and those that the file lists with the nodes.
-    var allPorts: [PublishedPort] {
-        ports
-            + zip(nodeNames, nodes).flatMap { name, node in
-                node.portMappings.map { mapping in
-                    var port = mapping
-                    port.node = name
-                    return port
-                }
-            }
-    }
 
     /// How many workers there are; setting it adds plain ones, or takes the last ones away.
     public var workers: Int {
@@ -82,6 +72,17 @@ public struct ClusterConfiguration: Sendable, Equatable {
             throw UsageError(
                 "\(error)", remedy: "name controllers as kube-controller-manager does, such as '-cronjob-controller'")
         }
+    }
+
+    /// What is to be published: the file's mappings of each node, and those of the whole cluster.
+    var allPorts: [PublishedPort] {
+        zip(nodeNames, nodes).flatMap { name, node in
+            node.portMappings.map { port in
+                var port = port
+                port.node = name
+                return port
+            }
+        } + ports
     }
 
     /// Node names as kind gives them, the control plane first.

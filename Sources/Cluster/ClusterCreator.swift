@@ -83,10 +83,9 @@ public struct ClusterCreator: Sendable {
         try Files.write(record.document.json, to: cluster.record, durable: true)
         try Files.copy("/proc/self/exe", to: cluster.binary, mode: 0o755)
 
-        try await Ports(record: record, world: host.world).write(configuration.allPorts, to: cluster.ports)
-
         let starter = ClusterStarter(record: record, host: host, progress: progress)
         let authority = try await progress.step("Issuing certificates") { try issueCertificates(record) }
+        try await starter.ports.write(configuration.allPorts)
         let fabric = try await progress.step("Starting the cluster's fabric") { try await starter.startFabric() }
         try await progress.step("Starting \(record.nodes.count) \(record.nodes.count == 1 ? "node" : "nodes")") {
             try await starter.startNodes(in: fabric)

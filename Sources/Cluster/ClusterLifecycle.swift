@@ -64,6 +64,7 @@ public struct ClusterLifecycle: Sendable {
         let files = NodeFiles(cluster: cluster, record: record)
         for node in record.nodes { try files.writeNames(node) }
         let starter = ClusterStarter(record: record, host: host, progress: progress)
+        try await starter.ports.renew()
         let fabric = try await progress.step("Starting the cluster's fabric") { try await starter.startFabric() }
         let count = record.nodes.count { !$0.isStopped }
         try await progress.step("Starting \(count) \(count == 1 ? "node" : "nodes")") {
@@ -96,7 +97,7 @@ public struct ClusterLifecycle: Sendable {
         let cluster = host.layout.cluster(name)
         let group = try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
         // The kernel keeps even a SIGKILL from the frozen.
-        if Freezer.isFrozen(cluster) { try group.thawAll() }
+        if Freezer.isFrozen(cluster) { try group.setFrozen(false) }
         if let supervisor = try? await host.runtime.attach(stateDirectory: cluster.state) {
             try await supervisor.destroy()
         }
@@ -122,7 +123,7 @@ public struct ClusterLifecycle: Sendable {
         }
         try await progress.step("Pausing cluster \"\(name)\"") {
             let cluster = host.layout.cluster(name)
-            try await host.blocking.run { try Freezer.group(cluster).freezeAll() }
+            try await host.blocking.run { try Freezer.group(cluster).setFrozen(true) }
         }
     }
 
@@ -132,7 +133,7 @@ public struct ClusterLifecycle: Sendable {
         _ = try host.completeRecord(of: name)
         let cluster = host.layout.cluster(name)
         guard Freezer.isFrozen(cluster) else { return progress.note("cluster '\(name)' is not paused") }
-        try await progress.step("Resuming cluster \"\(name)\"") { try Freezer.group(cluster).thawAll() }
+        try await progress.step("Resuming cluster \"\(name)\"") { try Freezer.group(cluster).setFrozen(false) }
     }
 }
 
@@ -142,7 +143,7 @@ enum Freezer {
         try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
     }
 
-    static func isFrozen(_ cluster: ClusterLayout) -> Bool { (try? group(cluster))?.isFrozen == true }
+    static func isFrozen(_ cluster: ClusterLayout) -> Bool { (try? group(cluster).isFrozen()) == true }
 }
 
 extension Host {

@@ -51,6 +51,8 @@ public struct ClusterRecord: Sendable, Equatable {
     public var createdAt: Timestamp
     public var controllers = ["*"]
     public var leaderElection = true
+    /// Whether pods reach what the host reaches.
+    public var egress = true
     public var networking = Networking()
     public var components = Components()
 
@@ -71,6 +73,7 @@ public struct ClusterRecord: Sendable, Equatable {
             name: configuration.name, phase: .creating, nodes: nodes, apiPort: apiPort, createdAt: createdAt)
         controllers = configuration.controllers
         leaderElection = configuration.leaderElection
+        egress = configuration.egress
         networking = configuration.networking
         components = configuration.components
         // A control plane alone takes everybody's pods, as with kind.
@@ -82,6 +85,7 @@ public struct ClusterRecord: Sendable, Equatable {
             "name": Document(name), "phase": Document(phase.rawValue), "nodes": Document(nodes.map(\.document)),
             "apiPort": Document(Int(apiPort)), "createdAt": Document(createdAt.description),
             "controllers": Document(controllers), "leaderElection": Document(leaderElection),
+            "egress": Document(egress),
             "networking": networking.document, "components": components.document,
         ]
     }
@@ -98,6 +102,7 @@ public struct ClusterRecord: Sendable, Equatable {
         self.createdAt = document.text("createdAt").flatMap { Timestamp(rfc3339: $0) } ?? Timestamp(seconds: 0)
         if document["controllers"] != nil { controllers = document.list("controllers").compactMap(\.string) }
         leaderElection = document.flag("leaderElection") ?? true
+        egress = document.flag("egress") ?? true
         if let found = document["networking"] { networking = Networking(found) }
         if let found = document["components"] { components = Components(found) }
     }

@@ -1,5 +1,6 @@
 import Basics
 import Client
+import Document
 import Glibc
 import Linux
 import Runtime
@@ -13,11 +14,28 @@ struct ClusterStarter: Sendable {
     private var cluster: ClusterLayout { host.layout.cluster(record.name) }
     private var nodes: [ClusterNode] { record.nodes.filter { !$0.isStopped } }
 
+    var ports: Ports { Ports(record: record, cluster: cluster, world: host.world) }
+
+    /// The cluster's ports have been written.
     func startFabric() async throws -> Fabric {
         try Files.makeDirectories(cluster.logs)
         let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
         try await fabric.carryPorts()
+        do { try giveBalancers(try fabric.linkToHost(egress: record.egress).balancers) } catch {
+            // Such as in a container that may not touch its host's network. The cluster is whole without it.
+            progress.note("pods do not reach the outside, and load balancers get no addresses: \(error)")
+        }
         return fabric
+    }
+
+    /// The addresses are known once the link to the host is, and needed first by the control plane.
+    private func giveBalancers(_ network: CIDR) throws {
+        for node in record.nodes {
+            let path = "\(cluster.node(node.name).configuration)/node.json"
+            var known = try NodeRecord(try Document(json: try Files.read(path)))
+            known.loadBalancers = network
+            try Files.write(known.document.json, to: path)
+        }
     }
 
     func startNodes(in fabric: Fabric) async throws {

@@ -20,6 +20,7 @@ import Document
 ///     controllers: ["*", "-cronjob-controller"]
 ///     leaderElection: false
 ///     components: {apiServer: {enableAdmissionPlugins: [AlwaysPullImages]}}
+///     egress: false
 ///
 /// `workers: 3` stands for a control plane and three plain workers. What is not known here is refused with its line
 /// and column: a silently ignored field is a wrong cluster.

@@ -202,6 +202,7 @@ public struct Doctor: Sendable {
                         remedy: "lab start \(entry.record.name), or lab delete \(entry.record.name)"))
             }
         }
+        if geteuid() == 0 { findings += hostTables() }
         let copies = (try? Files.list(host.layout.clusters)) ?? []
         for name in copies where name.hasPrefix(".") {
             findings.append(
@@ -217,6 +218,16 @@ public struct Doctor: Sendable {
                     remedy: "lab delete \(name), with the LAB_HOME it was created with"))
         }
         return findings
+    }
+
+    /// What clusters whose processes were killed leave in the host's network. Those that are known are named above.
+    private func hostTables() -> [Finding] {
+        let known = Set(host.index.names.compactMap { HostLink.read(host.layout.cluster($0))?.number })
+        return ((try? HostLink.leftovers()) ?? []).filter { !known.contains($0.number) }.map { link in
+            Finding(
+                "nftables table \(link.tableName)", .warning, "belongs to no cluster below \(host.layout.home)",
+                remedy: "nft delete table ip \(link.tableName)")
+        }
     }
 
     private func cgroupsOfClusters() -> [String] {

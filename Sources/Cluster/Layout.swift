@@ -37,6 +37,8 @@ public struct ClusterLayout: Sendable, Equatable {
     public var record: String { "\(directory)/cluster.json" }
     /// The cluster's own copy of the binary, so that a rebuilt or moved one does not touch it.
     public var binary: String { "\(directory)/lab" }
+    /// How the cluster is linked with the host.
+    public var hostLink: String { "\(directory)/host-link.json" }
     public var kubeconfig: String { "\(directory)/kubeconfig" }
     /// Control socket and exit records of the cluster's supervisor.
     public var state: String { "\(directory)/s" }

@@ -15,6 +15,8 @@ public struct NodeRecord: Sendable, Equatable {
     public var configuration: NodeConfiguration
     public var networking = Networking()
     public var components = Components()
+    /// Where load balancers get their addresses from; nil leaves them to something else.
+    public var loadBalancers: CIDR?
 
     public var address: IPAddress { Addresses.node(index) }
 
@@ -27,12 +29,14 @@ public struct NodeRecord: Sendable, Equatable {
     }
 
     public var document: Document {
-        [
+        var document: Document = [
             "cluster": Document(cluster), "name": Document(name), "index": Document(index),
             "controlPlane": Document(isControlPlane), "controllers": Document(controllers),
             "leaderElection": Document(leaderElection), "configuration": configuration.document,
             "networking": networking.document, "components": components.document,
         ]
+        if let loadBalancers { document["loadBalancers"] = Document("\(loadBalancers)") }
+        return document
     }
 
     public init(_ document: Document) throws(Failure) {
@@ -45,6 +49,7 @@ public struct NodeRecord: Sendable, Equatable {
         if let found = document["configuration"].flatMap({ NodeConfiguration($0) }) { configuration = found }
         if let found = document["networking"] { networking = Networking(found) }
         if let found = document["components"] { components = Components(found) }
+        loadBalancers = document.text("loadBalancers").flatMap { CIDR($0) }
     }
 
     /// The taints with which it registers.

@@ -79,7 +79,7 @@ public final class Kubelet: Sendable {
             group.addTask { try await EvictionManager(node: self.node, workers: self.table).run() }
             group.addTask {
                 try await self.pods.waitForSync()
-                let living = Set(self.pods.all.map(PodIdentity.uid))
+                let living = Set(self.pods.all.map(PodIdentity.uid)).union(try await self.statics.known())
                 // Before any worker runs, or it might lose what it has just begun to use.
                 try? await self.node.images.retain(pods: living)
                 await withTaskGroup(of: Void.self) { group in

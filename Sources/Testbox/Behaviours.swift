@@ -19,11 +19,16 @@ struct Testbox: Sendable {
             try behaviour.run()
             return 0
         case .eat(let megabytes): return try await eat(megabytes)
+        case .awaitText(let path, let text): return try await awaitText(path, text)
+        case .fill(let path, let megabytes, let pause):
+            try FileBehaviour.fill(path, megabytes: megabytes)
+            return try await untilSignal { try await world.clock.sleep(for: pause) }
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
         case .serve(let port): return try await serve(port)
         case .health(let port, let status): return try await serveHealth(port, status)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
+        case .fetch(let fetch): return try await self.fetch(fetch)
         case .lookup(let name, let type): return try await lookup(name, type)
         }
     }
@@ -37,6 +42,19 @@ struct Testbox: Sendable {
             group.cancelAll()
         }
         return 0
+    }
+
+    private static let patience: Duration = .seconds(60)
+
+    /// Waits until a file has the text, for what changes with some delay.
+    private func awaitText(_ path: String, _ text: String) async throws -> Int32 {
+        let end = world.clock.uptime + Self.patience
+        while world.clock.uptime < end {
+            if (try? Files.text(path))?.split(separator: "\n").contains(where: { $0 == text }) ?? false { return 0 }
+            try await world.clock.sleep(for: .milliseconds(100))
+        }
+        Output.error("testbox: \(path) does not have the line \"\(text)\"")
+        return 1
     }
 
     /// One processor's whole time, in slices, so that a signal is heard.

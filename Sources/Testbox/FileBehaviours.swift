@@ -7,22 +7,36 @@ enum FileBehaviour: Equatable {
     case read(path: String)
     /// Mode, owner and file system.
     case show(path: String)
+    case remove(path: String)
     case link(target: String, path: String)
     /// What the control group allows.
     case limits
 
     func run() throws {
         switch self {
-        case .write(let path, let text): try Files.write(Array((text + "\n").utf8), to: path)
+        case .write(let path, let text): try Self.write(Array((text + "\n").utf8), to: path)
         case .read(let path):
             var text = try Files.text(path)
             if text.last == "\n" { text.removeLast() }
             Output.line(text)
         case .show(let path): Output.line(try Self.description(of: path))
+        case .remove(let path): try Files.removeTree(path)
         case .link(let target, let path):
             guard symlink(target, path) == 0 else { throw SystemError("symlink", path, errno: errno) }
         case .limits: Output.line(try Self.limits())
         }
+    }
+
+    static func fill(_ path: String, megabytes: Int) throws {
+        try write([UInt8](repeating: 120, count: megabytes << 20), to: path)
+    }
+
+    /// In place: the file may be a mount of its own.
+    private static func write(_ bytes: [UInt8], to path: String) throws {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw SystemError("create", path, errno: errno) }
+        defer { close(file) }
+        try Files.writeAll(bytes, to: file, name: path)
     }
 
     /// `memory=52428800 cpu=3000/100000`, `memory=none cpu=none`.

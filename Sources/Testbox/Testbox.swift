@@ -51,11 +51,14 @@ enum Behaviour: Equatable {
     case serve(port: UInt16)
     case health(port: UInt16, status: UInt8)
     case get(url: URL, timeout: Duration, count: Int)
+    case fetch(Fetch)
     case lookup(name: String, type: String)
     case sleep(Duration)
     case exit(Int32)
     case burn(Duration)
     case eat(megabytes: Int)
+    case awaitText(path: String, text: String)
+    case fill(path: String, megabytes: Int, pause: Duration)
     case echo(String)
     case file(FileBehaviour)
     case cat
@@ -64,9 +67,12 @@ enum Behaviour: Equatable {
         usage: testbox serve [--port 8080]
                testbox health [--port 8080] [--status 1]
                testbox get URL [--timeout SECONDS] [--repeat N]
+               testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
-               testbox write PATH TEXT... | read PATH | show PATH | link TARGET PATH | limits
+               testbox write PATH TEXT... | read PATH | show PATH | remove PATH
+               testbox await PATH TEXT...
+               testbox link TARGET PATH | fill PATH MEGABYTES [--then-sleep SECONDS] | limits
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -76,8 +82,12 @@ enum Behaviour: Equatable {
             self = .echo(words.joined(separator: " "))
             return
         }
+        if name == "fetch" {
+            self = .fetch(try Fetch(words))
+            return
+        }
         let known: [String: [String]] = [
-            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"],
+            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"], "fill": ["then-sleep"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -157,6 +167,18 @@ enum Behaviour: Equatable {
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
+        case "await":
+            try expect(2...1_000)
+            return .awaitText(path: operands[0], text: operands.dropFirst().joined(separator: " "))
+        case "remove":
+            try expect(1...1)
+            return .file(.remove(path: operands[0]))
+        case "fill":
+            try expect(2...2)
+            let megabytes: Int = try number(operands[1], name)
+            guard (0...1_000).contains(megabytes) else { throw UsageError("fill \(megabytes) is out of range") }
+            return .fill(
+                path: operands[0], megabytes: megabytes, pause: try seconds(flags["then-sleep"] ?? "0", "--then-sleep"))
         case "link":
             try expect(2...2)
             return .file(.link(target: operands[0], path: operands[1]))

@@ -33,8 +33,7 @@ import Testing
         #expect(mounts.map(\.containerPath) == ["/shared", "/host/name"])
         #expect(mounts.map(\.readOnly) == [false, true])
         #expect(mounts.map(\.propagation) == [.none, .hostToContainer])
-        let ports = try Self.fixture("kind-ports").allPorts
-        #expect(ports.map(\.node) == ["lab-worker", "lab-worker"])
+        let ports = try Self.fixture("kind-ports").nodes[1].portMappings
         #expect(ports.map(\.listen.description) == ["127.0.0.1:0", "0.0.0.0:0"])
         #expect(ports.map(\.containerPort) == [80, 53] && ports.map(\.transport) == [.tcp, .udp])
     }
@@ -134,12 +133,6 @@ import Testing
             "out of range"
         ),
     ]
-
-    @Test func whatIsCarriedByNobodyIsRefused() {
-        let text = "nodes:\n- extraPortMappings:\n  - {containerPort: 80, protocol: SCTP}\n"
-        let error = #expect(throws: UsageError.self) { try Self.kind(text) }
-        #expect(error?.message.contains("line 5, column 25: protocol \"SCTP\" is not carried") == true)
-    }
 
     @Test(arguments: refused)
     func whatCannotBeHonouredIsRefusedWithItsPlace(text: String, place: String, says: String) {

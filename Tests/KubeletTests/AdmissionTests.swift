@@ -76,6 +76,18 @@ import Testing
         #expect(check(pod(["priority": 2_000_001_000]), pressure: [.disk]) == nil)
     }
 
+    @Test func whatCannotBeEnforcedIsRefused() {
+        let profile: Document = ["securityContext": ["appArmorProfile": ["type": "RuntimeDefault"]]]
+        #expect(check(pod(profile))?.reason == "AppArmor")
+        #expect(check(pod(["containers": [container("main", profile)]]))?.reason == "AppArmor")
+        #expect(check(pod(["securityContext": ["appArmorProfile": ["type": "Unconfined"]]])) == nil)
+    }
+
+    @Test(arguments: [(1, 4096), (3, 4096), (4, 3072), (100, 122), (0, 4096)])
+    func lastWordsHaveABoundForAll(containers: Int, limit: Int) {
+        #expect(TerminationMessage.limit(containers: containers) == limit)
+    }
+
     @Test func placeIsChecked() {
         #expect(check(pod(["nodeSelector": ["disk": "ssd"]]))?.reason == "NodeAffinity")
         #expect(check(pod(["nodeSelector": ["disk": "ssd"]]), labels: ["disk": "ssd"]) == nil)

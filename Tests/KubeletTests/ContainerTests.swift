@@ -112,7 +112,7 @@ private func build(
         let process = try build(
             container("c", ["securityContext": security]),
             pod: ["securityContext": ["fsGroup": 9, "supplementalGroups": [7, 8]]])
-        #expect(process.privileges.user == User(uid: 5, gid: 6, additionalGroups: [7, 8, 9]))
+        #expect(process.privileges.user == User(uid: 5, gid: 6, additionalGroups: [6, 7, 8, 9]))
         #expect(
             throws: StartProblem(
                 reason: "CreateContainerConfigError",

@@ -173,7 +173,7 @@ struct KubeletTests {
         try await node.withKubelet { _ in
             try await node.api.waitForEvent("Unhealthy")
             #expect(node.api.events("Unhealthy").first?.text("message") == "Readiness probe failed: unwell")
-            let process = node.runtime.living.first?.specification("exec.main.1")
+            let process = node.runtime.living.first?.specification("_exec.main.1")
             #expect(process?.namespaces[.mount] == .path("/proc/1001/ns/mnt"))
             #expect(process?.root == .inherit)
         }

@@ -32,6 +32,14 @@ import Testing
         #expect(verdict == (restarts ? .restart : .stay))
     }
 
+    /// What is run beside a container has names that no container can have.
+    @Test func aContainerMayBeCalledExec() {
+        var script = Script(pod(["containers": [container("exec")]]))
+        _ = script.settle()
+        #expect(!ExecRunner.owns("exec.0") && ExecRunner.owns("_exec.main.1"))
+        #expect(script.after(exited("exec.0", code: 1, at: at(1)), at: at(1)).names == ["start exec.1"])
+    }
+
     @Test func aContainersRuleKeepsAPodThatNeverRestartsAlive() {
         var script = Script(
             pod([

@@ -220,6 +220,10 @@ extension Resources {
             a[field] = nil
             b[field] = nil
         }
+        // To which node a pod is bound is the scheduler's finding, not the owner's wish.
+        if resource.qualifiedName == "pods", (old.text("spec", "nodeName") ?? "").isEmpty {
+            b.set(a.at("spec", "nodeName"), at: "spec", "nodeName")
+        }
         let labelled =
             resource.qualifiedName == "endpointslices.discovery.k8s.io"
             && new.map("metadata", "labels") != old.map("metadata", "labels")

@@ -18,7 +18,7 @@ extension Commands {
         completion.name: runCompletion, man.name: runMan,
         load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
         conformance.name: runConformance,
-        apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
+        apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
     ]
 
     static let runCreate: CommandBody = { arguments, environment in

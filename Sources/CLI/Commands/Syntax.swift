@@ -19,6 +19,7 @@ public enum Commands {
             .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
             .init("controllers", .one, "LIST", "controllers that run: *, NAME, -NAME (default *)"),
             .init("leader-elect", .one, "BOOL", "controllers and scheduler hold leases (default true)"),
+            .init("egress", .one, "BOOL", "pods reach what the host reaches (default true)"),
             .init("retain", .none, "", "keep what was made when the creation fails"),
             wait, json,
         ])
@@ -66,13 +67,26 @@ public enum Commands {
         "backup", operands: "DIR", fewest: 1, most: 1,
         "Copy the data of an API server, which may be running, into the new directory DIR.",
         flags: [.init("data", .one, "DIR", "the server's own data directory")])
+    public static let fault = CommandSyntax(
+        "fault", operands: "add|list|remove ...", fewest: 1, most: 4,
+        "Break a cluster's network on purpose: add KIND PLACE [PLACE], list, remove NAME.",
+        flags: [
+            .init("cluster", .one, "NAME", "which cluster (default lab)"),
+            .init("name", .one, "NAME", "add: how the fault is called (default: its kind and a number)"),
+            .init("for", .one, "DUR", "add: how long it lasts (default: until it is removed)"),
+            .init("one-way", .none, "", "add: only what the first place sends"),
+            .init("percent", .one, "N", "add loss: so many of a hundred packets"),
+            .init("all", .none, "", "remove: every fault"), json,
+        ])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
+    public static let runtime = CommandSyntax(
+        "runtime", operands: "COMMAND...", most: 1_000,
+        "The OCI runtime, with runc's commands; 'lab runtime help' lists them.")
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
     /// In the order of help; each has its implementation under the same name.
     public static let all =
-        [create, delete, list] + lifecycle + [load, images, port, conformance, apiserver, backup, doctor] + shell + [
-            version
-        ]
+        [create, delete, list] + lifecycle + [port, load, images] + ImageCommands.all
+        + [conformance, fault, apiserver, backup, doctor, runtime] + shell + [version]
 }

@@ -88,19 +88,15 @@ extension Commands {
 
 /// What `lab` alone says, and which of the table's commands a command line means.
 extension Commands {
-    /// All that help, completion and the manual page tell of.
-    static var documented: [CommandSyntax] { all + ImageCommands.all }
-
     private static let headings: [(title: String, commands: [String])] = [
-        ("Clusters", ["create", "delete", "list", "start", "stop", "pause", "resume"]),
+        ("Clusters", ["create", "delete", "list", "start", "stop", "pause", "resume", "port"]),
         ("Nodes", ["node add", "node remove", "node stop", "node start"]),
         ("Copies", ["snapshot", "restore", "fork"]),
-        ("Looking", ["get", "kubeconfig", "export", "port", "conformance", "doctor"]),
         ("Images", ["load", "images"] + ImageCommands.all.map(\.name)),
+        ("Looking", ["get", "kubeconfig", "export", "conformance", "doctor"]),
     ]
 
     public static var overview: String {
-        let all = documented
         let width = all.map(\.name.count).max() ?? 0
         var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n"
         let placed = Set(headings.flatMap(\.commands))

@@ -53,11 +53,12 @@ extension NodeConfiguration {
             return mount
         }
         portMappings = document.list("extraPortMappings").map { entry in
-            PublishedPort(
-                listenAddress: entry.text("listenAddress").flatMap { IPAddress($0) } ?? .any,
-                hostPort: UInt16(clamping: entry.number("hostPort") ?? 0),
-                containerPort: UInt16(clamping: entry.number("containerPort") ?? 0),
-                transport: entry.text("protocol").flatMap(PublishedPort.Transport.init(rawValue:)) ?? .tcp)
+            var port = PublishedPort(
+                hostPort: 0, containerPort: UInt16(clamping: entry.number("containerPort") ?? 0))
+            port.hostPort = UInt16(clamping: entry.number("hostPort") ?? 0)
+            port.listenAddress = entry.text("listenAddress").flatMap { IPAddress($0) } ?? .any
+            port.transport = entry.text("protocol").flatMap(PublishedPort.Transport.init(rawValue:)) ?? .tcp
+            return port
         }
         cpuMillis = document.text("cpus").flatMap { Int64($0.dropLast()) }
         memoryBytes = document.number("memory").map { Int64($0) }

@@ -45,7 +45,6 @@ public struct NodeConfiguration: Sendable, Equatable {
     /// Nil: those that nodes of its role usually have.
     public var taints: [Taint]?
     public var extraMounts: [ExtraMount] = []
-    /// Which node they lead to goes without saying.
     public var portMappings: [PublishedPort] = []
     /// What the node may use and reports as its capacity; nil: all that the machine has.
     public var cpuMillis: Int64?

@@ -7,7 +7,7 @@ import Linux
 enum OwnFile {
     static let fields = [
         "apiVersion", "kind", "name", "workers", "nodes", "networking", "apiPort", "imageArchives", "controllers",
-        "leaderElection", "components",
+        "leaderElection", "egress", "components",
     ]
 
     static func read(_ root: ConfigurationField) throws(UsageError) -> ClusterConfiguration {
@@ -28,6 +28,7 @@ enum OwnFile {
             case "imageArchives": configuration.imageArchives = try field.strings("paths")
             case "controllers": configuration.controllers = try field.strings("names")
             case "leaderElection": configuration.leaderElection = try field.bool()
+            case "egress": configuration.egress = try field.bool()
             case "components": try components(field, into: &configuration)
             default: break  // apiVersion and kind have been looked at
             }

@@ -88,6 +88,7 @@ public struct ManagerRole: Sendable {
         var options = ControllerOptions()
         options.controllers = record.controllers
         options.clusterCIDR = record.networking.podSubnet
+        options.loadBalancerPool = record.loadBalancers
         options.rootCertificate = String(decoding: try Self.file("ca.crt"), as: UTF8.self)
         options.signer = try CertificateSigning(
             certificatePEM: try Self.file("ca.crt"), keyPEM: try Self.file("ca.key"))

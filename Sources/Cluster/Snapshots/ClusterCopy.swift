@@ -31,8 +31,8 @@ struct ClusterCopy: Sendable {
     private func skips(_ path: String) -> Bool {
         let words = path.split(separator: "/")
         switch words.first {
-        case "lab": return true
-        case "s": return words.count > 1
+        case "lab", "host-link.json": return true
+        case "s", "host": return words.count > 1
         case "nodes":
             if words.count > 3, words[2] == "s" { return true }
             return path.hasPrefix("\(controlPlane)/\(Self.store)/")

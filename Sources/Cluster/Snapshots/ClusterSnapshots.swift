@@ -165,8 +165,24 @@ public struct ClusterSnapshots: Sendable {
             _ = try await copy(original, to: fresh)
             try rewrite(fresh, record)
         }
-        try await choosePorts(fresh, record)
+        try part(record, in: fresh)
         return record
+    }
+
+    /// The fork has its own ports of the host, and uses images in its own name.
+    private func part(_ record: ClusterRecord, in directory: String) throws {
+        let copied = ClusterLayout(
+            directory: directory, lock: "", name: record.name, images: host.layout.images, home: host.layout.home)
+        do {
+            try Ports.release(copied.ports)
+            for node in record.nodes {
+                let own = record.nodeRecord(node).document.json
+                try Files.write(own, to: "\(copied.node(node.name).configuration)/node.json")
+            }
+        } catch {
+            try? Files.removeTree(directory)
+            throw error
+        }
     }
 
     private func forked(_ record: ClusterRecord, _ new: String, _ port: UInt16?) async throws -> ClusterRecord {
@@ -179,17 +195,6 @@ public struct ClusterSnapshots: Sendable {
         return record
     }
 
-    /// The original has its ports of the host; the fork gets free ones.
-    private func choosePorts(_ fresh: String, _ record: ClusterRecord) async throws {
-        let file = "\(fresh)/ports.json"
-        let ports = try PortsFile.read(try Files.read(file)).filter { !$0.isAPI }.map { port in
-            var port = port
-            if case .ip(let address, _) = port.listen { port.listen = .ip(address, port: 0) }
-            return port
-        }
-        try await Ports(record: record, world: host.world).write(ports, to: file)
-    }
-
     // MARK: Copies
 
     /// Copies a cluster while nothing in it moves.
@@ -198,10 +203,10 @@ public struct ClusterSnapshots: Sendable {
         let job = ClusterCopy(
             source: cluster.directory, target: target, controlPlane: Self.controlPlane(record))
         let group = try Freezer.group(cluster)
-        let runs = group.exists && !group.isFrozen
+        let runs = try group.exists && !group.isFrozen()
         return try await host.blocking.run {
-            if runs { try group.freezeAll() }
-            defer { if runs { try? group.thawAll() } }
+            if runs { try group.setFrozen(true) }
+            defer { if runs { try? group.setFrozen(false) } }
             return try job.run()
         }
     }
@@ -220,12 +225,6 @@ public struct ClusterSnapshots: Sendable {
             var record = record
             record.phase = .stopped
             try Files.write(record.document.json, to: "\(directory)/cluster.json", durable: true)
-            for node in record.nodes {
-                // Under the cluster's name a node tells the shared content store which images it needs.
-                let etc = ClusterLayout(directory: directory, lock: "", name: "", images: "", home: "").node(node.name)
-                    .configuration
-                try Files.write(record.nodeRecord(node).document.json, to: "\(etc)/node.json", durable: true)
-            }
             let path = "\(directory)/kubeconfig"
             let access = try Kubeconfig(yaml: try Files.read(path)).access()
             guard case .bytes(let authority)? = access.authority, case .bytes(let certificate)? = access.certificate,
@@ -244,8 +243,7 @@ public struct ClusterSnapshots: Sendable {
 
     private static func controlPlane(_ record: ClusterRecord) -> String {
         let node = record.nodes.first { $0.isControlPlane }?.name ?? ""
-        return String(
-            ClusterLayout(directory: "", lock: "", name: "", images: "", home: "").node(node).directory.dropFirst())
+        return String(ClusterLayout(directory: "", lock: "", name: "", images: "", home: "").node(node).directory.dropFirst())
     }
 
     // MARK: Finding

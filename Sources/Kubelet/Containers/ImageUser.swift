@@ -38,7 +38,8 @@ enum ImageUser {
             uid: user.uid, imageUser: named, isExplicit: setting("runAsUser") != nil,
             who: "(pod: \"\(pod.text("metadata", "name") ?? "")_\(pod.text("metadata", "namespace") ?? "")"
                 + "(\(pod.text("metadata", "uid") ?? ""))\", container: \(container.text("name") ?? ""))")
-        var groups: [UInt32] = []
+        // The own group is among them: programs look it up there.
+        var groups: [UInt32] = [user.gid]
         if pod.text("spec", "securityContext", "supplementalGroupsPolicy") != "Strict",
             let name = accounts.user(where: { $0.uid == user.uid })?.name
         {

@@ -138,7 +138,7 @@ struct ProcessName: Sendable, Equatable {
     /// Nil for processes that are no containers, such as probes.
     init?(_ text: String) {
         guard let dot = text.lastIndex(of: "."), let attempt = Int(text[text.index(after: dot)...]), attempt >= 0,
-            dot != text.startIndex, !text.hasPrefix("exec.")
+            dot != text.startIndex, !ExecRunner.owns(text)
         else { return nil }
         self.init(container: String(text[..<dot]), attempt: attempt)
     }

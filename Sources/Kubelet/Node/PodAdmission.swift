@@ -24,7 +24,8 @@ struct PodAdmission {
     let sysctls: SysctlPolicy
 
     func refusal(_ pod: Document, _ wanted: Amounts) -> PodFailure? {
-        refusalForPressure(pod) ?? refusalForSysctls(pod) ?? refusalForRoom(pod, wanted) ?? refusalForPlace(pod)
+        refusalForPressure(pod) ?? refusalForProfiles(pod) ?? refusalForSysctls(pod) ?? refusalForRoom(pod, wanted)
+            ?? refusalForPlace(pod)
     }
 
     private static func refuse(_ reason: String, _ message: String) -> PodFailure {
@@ -52,6 +53,19 @@ struct PodAdmission {
     static func isCritical(_ pod: Document) -> Bool {
         pod.at("metadata", "annotations", "kubernetes.io/config.source") != nil
             || (pod.number("spec", "priority") ?? 0) >= 2_000_000_000
+    }
+
+    /// AppArmor is not spoken here, so nobody shall believe to be protected by it.
+    private func refusalForProfiles(_ pod: Document) -> PodFailure? {
+        var contexts = [pod.at("spec", "securityContext")]
+        for list in ["initContainers", "containers"] {
+            contexts += pod.list("spec", list).map { $0["securityContext"] }
+        }
+        let asks = contexts.contains { context in
+            context?.text("appArmorProfile", "type").map { $0 != "Unconfined" } ?? false
+        }
+        return asks
+            ? Self.refuse("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host") : nil
     }
 
     private func refusalForSysctls(_ pod: Document) -> PodFailure? {

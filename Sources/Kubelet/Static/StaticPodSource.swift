@@ -29,6 +29,12 @@ struct StaticPodSource: Sendable {
         try await watch.run { found(try await pool.run { [self] in readFiles(path) }) }
     }
 
+    func files() async throws -> [Document] {
+        let path = configuration.staticPodPath
+        if path.isEmpty { return [] }
+        return try await pool.run { [self] in readFiles(path) }
+    }
+
     private func readFiles(_ path: String) -> [Document] {
         var pods: [Document] = []
         for name in (try? Files.list(path)) ?? [] where !name.hasPrefix(".") {

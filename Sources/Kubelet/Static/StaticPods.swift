@@ -64,6 +64,9 @@ final class StaticPods: Sendable {
         (self.node, self.pods, self.table, self.source) = (node, pods, table, source)
     }
 
+    /// The pods of the node's directory, which live whether the API server shows them or not.
+    func known() async throws -> [String] { try await source.files().compactMap { $0.text("metadata", "uid") } }
+
     /// Mirrors in the API have changed.
     func wake() { change.wake() }
 

@@ -43,8 +43,7 @@ struct ContainerStatusBuilder {
             status["user"] = [
                 "linux": [
                     "uid": Document(Int(user.uid)), "gid": Document(Int(user.gid)),
-                    "supplementalGroups": Document(
-                        ([user.gid] + user.additionalGroups.filter { $0 != user.gid }).map { Document(Int($0)) }),
+                    "supplementalGroups": Document(user.additionalGroups.map { Document(Int($0)) }),
                 ]
             ]
         } else if hasRun, let known = reported?["user"] {
@@ -138,8 +137,7 @@ struct ContainerStatusBuilder {
             return ["reason": Document(problem.reason), "message": Document(problem.message)]
         }
         let hasInitials = lifecycle.containers.contains { $0.role == .initial || $0.role == .sidecar }
-        let isFirst = record.role == .initial || record.role == .sidecar || !hasInitials || lifecycle.initialized
-        return ["reason": Document(isFirst ? "ContainerCreating" : "PodInitializing")]
+        return ["reason": Document(hasInitials ? "PodInitializing" : "ContainerCreating")]
     }
 
     private func imageWait(_ record: ContainerRecord) -> Document? {

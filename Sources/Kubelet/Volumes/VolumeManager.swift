@@ -30,6 +30,8 @@ struct VolumeManager: Sendable {
     ) async throws -> Prepared {
         var result = Prepared()
         let projection = Projection(pod: pod, fields: fields, objects: objects, tokens: tokens)
+        // One that fails holds up no other; the first problem is told.
+        var problem: VolumeProblem?
         for volume in pod.list("spec", "volumes") {
             let name = volume.text("name") ?? ""
             do {
@@ -56,19 +58,21 @@ struct VolumeManager: Sendable {
                 }
             } catch let error as CancellationError {
                 throw error
-            } catch let problem as UnmountedVolume {
-                throw VolumeProblem(problem.description)
+            } catch let unmounted as UnmountedVolume {
+                problem = problem ?? VolumeProblem(unmounted.description)
             } catch {
-                throw VolumeProblem("MountVolume.SetUp failed for volume \"\(name)\" : \(error)")
+                problem = problem ?? VolumeProblem("MountVolume.SetUp failed for volume \"\(name)\" : \(error)")
             }
         }
+        if let problem { throw problem }
         return result
     }
 
-    /// Whether some volume has to follow changes of the API.
-    static func followsAPI(_ pod: Document) -> Bool {
+    /// Whether some volume shows the pod to itself.
+    static func showsPod(_ pod: Document) -> Bool {
         pod.list("spec", "volumes").contains { volume in
-            ["configMap", "secret", "downwardAPI", "projected"].contains { volume[$0] != nil }
+            volume["downwardAPI"] != nil
+                || volume.list("projected", "sources").contains { $0["downwardAPI"] != nil }
         }
     }
 

@@ -7,7 +7,7 @@ import Synchronization
 /// Runs programs beside a container's own, in its namespaces and with its privileges: probes, hooks, and what clients ask
 /// for.
 ///
-/// They are processes of the pod's supervisor called `exec.CONTAINER.NUMBER`; their ends arrive with those of
+/// They are processes of the pod's supervisor called `_exec.CONTAINER.NUMBER`, as no container can be; their ends arrive with those of
 /// the containers through `finished`.
 final class ExecRunner: Sendable {
     struct Outcome: Sendable, Equatable {
@@ -39,7 +39,7 @@ final class ExecRunner: Sendable {
     }
 
     /// True for processes that this runner started.
-    static func owns(_ id: String) -> Bool { id.hasPrefix("exec.") }
+    static func owns(_ id: String) -> Bool { id.hasPrefix("_exec.") }
 
     func finished(_ status: ProcessStatus) {
         guard case .exited(let code, let signal, _, _) = status.state else { return }
@@ -128,7 +128,7 @@ final class ExecRunner: Sendable {
         var process = model
         process.id = state.withLock { state in
             state.next += 1
-            let id = "exec.\(container).\(state.next)"
+            let id = "_exec.\(container).\(state.next)"
             state.waiting.insert(id)
             return id
         }

@@ -24,7 +24,9 @@ struct OrphanSweep: Sendable {
     }
 
     func removeOrphans(_ living: Set<String>) async {
-        for uid in known.subtracting(living).sorted() {
+        // What comes from a URL may not have come yet; its pods go by hashes, those of the API by dashed uids.
+        let mayCome = !node.configuration.staticPodURL.isEmpty
+        for uid in known.subtracting(living).sorted() where !(mayCome && !uid.contains("-")) {
             do { try await remove(uid) } catch { node.log.warning("orphaned pod \(uid): \(error)") }
         }
         let root = node.configuration.logDirectory

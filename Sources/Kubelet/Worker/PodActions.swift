@@ -96,6 +96,7 @@ extension PodWorker {
         }
         let directory = node.sandboxDirectory(uid)
         do {
+            try await checkRuntime(pod)
             let shown = try SandboxBuilder.kernelHostname(of: pod, configuration: node.configuration)
             let specification = SandboxBuilder.build(
                 pod: pod, hostname: shown, stateDirectory: "\(directory)/\(number)", configuration: node.configuration)
@@ -145,9 +146,11 @@ extension PodWorker {
             try await node.networkIsReady.wait()
         }
         if isSecond { try await node.network.detach(podKey: uid) }
-        return try await node.network.attach(
-            podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname
-        ).addresses
+        let network = try await node.network.attach(
+            podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname)
+        let ports = PodHostPort.all(of: pod)
+        if !ports.isEmpty { try await node.network.publish(podKey: uid, ports: ports) }
+        return network.addresses
     }
 
     private func cleanUp() async {
@@ -287,9 +290,14 @@ extension PodWorker {
         await attempt("remove \(process)") { try await $0.remove(process) }
         guard let name = ProcessName(process) else { return }
         let directory = "\(podDirectory)/containers/\(name.container)"
+        let logs = "\(node.configuration.logDirectory(of: pod))/\(name.container)"
         try? await node.pool.run {
             try Files.removeTree("\(directory)/\(name.attempt)")
             try Files.removeTree("\(directory)/\(name.attempt)-termination")
+            // The log goes with its process, and so do those that it was rotated into.
+            for file in (try? Files.list(logs)) ?? [] where file.hasPrefix("\(name.attempt).log") {
+                try Files.removeTree("\(logs)/\(file)")
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 import Basics
 import Document
+import Kinds
 import Linux
 import Runtime
 
@@ -34,12 +35,40 @@ extension PodWorker {
         }
     }
 
+    /// The runtimes that a pod may ask for: this node has one, known by these names.
+    private static let handlers: Set<String> = ["", "lab", "runc"]
+
+    /// Throws for a pod that wants what this node cannot give.
+    func checkRuntime(_ pod: Document) async throws {
+        if pod.flag("spec", "hostUsers") == false {
+            throw StartProblem(
+                reason: "FailedCreatePodSandBox",
+                message: "user namespaces for pods (hostUsers: false) are not supported by this node agent")
+        }
+        guard let name = pod.text("spec", "runtimeClassName"), !name.isEmpty else { return }
+        let handler: String
+        do {
+            handler = try await node.client.get(.runtimeClasses, name: name).text("handler") ?? ""
+        } catch let status as APIStatus where status.isNotFound {
+            throw StartProblem(
+                reason: "FailedCreatePodSandBox",
+                message: "failed to create sandbox for pod \"\(pod.text("metadata", "name") ?? "")\": "
+                    + "RuntimeClass.node.k8s.io \"\(name)\" not found")
+        }
+        guard Self.handlers.contains(handler) else {
+            throw StartProblem(
+                reason: "FailedCreatePodSandBox",
+                message: "failed to get sandbox runtime: no runtime for \"\(handler)\" is configured")
+        }
+    }
+
     /// The groups above the pods: best-effort pods share what is left over, burstable ones what they were promised.
     func weighGroups() async {
         let root = node.configuration.cgroupRoot
         let base = root.isEmpty ? "kubepods" : "\(root)/kubepods"
         let burstable = Resources.shares(node.ledger.burstableCPU)
         let wanted: (name: String, shares: Int64)
+        if !node.configuration.reserved.isEmpty { await holdBack(base) }
         switch QualityOfService(pod) {
         case .guaranteed: return
         case .burstable: wanted = ("\(base)/burstable", burstable)
@@ -54,6 +83,24 @@ extension PodWorker {
                 try group.apply(limits)
             }
         } catch { node.log.debug("weight of \(wanted.name): \(error)") }
+    }
+}
+
+extension PodWorker {
+    /// All pods together get no more than what is not reserved. Like the other groups above the pods this one goes when
+    /// the last of them does, so it is seen to with each.
+    private func holdBack(_ base: String) async {
+        var limits = CgroupLimits()
+        let eviction = node.configuration.eviction.hard.first { $0.signal == .memoryAvailable }
+        limits.memoryBytes =
+            node.ledger.limits["memory"] / 1000 + (eviction?.bytes(of: node.machine.memoryBytes) ?? 0)
+        limits.cpuShares = Resources.shares(node.ledger.limits["cpu"])
+        do {
+            try await node.pool.run { [limits] in
+                let group = try Cgroup(base, layout: CgroupLayout.ofProcess())
+                if group.exists { try group.apply(limits) }
+            }
+        } catch { node.log.warning("limits of all pods: \(error)") }
     }
 }
 

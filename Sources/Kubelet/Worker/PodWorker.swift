@@ -71,7 +71,7 @@ final class PodWorker: Sendable {
                 let now = self.now
                 for input in contents.inputs { lifecycle.apply(input, now: now) }
                 let actions = lifecycle.decide(now: now)
-                self.share(lifecycle)
+                let isChanged = self.share(lifecycle)
                 if lifecycle.stage == .gone { break }
                 status =
                     PodStatusBuilder(
@@ -81,7 +81,8 @@ final class PodWorker: Sendable {
                 // What has ended for good gives its room back, whatever becomes of its object.
                 if lifecycle.stage == .clean { self.node.ledger.release(self.uid) }
                 for action in actions { self.perform(action, in: &group) }
-                let refreshAt = self.refreshIfDue(contents.needsRefresh, lifecycle, now: now, in: &group)
+                let refreshAt = self.refreshIfDue(
+                    contents.needsRefresh || isChanged, lifecycle, now: now, in: &group)
                 let wake = [lifecycle.nextWake, refreshAt].compactMap { $0 }.min()
                 do {
                     try await self.inbox.arrival.wait(
@@ -100,10 +101,17 @@ final class PodWorker: Sendable {
             && lifecycle.stage != .confirming
     }
 
-    /// Makes the parts of the lifecycle visible that actions need.
-    private func share(_ lifecycle: PodLifecycle) {
-        state.withLock { state in
-            state.pod = lifecycle.grantedPod
+    /// Makes the parts of the lifecycle visible that actions need. True when the pod's volumes show something that has
+    /// changed.
+    private func share(_ lifecycle: PodLifecycle) -> Bool {
+        let granted = lifecycle.grantedPod
+        return state.withLock { state in
+            let isChanged =
+                VolumeManager.showsPod(granted)
+                && (state.pod.at("metadata", "labels") != granted.at("metadata", "labels")
+                    || state.pod.at("metadata", "annotations") != granted.at("metadata", "annotations")
+                    || state.pod.at("spec", "containers") != granted.at("spec", "containers"))
+            state.pod = granted
             state.desired = lifecycle.pod
             state.running = [:]
             for record in lifecycle.containers {
@@ -111,6 +119,7 @@ final class PodWorker: Sendable {
                 state.pids[record.name] = pid
                 state.running[record.name] = record.attempt
             }
+            return isChanged
         }
     }
 
@@ -181,7 +190,9 @@ final class PodWorker: Sendable {
             return ObservedProcess(status: status)
         }
         let file = "\(podDirectory)/containers/\(name.container)/\(name.attempt)-termination"
-        var message = Array(((try? Files.read(file, limit: 1 << 20)) ?? []).suffix(TerminationMessage.limit))
+        var message = Array(
+            ((try? Files.read(file, limit: 1 << 20)) ?? []).suffix(
+                TerminationMessage.limit(containers: pod.list("spec", "containers").count)))
         let policy = containerSpecification(name.container)?.text("terminationMessagePolicy")
         if message.isEmpty, code != 0, policy == "FallbackToLogsOnError" {
             let log = node.configuration.logFile(pod, container: name.container, attempt: name.attempt)
@@ -234,7 +245,10 @@ final class PodWorker: Sendable {
 
 /// What a container leaves behind as its last words.
 enum TerminationMessage {
-    static let limit = 4096
+    private static let longest = 4096
+    private static let longestOfPod = 12_288
+    /// What one container may say: all those of a pod together have a bound, too.
+    static func limit(containers: Int) -> Int { min(longest, longestOfPod / max(1, containers)) }
     private static let logLimit = 2048
     private static let logLines = 80
 
