@@ -105,7 +105,7 @@ let package = Package(
             name: "lab-bench",
             dependencies: [
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
-                "Simulation",
+                "Simulation", "DNS", "Ingress",
             ],
             swiftSettings: strict),
 

@@ -233,6 +233,12 @@ void lab_tune_listener(int fd, int family) {
     if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 }
 
+// Without SO_REUSEADDR: on datagram sockets it lets several share one port, the kernel's own choices included,
+// and answers reach whoever came last.
+void lab_tune_datagrams(int fd, int family) {
+    if (family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+}
+
 int lab_socket_error(int fd) {
     int error = 0;
     socklen_t length = sizeof error;

@@ -6,9 +6,12 @@ final class DNSPlan: Sendable {
     let configuration: DNSConfiguration
     /// One for each block; nil where it forwards nothing.
     let forwarders: [Forwarder?]
+    /// Whether any block has its queries logged, so that nobody else pays for the question which.
+    let logsQueries: Bool
 
     init(_ configuration: DNSConfiguration, metrics: DNSMetrics, world: World, log: Log) {
         self.configuration = configuration
+        logsQueries = configuration.blocks.contains(where: \.logsQueries)
         forwarders = configuration.blocks.map { block in
             block.forward.map { Forwarder($0, cache: block.cache, metrics: metrics, world: world, log: log) }
         }

@@ -112,6 +112,8 @@ extension DNSServer {
         let took = world.clock.uptime - asked.start
         guard let question = asked.query.questions.first else { return }
         metrics.count(question.type, isStream: asked.isStream, code: answer.code, size: size, took: took)
+        let plan = plan
+        guard plan.logsQueries else { return }
         let configuration = plan.configuration
         guard let index = configuration.block(for: question.name), configuration.blocks[index].logsQueries else {
             return

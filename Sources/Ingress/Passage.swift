@@ -238,7 +238,13 @@ struct Passage: Sendable {
         _ upstream: Upstream, isPooled: Bool, _ body: BodyEnd, _ isDone: inout Bool
     ) async throws -> Bool {
         let answer = try await answerHead(upstream, isPooled: isPooled)
-        if answer.status == 101 { return try await tunnel(upstream, answer) }
+        if answer.status == 101 {
+            // An endpoint that changes the protocol unasked would have what follows taken for another request's answer.
+            guard ForwardedHeaders.upgrade(head) != nil else {
+                throw Failure(status: 502, reason: "\(upstream.endpoint) changes the protocol unasked")
+            }
+            return try await tunnel(upstream, answer)
+        }
         var keep = head.keepAlive && body.hasGone
         let (headers, framing) = ForwardedHeaders.response(answer, to: head, keepAlive: &keep)
         var out = [HTTPSerializer.response(answer.status, headers)]

@@ -121,7 +121,7 @@ public struct LiveNetwork: Network {
     public func datagrams(on endpoint: Endpoint) async throws -> any DatagramSocket {
         try await loop.onLoop {
             let fd = try socket(endpoint, SOCK_DGRAM)
-            lab_tune_listener(fd, endpoint.family)
+            lab_tune_datagrams(fd, endpoint.family)
             let code = bind(fd, endpoint)
             guard code == 0 else {
                 close(fd)

@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|names] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,6 +18,8 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
+    private static let parts = ["api", "scheduling", "clusters", "names"]
+
     init(_ words: [String]) throws {
         var rest = words[...]
         while let word = rest.popFirst() {
@@ -27,14 +29,14 @@ struct Options {
             case "--compare": compare = rest.popFirst()
             case "--only":
                 only = rest.popFirst()
-                guard let only, ["api", "scheduling", "clusters"].contains(only) else {
+                guard let only, Self.parts.contains(only) else {
                     throw UsageError(
-                        "--only knows three parts", remedy: "--only api, --only scheduling, --only clusters")
+                        "--only does not know that part", remedy: "choose one of \(Self.parts.joined(separator: ", "))")
                 }
             default:
                 throw UsageError(
                     "unknown flag '\(word)'",
-                    remedy: "--quick, --only api|scheduling|clusters, --json FILE, --compare FILE")
+                    remedy: "--quick, --only \(Self.parts.joined(separator: "|")), --json FILE, --compare FILE")
             }
         }
     }
@@ -47,6 +49,12 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == "scheduling" {
         let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
         return try finish(try scheduling.measure(), options, earlier)
+    }
+    let names = Names(world: .live(loop), directory: "/tmp/lab-bench-names-\(getpid())", quick: options.quick)
+    if options.only == "names" {
+        defer { try? Files.removeTree(names.directory) }
+        let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
+        return try finish(try await names.measure(), options, earlier)
     }
     guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
         throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
@@ -100,7 +108,12 @@ func finish(_ rows: [Row], _ options: Options, _ earlier: Document?) throws {
 }
 
 do {
-    let options = try Options(Array(CommandLine.arguments.dropFirst()))
+    let words = Array(CommandLine.arguments.dropFirst())
+    if words.first == Names.role {
+        try EventLoop.run { loop in try await Names.serve(words, loop: loop) }
+        exit(0)
+    }
+    let options = try Options(words)
     try EventLoop.run { loop in try await measure(options, loop: loop) }
 } catch {
     say("error: \(error)")

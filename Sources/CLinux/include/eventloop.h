@@ -69,6 +69,8 @@ int lab_local_address(int fd, struct sockaddr_storage *address, socklen_t *lengt
 // TCP_NODELAY, and keep-alive that notices a dead peer within about half a minute.
 void lab_tune_tcp(int fd);
 void lab_tune_listener(int fd, int family);
+/// For a datagram socket before it is bound.
+void lab_tune_datagrams(int fd, int family);
 // The pending error of a socket, as an errno value.
 int lab_socket_error(int fd);
 
