@@ -99,8 +99,8 @@ let package = Package(
         .executableTarget(
             name: "lab-bench",
             dependencies: [
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
-                "Simulation",
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler", "Proxy",
+                "Policy", "Simulation",
             ],
             swiftSettings: strict),
 

@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|network] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -27,12 +27,14 @@ struct Options {
             case "--compare": compare = rest.popFirst()
             case "--only":
                 only = rest.popFirst()
-                guard let only, ["api", "scheduling"].contains(only) else {
-                    throw UsageError("--only knows two parts", remedy: "--only api, --only scheduling")
+                guard let only, ["api", "scheduling", "network"].contains(only) else {
+                    throw UsageError(
+                        "--only knows three parts", remedy: "--only api, --only scheduling, --only network")
                 }
             default:
                 throw UsageError(
-                    "unknown flag '\(word)'", remedy: "--quick, --only api|scheduling, --json FILE, --compare FILE")
+                    "unknown flag '\(word)'",
+                    remedy: "--quick, --only api|scheduling|network, --json FILE, --compare FILE")
             }
         }
     }
@@ -45,6 +47,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == "scheduling" {
         let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
         return try finish(try scheduling.measure(), options, earlier)
+    }
+    if options.only == "network" {
+        let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
+        return try finish(try NetworkBench(world: .live(loop), quick: options.quick).measure(), options, earlier)
     }
     guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
         throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
@@ -64,6 +70,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == nil {
         say("==> scheduling")
         rows += try scheduling.measure()
+    }
+    if options.only == nil {
+        say("==> services and policies")
+        rows += try NetworkBench(world: .live(loop), quick: options.quick).measure()
     }
     say("==> calling the API server")
     rows += try await Serving(
