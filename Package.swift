@@ -106,6 +106,8 @@ let package = Package(
             dependencies: [
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
                 "Simulation", "DNS", "Ingress",
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler", "Proxy",
+                "Policy", "Simulation",
             ],
             swiftSettings: strict),
 

@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters|names] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|names|network] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,7 +18,7 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
-    private static let parts = ["api", "scheduling", "clusters", "names"]
+    private static let parts = ["api", "scheduling", "clusters", "names", "network"]
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -56,6 +56,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
         return try finish(try await names.measure(), options, earlier)
     }
+    if options.only == "network" {
+        let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
+        return try finish(try NetworkBench(world: .live(loop), quick: options.quick).measure(), options, earlier)
+    }
     guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
         throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
     }
@@ -78,6 +82,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == nil {
         say("==> scheduling")
         rows += try scheduling.measure()
+    }
+    if options.only == nil {
+        say("==> services and policies")
+        rows += try NetworkBench(world: .live(loop), quick: options.quick).measure()
     }
     say("==> calling the API server")
     rows += try await Serving(

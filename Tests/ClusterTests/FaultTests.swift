@@ -63,10 +63,19 @@ struct FaultKernelTests {
         try outside.create(NewLink("eth0", .veth(peerName: "eth0", peerMAC: nil, peerNamespace: peer), up: true))
         for (namespace, address) in [(node, Self.nodeAddress), (peer, Self.peerAddress)] {
             let route = try RouteSocket(in: namespace)
+            for name in ["lo", "eth0"] {
+                let index = try #require(try route.link(named: name)).index
+                try route.change(linkIndex: index, LinkChange(up: true))
+            }
             let link = try #require(try route.link(named: "eth0")).index
-            try route.change(linkIndex: link, LinkChange(up: true))
             try route.replace(LinkAddress(linkIndex: link, address: address, prefix: 24))
         }
+    }
+
+    /// A fresh link carries nothing until the kernel has noticed both of its ends.
+    private func warm() throws {
+        for _ in 0..<50 where try passes() == (true, true) { return }
+        Issue.record("the link between the two namespaces carries nothing")
     }
 
     private func set(_ fault: Fault, from: FaultRules.Side, to: FaultRules.Side, remaining: Duration? = nil) throws {
@@ -125,6 +134,7 @@ struct FaultKernelTests {
     }
 
     @Test func partitionsGoBothWaysOrOne() throws {
+        try warm()
         #expect(try passes() == (true, true))
         let other = FaultRules.Side.address(Self.peerAddress)
         try set(try Fault(name: "p", kind: .partition, from: .node("a"), to: .node("b")), from: .anybody, to: other)
@@ -142,6 +152,7 @@ struct FaultKernelTests {
     }
 
     @Test func faultEndsByItself() throws {
+        try warm()
         let fault = try Fault(name: "t", kind: .partition, from: .node("a"))
         try set(fault, from: .uplink("eth0"), to: .anybody, remaining: .milliseconds(300))
         #expect(try !passes().out)
@@ -153,6 +164,7 @@ struct FaultKernelTests {
     }
 
     @Test func lossTakesItsShare() throws {
+        try warm()
         try set(
             try Fault(name: "l", kind: .loss(percent: 50), from: .node("a"), oneWay: true), from: .uplink("eth0"),
             to: .anybody)
@@ -166,17 +178,22 @@ struct FaultKernelTests {
     }
 
     @Test func dnsAloneFails() throws {
+        try warm()
         try set(try Fault(name: "d", kind: .dns, from: .node("a")), from: .anybody, to: .anybody)
         #expect(try arrived(from: peer, to: Self.nodeAddress, in: node, port: 53) == 0)
         #expect(try passes() == (true, true))
     }
 
     @Test func resetTellsTheClientAtOnce() throws {
+        try warm()
         try set(
             try Fault(name: "r", kind: .reset, from: .node("a"), to: .node("b")), from: .anybody,
             to: .address(Self.peerAddress))
         let client = try node.run { socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
         defer { close(client) }
+        // Bounds a wait that would else last minutes.
+        var limit = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
         name.sin_port = UInt16(80).bigEndian

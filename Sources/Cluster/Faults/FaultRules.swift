@@ -92,7 +92,13 @@ enum FaultRules {
         case .loss(let percent):
             // The number is below 100 and lies in host byte order: on the machines that this runs on, its first byte.
             return [.random(modulus: 100, to: 0), .compare(0, .less, [UInt8(percent)]), .verdict(.drop)]
-        case .reset: return [.meta(.protocolNumber, to: 0), .compare(0, .equal, [6]), .reject(.tcpReset)]
+        case .reset:
+            // Bit 2 of the flags is the reset itself, which has to get through.
+            return [
+                .meta(.protocolNumber, to: 0), .compare(0, .equal, [6]),
+                .payload(.transport, offset: 13, length: 1, to: 0), .mask(from: 0, to: 0, mask: [4], xor: [0]),
+                .compare(0, .equal, [0]), .reject(.tcpReset),
+            ]
         }
     }
 }
