@@ -88,10 +88,10 @@ struct ContainerTests {
         }
     }
 
-    static let hasDevicesController = (try? CgroupLayout.ofProcess().v1("devices")) != nil
+    static let restrictsDevices = (try? CgroupLayout.ofProcess()).map { $0.isV2 || $0.v1("devices") != nil } ?? false
 
-    @Test(.enabled(if: hasDevicesController, "needs cgroup v1's devices controller"))
-    func restrictsDevices() async throws {
+    @Test(.enabled(if: restrictsDevices, "needs cgroup v2, or v1's devices controller"))
+    func deniesDevicesToContainers() async throws {
         try await Fixture.with { fixture in
             let sandbox = try await fixture.launch()
             let root = try fixture.makeRoot()
