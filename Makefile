@@ -11,7 +11,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PACKAGES := libdeflate-dev libssl-dev libsqlite3-dev libseccomp-dev libarchive-dev libyaml-dev \
     libacl1-dev libattr1-dev libzstd-dev liblz4-dev liblzma-dev libbz2-dev zlib1g-dev libxml2-dev nettle-dev libgmp-dev
 # What only the tests use: real programs to compare with and to run in containers.
-TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv
+TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv docker-registry skopeo umoci apache2-utils
 # Programs for Kubernetes that the tests run against the API server, out of the way of the system's own.
 CLIENTS := .build/clients
 
@@ -22,7 +22,7 @@ help:
 	@echo "make test         run every test"
 	@echo "make fuzz         attack every parser; SECONDS=N each (default 30), SEED=N repeats a run, ONLY=NAME one of them"
 	@echo "make build        build the release binary ($(BINARY))"
-	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api"
+	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
 	@echo "make fmt          format; make check  formatter's verdict, the tidy test, and with LAB_REFERENCE the published types"
 	@echo "make clean        remove what was built"

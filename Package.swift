@@ -58,15 +58,20 @@ let package = Package(
         module("Scheduler", ["Basics", "Document", "Kinds", "Client"]),
         module("Kubelet", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Images", "Runtime"]),
         module("Overlay", ["Basics", "Document", "Linux", "Kinds", "Client"]),
-        module("Proxy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
+        module("Proxy", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+        module("Policy", ["Basics", "Document", "Linux", "Kinds", "Client"]),
         module("DNS", ["Basics", "Document", "Linux", "Wire", "Kinds", "Client"]),
+        module("Ingress", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 6
         module(
             "Cluster",
             [
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
+                "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Store", "Images", "Runtime", "APIServer",
                 "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
+                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
+                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "Policy", "DNS",
+                "Ingress",
             ]),
         module(
             "Simulation",
@@ -78,7 +83,8 @@ let package = Package(
         module(
             "CLI",
             [
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Images", "Runtime", "Client", "Cluster", "Scenario",
+                "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
+                "Scenario",
                 "Testbox",
             ]),
         .executableTarget(
@@ -112,18 +118,19 @@ let package = Package(
         tests("KindsTests", ["Kinds", "Schema", "Document", "Basics", "Wire"]),
         tests("StoreTests", ["Store"]),
         tests("ImagesTests", ["Images", "Document", "Basics", "Linux", "Wire"]),
-        tests("RuntimeTests", ["Runtime", "Linux", "CLinux"]),
+        tests("RuntimeTests", ["Runtime", "Linux", "CLinux", "Document"]),
         tests("ClientTests", ["Client", "Simulation", "Kinds", "Document", "Wire"]),
         tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),
         tests("KubeletTests", ["Kubelet", "Kinds", "Document", "Runtime", "Client", "Images", "Wire", "Linux"]),
-        tests("NetworkTests", ["Overlay", "Proxy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
+        tests("NetworkTests", ["Overlay", "Proxy", "Policy", "DNS", "Linux", "Kinds", "Document", "Wire", "Client"]),
+        tests("IngressTests", ["Ingress", "Linux", "Document", "Wire", "Client", "Basics"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
-        tests("ClusterTests", ["Cluster", "Basics", "Document"]),
-        tests("CLITests", ["CLI", "Cluster"]),
+        tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),
+        tests("CLITests", ["CLI", "Cluster", "Document"]),
         tests(
             "SystemTests",
             ["Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Client", "Cluster", "CLI"]),

@@ -1,5 +1,6 @@
 import Cluster
 import Document
+import Glibc
 import Linux
 
 /// Flags of `lab create` over its configuration file.
@@ -8,16 +9,18 @@ enum CreateOptions {
         var configuration = ClusterConfiguration()
         if let path = arguments["config"] {
             let bytes: [UInt8]
-            do { bytes = try Files.read(path, limit: 1 << 20) } catch {
+            do { bytes = try Files.read(path == "-" ? "/dev/stdin" : path, limit: 1 << 20) } catch {
                 throw Failure("cannot read the configuration: \(error)", remedy: "check the path given to --config")
             }
-            configuration = try ConfigurationFile.parse(bytes, name: path)
+            configuration = try ConfigurationFile.parse(bytes, name: path == "-" ? "standard input" : path)
+            makePathsAbsolute(&configuration)
         }
-        if let name = arguments.operands.first { configuration.name = name }
+        if let name = try arguments.clusterName() { configuration.name = name }
         if let text = arguments["workers"] {
             guard let count = Int(text) else {
                 throw UsageError("--workers '\(text)' is no number", remedy: "write it like --workers 2")
             }
+            try ClusterConfiguration.check(workers: count)
             configuration.workers = count
         }
         if let text = arguments["api-port"] {
@@ -29,15 +32,49 @@ enum CreateOptions {
         if let text = arguments["controllers"] {
             configuration.controllers = text.split(separator: ",").map(String.init)
         }
-        switch arguments["leader-elect"] {
-        case nil: break
-        case "true": configuration.leaderElection = true
-        case "false": configuration.leaderElection = false
-        case let text?: throw UsageError("--leader-elect '\(text)' is neither true nor false", remedy: "choose one")
-        }
+        configuration.leaderElection = try flag("leader-elect", arguments) ?? configuration.leaderElection
+        configuration.egress = try flag("egress", arguments) ?? configuration.egress
         for text in arguments.values["port"] ?? [] { configuration.ports.append(try PublishedPort(parsing: text)) }
         configuration.imageArchives += arguments.values["image-archive"] ?? []
         try configuration.check()
         return configuration
+    }
+
+    private static func flag(_ name: String, _ arguments: Arguments) throws -> Bool? {
+        switch arguments[name] {
+        case nil: nil
+        case "true": true
+        case "false": false
+        case let text?: throw UsageError("--\(name) '\(text)' is neither true nor false", remedy: "choose one")
+        }
+    }
+
+    /// The host's paths in a file count from the directory that the command runs in, as kind has it.
+    private static func makePathsAbsolute(_ configuration: inout ClusterConfiguration) {
+        var buffer = [CChar](repeating: 0, count: 4_096)
+        guard getcwd(&buffer, buffer.count) != nil else { return }
+        let directory = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        for node in configuration.nodes.indices {
+            for mount in configuration.nodes[node].extraMounts.indices {
+                let path = configuration.nodes[node].extraMounts[mount].hostPath
+                guard !path.hasPrefix("/") else { continue }
+                configuration.nodes[node].extraMounts[mount].hostPath = "\(directory)/\(path)"
+            }
+        }
+    }
+}
+
+extension Arguments {
+    /// The cluster that is named as an operand, or with kind's `--name`; nil where neither is.
+    func clusterName(operand: Int = 0) throws(UsageError) -> String? {
+        let positional = operands.count > operand ? operands[operand] : nil
+        if let flag = self["name"] {
+            guard positional == nil else {
+                throw UsageError(
+                    "the cluster is named twice: '\(positional ?? "")' and --name '\(flag)'", remedy: "name it once")
+            }
+            return flag
+        }
+        return positional
     }
 }

@@ -1,5 +1,6 @@
 import Basics
 import Cluster
+import Document
 import Glibc
 import Kinds
 import Linux
@@ -7,7 +8,7 @@ import Runtime
 
 /// The binary's entry: one file that is many programs, told apart by how it is called.
 public enum Program {
-    public static let version = "0.1.0"
+    public static let version = LabVersion.current
 
     public enum Exit {
         public static let success: Int32 = 0
@@ -21,31 +22,36 @@ public enum Program {
     /// Returns the exit code.
     public static func run(_ words: [String]) -> Int32 {
         let name = words.first.map { String($0.split(separator: "/").last ?? "lab") } ?? "lab"
+        if name == "lab-runc" { return RuntimeProgram.run(Array(words.dropFirst())) }
         if name == "testbox" { return TestboxProgram.run(Array(words.dropFirst())) }
         guard let command = words.dropFirst().first else {
             Console.line(Commands.overview)
             return Exit.success
         }
         let rest = Array(words.dropFirst(2))
+        let isJSON = rest.contains("--json")
         switch command {
         case "help", "--help", "-h":
             return help(rest)
-        case "version", "--version":
-            // Answered without an event loop: scripts ask often, and it shows what a start costs.
+        case "--version":
             return report { try versionCommand(try Arguments(rest, for: Commands.version)) }
+        case "version":
+            // Answered without an event loop: scripts ask often, and it shows what a start costs.
+            return report(isJSON) { try versionCommand(try Arguments(rest, for: Commands.version)) }
         case "role":
             return RoleProgram.run(rest)
+        case "runtime":
+            return RuntimeProgram.run(rest)
         case "testbox":
             return TestboxProgram.run(rest)
         case "image":
             return ImageProgram.run(rest)
         default:
-            guard let syntax = Commands.all.first(where: { $0.name == command }) else {
-                return report {
-                    throw UsageError("unknown command '\(command)'", remedy: "'lab help' lists the commands")
-                }
+            let all = Array(words.dropFirst())
+            return report(isJSON) {
+                guard let (syntax, rest) = Commands.find(all) else { throw Commands.unknown(all) }
+                try perform(syntax, rest)
             }
-            return report { try perform(syntax, rest) }
         }
     }
 
@@ -69,8 +75,11 @@ public enum Program {
             return Exit.success
         }
         if name == "image" { return ImageProgram.help(Array(words.dropFirst())) }
-        guard let syntax = Commands.all.first(where: { $0.name == name }) else {
-            return report { throw UsageError("unknown command '\(name)'", remedy: "'lab help' lists the commands") }
+        guard let (syntax, _) = Commands.find(words) else {
+            let parts = Commands.all.filter { $0.name.hasPrefix(name + " ") }
+            guard !parts.isEmpty else { return report { throw Commands.unknown(words) } }
+            Console.line(parts.map(\.help).joined(separator: "\n"))
+            return Exit.success
         }
         Console.line(syntax.help)
         return Exit.success
@@ -86,22 +95,29 @@ public enum Program {
     }
 
     /// Turns what went wrong into one clear message and the exit code that goes with its kind.
-    static func report(_ body: () throws -> Void) -> Int32 {
+    /// Who asked for JSON gets the message on standard output, too, as an object.
+    static func report(_ isJSON: Bool = false, _ body: () throws -> Void) -> Int32 {
         do {
             try body()
             return Exit.success
-        } catch let error as UsageError {
-            Console.failure(error.message, remedy: error.remedy)
-            return Exit.misuse
-        } catch let error as Failure {
-            Console.failure(error.message, remedy: error.remedy)
-        } catch let error as SystemError where error.errno == ENOSPC || error.errno == EDQUOT {
-            Console.failure("\(error)", remedy: "make room on the file system of /var/lib/lab, then try again")
-        } catch let error as APIStatus {
-            Console.failure("the API server refused: \(error.message)", remedy: "")
         } catch {
-            Console.failure("\(error)", remedy: "")
+            let (message, remedy) = describe(error)
+            if isJSON {
+                Console.line((["error": Document(message), "remedy": Document(remedy)] as Document).jsonText)
+            }
+            Console.failure(message, remedy: remedy)
+            return error is UsageError ? Exit.misuse : Exit.failure
         }
-        return Exit.failure
+    }
+
+    private static func describe(_ error: any Error) -> (message: String, remedy: String) {
+        switch error {
+        case let error as UsageError: (error.message, error.remedy)
+        case let error as Failure: (error.message, error.remedy)
+        case let error as SystemError where error.errno == ENOSPC || error.errno == EDQUOT:
+            ("\(error)", "make room on the file system of \(Variables()["LAB_HOME"] ?? "/var/lib/lab"), then try again")
+        case let error as APIStatus: ("the API server refused: \(error.message)", "")
+        default: ("\(error)", "")
+        }
     }
 }

@@ -15,8 +15,14 @@
 
 enum { DEEPEST_DIRECTORY = 4, MOST_NODES = 4096 };
 
+static bool is_node(int parent, const char *name, mode_t mode, dev_t device) {
+    struct stat status;
+    return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (status.st_mode & S_IFMT) == (mode & S_IFMT) &&
+           (status.st_rdev == device || S_ISFIFO(mode));
+}
+
 // Makes the node, or where the kernel forbids that (user namespaces) binds the creator's own.
-static int make_device(int root, const char *path, mode_t mode, dev_t device) {
+static int make_device(int root, const char *path, mode_t mode, dev_t device, uid_t uid, gid_t gid, bool exact) {
     const char *name;
     int parent = root_open_parent(root, path, &name);
     if (parent < 0) return -1;
@@ -25,8 +31,9 @@ static int make_device(int root, const char *path, mode_t mode, dev_t device) {
     if (result == 0) {
         // mknod's mode went through the umask.
         result = fchmodat(parent, name, mode & 07777, 0);
+        if (result == 0 && (uid || gid)) result = fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW);
         error = errno;
-    } else if (error == EEXIST) {
+    } else if (error == EEXIST && (!exact || is_node(parent, name, mode, device))) {
         result = 0;
     } else if (error == EPERM) {
         int target = root_open(root, path, MISSING_FILE);
@@ -47,8 +54,12 @@ int step_device(struct stage *stage, struct reader *reader) {
     const char *path = read_text(reader);
     mode_t mode = (mode_t)read_number(reader);
     unsigned major = (unsigned)read_number(reader), minor = (unsigned)read_number(reader);
+    uid_t uid = (uid_t)read_number(reader);
+    gid_t gid = (gid_t)read_number(reader);
+    bool exact = read_number(reader);
     if (reader->bad) return 0;
-    return make_device(stage->root, path, mode, makedev(major, minor)) < 0 ? stage_fail(stage, "mknod") : 0;
+    int result = make_device(stage->root, path, mode, makedev(major, minor), uid, gid, exact);
+    return result < 0 ? stage_fail(stage, "mknod") : 0;
 }
 
 // Copies the nodes of one directory of the creator's /dev. Directories that are file systems of their own
@@ -67,7 +78,7 @@ static int copy_devices(int root, const char *path, dev_t file_system, int depth
         if (S_ISDIR(status.st_mode) && depth < DEEPEST_DIRECTORY)
             result = copy_devices(root, child, file_system, depth + 1, left);
         else if ((S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) && (*left)-- > 0)
-            result = make_device(root, child, status.st_mode, status.st_rdev);
+            result = make_device(root, child, status.st_mode, status.st_rdev, 0, 0, false);
     }
     int error = errno;
     closedir(directory);

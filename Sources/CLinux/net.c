@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -104,4 +108,23 @@ int net_open_netlink(int protocol, int receive_timeout_ms) {
         return -error;
     }
     return fd;
+}
+
+int net_announce(int index, const unsigned char mac[6], const unsigned char address[4]) {
+    int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    struct sockaddr_ll target = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = index, .sll_halen = 6};
+    memset(target.sll_addr, 0xff, 6);
+    // Hardware type, protocol type, both lengths, operation 2 (reply); then sender and target, each its link and
+    // network address. Sender and target are the same address, which is what makes it an announcement.
+    unsigned char packet[28] = {0, 1, 8, 0, 6, 4, 0, 2};
+    memcpy(packet + 8, mac, 6);
+    memcpy(packet + 14, address, 4);
+    memset(packet + 18, 0xff, 6);
+    memcpy(packet + 24, address, 4);
+    ssize_t sent = sendto(fd, packet, sizeof packet, 0, (struct sockaddr *)&target, sizeof target);
+    int result = sent < 0 ? -errno : 0;
+    close(fd);
+    return result;
 }

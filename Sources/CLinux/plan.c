@@ -48,7 +48,7 @@ const char *read_text(struct reader *reader) {
 
 void stage_init(struct stage *stage) {
     memset(stage, 0, sizeof *stage);
-    stage->root = stage->report = -1;
+    stage->root = stage->report = stage->gate[0] = stage->gate[1] = -1;
     stage->failure.step = LAB_FAILURE_NO_STEP;
 }
 
@@ -124,6 +124,13 @@ static int step_hostname(struct stage *stage, struct reader *reader) {
     return 0;
 }
 
+static int step_domain_name(struct stage *stage, struct reader *reader) {
+    size_t length;
+    const char *name = read_bytes(reader, &length);
+    if (!reader->bad && setdomainname(name, length) < 0) return stage_fail(stage, "setdomainname");
+    return 0;
+}
+
 typedef int (*step_function)(struct stage *, struct reader *);
 
 static const step_function step_functions[] = {
@@ -154,6 +161,26 @@ static const step_function step_functions[] = {
     [LAB_STEP_INHERIT] = step_inherit,
     [LAB_STEP_EXEC] = step_exec,
     [LAB_STEP_TERMINAL] = step_terminal,
+    [LAB_STEP_USER] = step_user,
+    [LAB_STEP_FORK] = step_fork,
+    [LAB_STEP_SYNC] = step_sync,
+    [LAB_STEP_HOOK] = step_hook,
+    [LAB_STEP_GATE_OPEN] = step_gate_open,
+    [LAB_STEP_GATE] = step_gate,
+    [LAB_STEP_SCHEDULER] = step_scheduler,
+    [LAB_STEP_IO_PRIORITY] = step_io_priority,
+    [LAB_STEP_PERSONALITY] = step_personality,
+    [LAB_STEP_UMASK] = step_umask,
+    [LAB_STEP_DOMAIN_NAME] = step_domain_name,
+    [LAB_STEP_KEYRING] = step_keyring,
+    [LAB_STEP_JOIN] = step_join,
+    [LAB_STEP_FIND] = step_find,
+    [LAB_STEP_ID_MAP] = step_id_map,
+    [LAB_STEP_REMOUNT] = step_remount,
+    [LAB_STEP_HIDE] = step_hide,
+    [LAB_STEP_OWN_STREAMS] = step_own_streams,
+    [LAB_STEP_ROOT_PLAIN] = step_root_plain,
+    [LAB_STEP_ROOT_PROPAGATION] = step_root_propagation,
 };
 
 static int malformed(struct stage *stage) {
@@ -188,6 +215,7 @@ int stage_run_file(struct stage *stage, int descriptor) {
     if (fstat(descriptor, &status) < 0) return stage_fail(stage, "fstat of the plan");
     size_t count = (size_t)status.st_size;
     void *bytes = count ? mmap(NULL, count, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
+    close(descriptor);
     if (bytes == MAP_FAILED) return stage_fail(stage, "mmap of the plan");
     int result = stage_run(stage, bytes, count);
     munmap(bytes, count);

@@ -59,9 +59,15 @@ static _Noreturn void child(struct process *process, int status, int in, int out
     dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
-    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     struct stage *stage = &supervisor.stage;
     stage->report = report;
+    // The program cannot inherit the supervisor's descriptors, but until exec it could name them: a working directory of
+    // /proc/self/fd/4 would lead out of its root. So they are closed now.
+    int kept[HELD + 2] = {report, process->plan}, count = 2;
+    for (int index = 0; index < stage->held_count; index++) kept[count++] = stage->held[index].descriptor;
+    close_all_but(kept, count);
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    prctl(PR_SET_DUMPABLE, 0);
     if (stage_run_file(stage, process->plan) == 0) {
         errno = ENOEXEC;
         stage_fail(stage, "a plan without a program");

@@ -96,6 +96,17 @@ static int open_at_depth(int root, const char *path, enum missing missing, int d
 
 int root_open(int root, const char *path, enum missing missing) { return open_at_depth(root, path, missing, 0); }
 
+bool root_is_ordinary(int root, const char *path) {
+    struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+    };
+    int descriptor = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (descriptor < 0) return errno == ENOENT;
+    close(descriptor);
+    return true;
+}
+
 int root_open_parent(int root, const char *path, const char **name) {
     size_t length = strlen(path);
     while (length > 0 && path[length - 1] != '/') length--;

@@ -20,9 +20,9 @@ enum { STACK = 64 * 1024, PLAN_NUMBER = 3, STATUS_NUMBER = 4, FREE_NUMBER = 10 }
 #define INHERITED "inherited"
 
 struct spawn {
-    const char *path, *state_directory;
+    const char *state_directory;
     unsigned long flags;
-    int pid_namespace, plan, status;
+    int executable, pid_namespace, plan, status;
     char *stack;  // of the inner child
     pid_t pid;
     int error;
@@ -39,7 +39,7 @@ static int become_supervisor(void *argument) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        execve(spawn->path, arguments, environment);
+        execveat(spawn->executable, "", arguments, environment, AT_EMPTY_PATH);
     }
     spawn->error = errno;
     _exit(127);
@@ -65,9 +65,16 @@ pid_t lab_spawn_supervisor(
     const char *path, const char *state_directory, unsigned long clone_flags, int pid_namespace, int plan, int status) {
     char *stacks = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stacks == MAP_FAILED) return -errno;
+    // Its children may end up in containers, which shall have no way to write to this binary.
+    int executable = lab_protected_executable(path);
+    if (executable < 0) {
+        int missing = errno;
+        munmap(stacks, 2 * STACK);
+        return -missing;
+    }
     struct spawn spawn = {
-        .path = path, .state_directory = state_directory, .flags = clone_flags, .pid_namespace = pid_namespace,
-        .plan = plan, .status = status, .stack = stacks + STACK};
+        .state_directory = state_directory, .flags = clone_flags, .executable = executable,
+        .pid_namespace = pid_namespace, .plan = plan, .status = status, .stack = stacks + STACK};
     sigset_t all, before;
     sigfillset(&all);
     // No handler of the caller's may run on a borrowed stack.
@@ -81,6 +88,7 @@ pid_t lab_spawn_supervisor(
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stacks, 2 * STACK);
+    close(executable);
     return error ? -error : spawn.pid;
 }
 
@@ -111,6 +119,12 @@ static void enter_stage(int count, char **arguments, char **environment) {
             fcntl(STATUS_NUMBER, F_SETFD, FD_CLOEXEC);
         }
         supervise(arguments[2], inherited ? PLAN_NUMBER : -1, inherited ? STATUS_NUMBER : -1);
+    }
+    if (count == 4 && strcmp(arguments[1], LAB_CONTAIN_MARKER) == 0) {
+        int plan = atoi(arguments[2]), status = atoi(arguments[3]);
+        fcntl(plan, F_SETFD, FD_CLOEXEC);
+        fcntl(status, F_SETFD, FD_CLOEXEC);
+        contain(plan, status);
     }
     // The static Swift runtime asks /proc for its own path and aborts where there is none.
     if (access("/proc/self/exe", F_OK) < 0) setenv("SWIFT_ROOT", "/", 0);

@@ -217,7 +217,6 @@ _Noreturn void supervise(const char *state_directory, int plan, int status) {
     // The socket, the directory and /dev/null are the creator's: they are opened before the root may change.
     if (prepare(state_directory, stage) < 0) give_up(stage, status);
     if (plan >= 0 && stage_run_file(stage, plan) < 0) give_up(stage, status);
-    if (plan >= 0) close(plan);
     if (stage->root >= 0) close(stage->root);
     // Of the supervisor's own plan, only the held descriptors matter to its children's.
     stage->root = -1;

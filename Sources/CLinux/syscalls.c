@@ -5,10 +5,16 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <linux/bpf.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
+#include <termios.h>
 #include <unistd.h>
 
 int lab_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
@@ -105,3 +111,118 @@ pid_t lab_peer_pid(int descriptor) {
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) return -1;
     return credentials.pid;
 }
+
+int lab_status_pair(int *ends) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return -1;
+    int yes = 1;
+    return setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+}
+
+int lab_pidfd_take(int pidfd, int number) { return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0); }
+
+int lab_signalfd(const uint64_t *signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int number = 1; number <= 64; number++)
+        if (*signals >> (number - 1) & 1) sigaddset(&set, number);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int lab_next_signal(int signals) {
+    struct signalfd_siginfo information;
+    ssize_t size = read(signals, &information, sizeof information);
+    return size == (ssize_t)sizeof information ? (int)information.ssi_signo : 0;
+}
+
+int lab_send_to_socket(const char *path, const void *bytes, size_t count, int descriptor) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket_ < 0) return -1;
+    int result = connect(socket_, (struct sockaddr *)&address, sizeof address);
+    if (result == 0) result = lab_control_send(socket_, bytes, count, &descriptor, 1);
+    int error = errno;
+    close(socket_);
+    errno = error;
+    return result;
+}
+
+static int bpf(int command, union bpf_attr *attributes) {
+    return (int)syscall(SYS_bpf, command, attributes, sizeof *attributes);
+}
+
+// Programs for devices that are attached to the group itself; how many, at most `capacity`, or -1.
+static int attached_programs(int group, uint32_t *ids, uint32_t capacity) {
+    union bpf_attr attributes = {.query = {
+        .target_fd = (uint32_t)group, .attach_type = BPF_CGROUP_DEVICE, .prog_ids = (uint64_t)(uintptr_t)ids,
+        .prog_cnt = capacity}};
+    return bpf(BPF_PROG_QUERY, &attributes) < 0 ? -1 : (int)attributes.query.prog_cnt;
+}
+
+int lab_attach_device_program(int group, const void *instructions, size_t count, int replaces) {
+    enum { MOST = 64 };
+    uint32_t ids[MOST];
+    int old = replaces ? attached_programs(group, ids, MOST) : 0;
+    if (old < 0) return -1;
+    union bpf_attr load = {
+        .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insn_cnt = (uint32_t)count,
+        .insns = (uint64_t)(uintptr_t)instructions, .license = (uint64_t)(uintptr_t) "Apache"};
+    int program = bpf(BPF_PROG_LOAD, &load);
+    if (program < 0) return -1;
+    fcntl(program, F_SETFD, FD_CLOEXEC);
+    union bpf_attr attach = {
+        .target_fd = (uint32_t)group, .attach_bpf_fd = (uint32_t)program, .attach_type = BPF_CGROUP_DEVICE,
+        .attach_flags = BPF_F_ALLOW_MULTI};
+    int result = bpf(BPF_PROG_ATTACH, &attach), error = errno;
+    close(program);
+    // All programs have to agree, so the new one is there before the old ones go: no moment without a rule.
+    for (int index = 0; index < old && result == 0; index++) {
+        union bpf_attr find = {.prog_id = ids[index]};
+        int former = bpf(BPF_PROG_GET_FD_BY_ID, &find);
+        if (former < 0) continue;
+        union bpf_attr detach = {
+            .target_fd = (uint32_t)group, .attach_bpf_fd = (uint32_t)former, .attach_type = BPF_CGROUP_DEVICE};
+        bpf(BPF_PROG_DETACH, &detach);
+        close(former);
+    }
+    errno = error;
+    return result;
+}
+
+int lab_raw_terminal(int terminal, void *saved, size_t capacity) {
+    struct termios state;
+    if (capacity < sizeof state) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (tcgetattr(terminal, &state) < 0) return -1;
+    memcpy(saved, &state, sizeof state);
+    cfmakeraw(&state);
+    return tcsetattr(terminal, TCSANOW, &state);
+}
+
+int lab_restore_terminal(int terminal, const void *saved) {
+    struct termios state;
+    memcpy(&state, saved, sizeof state);
+    return tcsetattr(terminal, TCSANOW, &state);
+}
+
+int lab_copy_window(int from, int to) {
+    struct winsize size;
+    if (ioctl(from, TIOCGWINSZ, &size) < 0) return -1;
+    return ioctl(to, TIOCSWINSZ, &size);
+}
+
+void lab_close_on_exec_from(unsigned first) { close_range(first, ~0u, CLOSE_RANGE_CLOEXEC); }
+
+long lab_file_system_type(const char *path) {
+    struct statfs status;
+    return statfs(path, &status) < 0 ? -1 : (long)status.f_type;
+}
+
+int lab_set_subreaper(int yes) { return prctl(PR_SET_CHILD_SUBREAPER, yes); }

@@ -53,8 +53,21 @@ public struct Kubeconfig: Sendable, Equatable {
 
     private static let lists = ["clusters", "users", "contexts"]
 
-    /// Takes over the other's entries, in place of ours with the same names, and its current context.
-    public mutating func merge(_ other: Kubeconfig) {
+    /// The same with another address of the servers.
+    public func reaching(_ server: String) -> Kubeconfig {
+        var copy = self
+        copy.document["clusters"] = Document(
+            document.list("clusters").map { entry in
+                var entry = entry
+                entry.set(Document(server), at: "cluster", "server")
+                return entry
+            })
+        return copy
+    }
+
+    /// Takes over the other's entries, in place of ours with the same names, and where `switching` (or where there is
+    /// none yet) its current context.
+    public mutating func merge(_ other: Kubeconfig, switching: Bool = true) {
         for list in Self.lists {
             var entries = document.list(list)
             for entry in other.document.list(list) {
@@ -68,7 +81,9 @@ public struct Kubeconfig: Sendable, Equatable {
         }
         if document["apiVersion"] == nil { document["apiVersion"] = "v1" }
         if document["kind"] == nil { document["kind"] = "Config" }
-        if let context = other.currentContext { document["current-context"] = Document(context) }
+        if let context = other.currentContext, switching || currentContext == nil {
+            document["current-context"] = Document(context)
+        }
     }
 
     /// Removes a context, with its cluster and user where no other context uses them.

@@ -4,13 +4,14 @@ import Linux
 import Wire
 
 /// The keys and certificates of one cluster, made in memory when it is created; each node gets what it needs, no more.
+/// For nodes that come later it is read back from where the control plane has it.
 struct ClusterAuthority {
     /// A year, like kubeadm's leaf certificates; the authority itself lasts ten.
     static let leafValidity = Duration.seconds(365 * 86_400)
     static let authorityValidity = Duration.seconds(3_650 * 86_400)
 
     private let authority: CertificateAuthority
-    private let admin: IssuedCertificate
+    private let admin: IssuedCertificate?
     private let serviceAccountKey: [UInt8]
 
     init(cluster: String, now: Timestamp) throws {
@@ -24,11 +25,21 @@ struct ClusterAuthority {
         self.now = now
     }
 
+    /// The authority of a cluster that exists, for certificates of workers.
+    init(pki directory: String, now: Timestamp) throws {
+        authority = try CertificateAuthority(
+            certificatePEM: try Files.read("\(directory)/ca.crt"), keyPEM: try Files.read("\(directory)/ca.key"))
+        serviceAccountKey = try Files.read("\(directory)/service-account.key")
+        admin = nil
+        self.now = now
+    }
+
     private let now: Timestamp
 
-    func adminKubeconfig(cluster: String, port: UInt16) -> Kubeconfig {
-        Kubeconfig(
-            name: "lab-\(cluster)", server: "https://127.0.0.1:\(port)", authority: authority.certificatePEM,
+    func adminKubeconfig(cluster: String, server: Endpoint) throws -> Kubeconfig {
+        guard let admin else { throw Failure("the administrator's key is only in the kubeconfig") }
+        return Kubeconfig(
+            name: "lab-\(cluster)", server: "https://\(server)", authority: authority.certificatePEM,
             certificate: admin.certificatePEM, key: admin.keyPEM)
     }
 
@@ -40,7 +51,10 @@ struct ClusterAuthority {
             try authority.issue(
                 commonName: "system:node:\(node.name)", organizations: ["system:nodes"], usage: [.client], now: now,
                 validity: Self.leafValidity), into: directory)
-        for (file, user) in [("kube-proxy", "system:kube-proxy"), ("dns", ClusterObjects.dnsUser)] {
+        let users = [
+            ("kube-proxy", "system:kube-proxy"), ("dns", ClusterObjects.dnsUser), ("ingress", IngressObjects.user),
+        ]
+        for (file, user) in users {
             try write(
                 file,
                 try authority.issue(
@@ -58,6 +72,10 @@ struct ClusterAuthority {
 
     private func writeControlPlane(_ node: NodeRecord, into directory: String) throws {
         let service = "kubernetes.default.svc"
+        let networking = node.networking
+        let further = node.components.certificateNames
+        let addresses = further.compactMap { IPAddress($0) }
+        let published = networking.apiServerAddress.isLoopback ? [] : [networking.apiServerAddress]
         try write(
             "apiserver",
             try authority.issue(
@@ -65,8 +83,9 @@ struct ClusterAuthority {
                 dnsNames: [
                     node.name, "localhost", "kubernetes", "kubernetes.default", service,
                     "\(service).\(Addresses.clusterDomain)",
-                ],
-                ipAddresses: [node.address, .loopback, Addresses.kubernetesService], usage: [.server], now: now,
+                ] + further.filter { IPAddress($0) == nil },
+                ipAddresses: [node.address, .loopback, networking.kubernetesService] + published + addresses,
+                usage: [.server], now: now,
                 validity: Self.leafValidity), into: directory)
         let clients = [
             ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"]),

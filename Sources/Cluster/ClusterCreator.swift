@@ -12,11 +12,14 @@ public struct ClusterCreator: Sendable {
     public let configuration: ClusterConfiguration
     let host: Host
     let progress: any Progress
+    /// Whether a cluster whose creation fails stays, to be looked at.
+    let retain: Bool
 
-    public init(configuration: ClusterConfiguration, host: Host, progress: any Progress) {
+    public init(configuration: ClusterConfiguration, host: Host, progress: any Progress, retain: Bool = false) {
         self.configuration = configuration
         self.host = host
         self.progress = progress
+        self.retain = retain
     }
 
     private var name: String { configuration.name }
@@ -28,6 +31,8 @@ public struct ClusterCreator: Sendable {
         try checkArchives()
         try checkPathLengths()
         try prepareHome()
+        try makeMountSources()
+        for note in configuration.notes { progress.note(note) }
         guard let lock = try FileLock(path: cluster.lock) else {
             throw Failure(
                 "cluster '\(name)' is being created or deleted by another process",
@@ -38,11 +43,13 @@ public struct ClusterCreator: Sendable {
         do {
             return try await buildUnlessInterrupted(wait: wait)
         } catch {
-            let evidence = keepEvidence()
-            do {
-                try await ClusterRemover(host: host).remove(name: name)
-            } catch let leftover {
-                progress.note("not all of it could be removed again: \(leftover)")
+            let evidence = Evidence(host: host).keep(name, nodes: configuration.nodeNames)
+            if retain {
+                progress.note("what was made is kept in \(cluster.directory); remove it with 'lab delete \(name)'")
+            } else {
+                do { try await ClusterRemover(host: host).remove(name: name) } catch let leftover {
+                    progress.note("not all of it could be removed again: \(leftover)")
+                }
             }
             // A kernel that lacks something fails in many ways; the doctor names the one cause.
             for finding in await Doctor(host: host).examine() where finding.verdict == .problem {
@@ -70,30 +77,26 @@ public struct ClusterCreator: Sendable {
 
     private func build(wait: Duration) async throws -> Kubeconfig {
         try Files.makeDirectories(cluster.directory)
-        let port = try await choosePort()
-        var record = ClusterRecord(
-            name: name, phase: .creating, nodes: configuration.nodeNames, apiPort: port,
-            createdAt: host.world.clock.now)
+        let address = configuration.networking.apiServerAddress
+        let port = try await ClusterStarter.choosePort(configuration.apiPort, on: address, host: host)
+        var record = ClusterRecord(configuration, apiPort: port, createdAt: host.world.clock.now)
         try Files.write(record.document.json, to: cluster.record, durable: true)
         try Files.copy("/proc/self/exe", to: cluster.binary, mode: 0o755)
 
-        let blueprints = makeBlueprints()
-        let authority = try await progress.step("Issuing certificates") { try issueCertificates(blueprints) }
-        let fabric = try await progress.step("Starting the cluster's fabric") { try await startFabric(port: port) }
-        try await progress.step("Starting \(blueprints.count) nodes") { try await start(blueprints, in: fabric) }
+        try await Ports(record: record, world: host.world).write(configuration.allPorts, to: cluster.ports)
+
+        let starter = ClusterStarter(record: record, host: host, progress: progress)
+        let authority = try await progress.step("Issuing certificates") { try issueCertificates(record) }
+        try await starter.ports.write(configuration.allPorts)
+        let fabric = try await progress.step("Starting the cluster's fabric") { try await starter.startFabric() }
+        try await progress.step("Starting \(record.nodes.count) \(record.nodes.count == 1 ? "node" : "nodes")") {
+            try await starter.startNodes(in: fabric)
+        }
         // Last, when the nodes are busy starting: they need images only when the first pod comes.
         try await progress.step("Loading images") { try await loadImages() }
-        let kubeconfig = authority.adminKubeconfig(cluster: name, port: port)
+        let kubeconfig = try authority.adminKubeconfig(cluster: name, server: .ip(address, port: port))
         try Files.write(kubeconfig.yaml, to: cluster.kubeconfig, mode: 0o600, durable: true)
-        if wait > .zero {
-            let readiness = Readiness(
-                client: try Connect.client(kubeconfig, world: host.world), nodes: configuration.nodeNames,
-                cluster: cluster, world: host.world, progress: progress)
-            try await progress.step("Waiting for the API server") { try await readiness.waitForAPI(within: wait) }
-            try await progress.step("Waiting for \(blueprints.count) nodes") {
-                try await readiness.waitForNodes(within: wait)
-            }
-        }
+        try await starter.waitUntilReady(kubeconfig, within: wait, since: nil)
         record.phase = .running
         try Files.write(record.document.json, to: cluster.record, durable: true)
         return kubeconfig
@@ -127,30 +130,31 @@ public struct ClusterCreator: Sendable {
     /// A cluster of that name that lives is the user's; one whose creation was killed is swept away.
     private func clearRemains() async throws {
         guard Files.exists(cluster.directory) else { return }
-        let record = host.index.record(of: name)
-        if record?.phase == .running {
-            let alive = try await host.runtime.attach(stateDirectory: cluster.state) != nil
-            throw Failure(
-                "cluster '\(name)' exists already\(alive ? "" : ", though its processes are gone")",
-                remedy: alive
-                    ? "delete it with 'lab delete \(name)', or choose another name: 'lab create NAME'"
-                    : "remove what is left of it with 'lab delete \(name)', then create it again")
+        if let record = host.index.record(of: name), record.phase != .creating {
+            let state = await host.index.entry(name)?.state ?? .dead
+            let remedy =
+                switch state {
+                case .stopped, .dead: "start it again with 'lab start \(name)', or remove it with 'lab delete \(name)'"
+                case .paused: "let it go on with 'lab resume \(name)', or remove it with 'lab delete \(name)'"
+                default: "delete it with 'lab delete \(name)', or choose another name: 'lab create NAME'"
+                }
+            let how =
+                switch state {
+                case .stopped, .paused: ", and is \(state.rawValue)"
+                case .dead: ", though its processes are gone"
+                default: ""
+                }
+            throw Failure("cluster '\(name)' exists already\(how)", remedy: remedy)
         }
         progress.note("an earlier creation of '\(name)' was cut off; removing what it left")
         try await ClusterRemover(host: host).remove(name: name)
     }
 
-    private func choosePort() async throws -> UInt16 {
-        let wanted = Endpoint.ip(.loopback, port: configuration.apiPort ?? 0)
-        do {
-            let listener = try await host.world.network.listen(on: wanted)
-            defer { listener.close() }
-            if case .ip(_, let port) = listener.local { return port }
-            return configuration.apiPort ?? 0
-        } catch let error as SystemError where error.errno == EADDRINUSE {
-            throw Failure(
-                "port \(configuration.apiPort ?? 0) on 127.0.0.1 is in use",
-                remedy: "choose another with --api-port, or leave it out to get a free one")
+    /// As docker does: a directory that is not there is made.
+    private func makeMountSources() throws {
+        for mount in configuration.nodes.flatMap(\.extraMounts) where !Files.exists(mount.hostPath) {
+            try Files.makeDirectories(mount.hostPath)
+            progress.note("made the directory \(mount.hostPath), which is to be mounted into nodes")
         }
     }
 
@@ -171,73 +175,10 @@ public struct ClusterCreator: Sendable {
         }
     }
 
-    private func makeBlueprints() -> [NodeBlueprint] {
-        configuration.nodeNames.enumerated().map { index, node in
-            NodeBlueprint(
-                name: node, layout: cluster.node(node), address: Addresses.node(index), isControlPlane: index == 0,
-                binary: cluster.binary, images: host.layout.images)
-        }
-    }
-
-    private func issueCertificates(_ blueprints: [NodeBlueprint]) throws -> ClusterAuthority {
+    private func issueCertificates(_ record: ClusterRecord) throws -> ClusterAuthority {
         let authority = try ClusterAuthority(cluster: name, now: host.world.clock.now)
-        for (index, blueprint) in blueprints.enumerated() {
-            let layout = blueprint.layout
-            for directory in [layout.root, layout.configuration, layout.data, layout.state] {
-                try Files.makeDirectories(directory)
-            }
-            for path in NodeBlueprint.skeleton { try Files.makeDirectories("\(layout.root)/\(path)") }
-            for path in NodeBlueprint.dataSkeleton { try Files.makeDirectories("\(layout.data)/\(path)") }
-            try Files.write([], to: "\(layout.root)/bin/lab", mode: 0o755)
-            var record = NodeRecord(cluster: name, name: blueprint.name, index: index)
-            record.controllers = configuration.controllers
-            record.leaderElection = configuration.leaderElection
-            try Files.write(record.document.json, to: "\(layout.configuration)/node.json")
-            try host.writeNameFiles(for: blueprint, nodes: configuration.nodeNames)
-            try authority.writeFiles(for: record, into: "\(layout.configuration)/pki")
-        }
+        let files = NodeFiles(cluster: cluster, record: record)
+        for node in record.nodes { try files.make(node, authority: authority) }
         return authority
-    }
-
-    private func startFabric(port: UInt16) async throws -> Fabric {
-        try Files.makeDirectories(cluster.logs)
-        let fabric = try await Fabric.start(cluster: cluster, binary: cluster.binary)
-        try await Ports(configuration: configuration, cluster: cluster, world: host.world).publish(
-            apiPort: port, through: fabric)
-        return fabric
-    }
-
-    private func start(_ blueprints: [NodeBlueprint], in fabric: Fabric) async throws {
-        try await withThrowingTaskGroup { group in
-            for blueprint in blueprints {
-                group.addTask { try await NodeStarter(blueprint: blueprint, host: self.host).start(in: fabric) }
-            }
-            try await group.waitForAll()
-        }
-    }
-
-    /// Copies the logs to where the removal does not reach; the newest failure of a name replaces the one before.
-    private func keepEvidence() -> String? {
-        let target = "\(host.layout.failed)/\(name)"
-        do {
-            try Files.removeTree(target)
-            try Files.makeDirectories(target)
-            for node in configuration.nodeNames {
-                let logs = "\(cluster.node(node).data)/log/lab"
-                for file in (try? Files.list(logs)) ?? [] {
-                    try Files.copy("\(logs)/\(file)", to: "\(target)/\(node)-\(file)")
-                }
-            }
-            for file in (try? Files.list(cluster.logs)) ?? [] {
-                try Files.copy("\(cluster.logs)/\(file)", to: "\(target)/\(file)")
-            }
-            guard try !Files.list(target).isEmpty else {
-                try Files.removeTree(target)
-                return nil
-            }
-            return target
-        } catch {
-            return nil
-        }
     }
 }

@@ -12,7 +12,11 @@ public struct ClusterIndex: Sendable {
         case busy
         /// A creation was killed half-way; `create` starts over, `delete` removes the remains.
         case incomplete
-        /// The supervisor is gone: killed, or the machine was restarted.
+        /// Stopped by the user, to be started again.
+        case stopped
+        /// All its processes are frozen.
+        case paused
+        /// The supervisor is gone: killed, or the machine was restarted; `start` brings it back.
         case dead
         /// Its supervisor may not be asked by this user.
         case unknown
@@ -54,6 +58,7 @@ public struct ClusterIndex: Sendable {
             record(of: name)
             ?? ClusterRecord(
                 name: name, phase: .creating, nodes: [], apiPort: 0, createdAt: Timestamp(seconds: 0))
+        if record.phase == .stopped { return Entry(record: record, state: .stopped) }
         if record.phase == .running { return Entry(record: record, state: await state(of: cluster)) }
         // Looking must not get in the way of a creation that begins now: the lock is held for an instant only.
         let free = (try? FileLock(path: cluster.lock)) ?? nil
@@ -61,6 +66,8 @@ public struct ClusterIndex: Sendable {
     }
 
     private func state(of cluster: ClusterLayout) async -> State {
+        // A frozen supervisor answers nobody.
+        if Freezer.isFrozen(cluster) { return .paused }
         do {
             return try await runtime.attach(stateDirectory: cluster.state) == nil ? .dead : .running
         } catch let error as SystemError where error.errno == EACCES || error.errno == EPERM {

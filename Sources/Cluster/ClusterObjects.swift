@@ -13,7 +13,7 @@ struct ClusterObjects: Sendable {
 
     func ensure() async throws {
         let isFirstStart = try await !isSettled()
-        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps]
+        let onlyOnce: Set<ResourceType> = [.storageClasses, .configMaps, .ingressClasses]
         for (resource, object) in Self.objects where isFirstStart || !onlyOnce.contains(resource) {
             do {
                 _ = try await client.create(resource, object)
@@ -35,7 +35,9 @@ struct ClusterObjects: Sendable {
 
     static var objects: [(ResourceType, Document)] {
         [(.clusterRoles, dnsRole), (.clusterRoleBindings, binding(dnsUser, role: dnsUser, to: dnsUser))]
-            + NameObjects.objects + NameObjects.usersObjects + [(.clusterRoles, usageReaderRole)]
+            + NameObjects.objects + NameObjects.usersObjects + IngressObjects.objects + IngressObjects.usersObjects
+            + [(.clusterRoles, usageReaderRole)]
+            + [(.clusterRoles, policyRole), (.clusterRoleBindings, binding(policies, role: policies, to: proxyUser))]
             + controllerBindings.map { (.clusterRoleBindings, $0) }
             // The binding comes last: it says that all the others are there.
             + [
@@ -69,6 +71,19 @@ struct ClusterObjects: Sendable {
         ],
         "rules": [
             ["apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]]
+        ],
+    ]
+
+    private static let policies = "lab:network-policies"
+    private static let proxyUser = "system:kube-proxy"
+
+    /// What a node has to see of the cluster to hold its pods to the network policies.
+    private static let policyRole: Document = [
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": ["name": Document(policies)],
+        "rules": [
+            ["apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]],
+            ["apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]],
         ],
     ]
 

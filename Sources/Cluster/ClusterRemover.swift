@@ -10,19 +10,17 @@ public struct ClusterRemover: Sendable {
     public init(host: Host) { self.host = host }
 
     /// Ends every process of the cluster and removes its cgroups and directories.
-    /// Its namespaces, mounts and links go with the processes; nothing of it is held by the host.
+    /// Its namespaces, mounts and links go with the processes; the host holds no more than its end of their link.
     public func remove(name: String) async throws {
-        let cluster = host.layout.cluster(name)
-        if let supervisor = try? await host.runtime.attach(stateDirectory: cluster.state) {
-            try await supervisor.destroy()
-        }
+        let hostLink = HostLink.read(host.layout.cluster(name))
         // A supervisor that could not be reached any more is found through its cgroup.
-        let cgroup = try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
+        try await ClusterLifecycle(host: host, progress: SilentProgress()).endProcesses(of: name)
+        let cluster = host.layout.cluster(name)
+        let swap = DirectorySwap(host.layout, name)
         try await host.blocking.run {
-            try cgroup.remove()
-            cgroup.removeEmptyParents()
+            try hostLink?.remove()
+            for directory in [cluster.directory, swap.fresh, swap.old] { try Files.removeTree(directory) }
         }
-        try await host.blocking.run { try Files.removeTree(cluster.directory) }
         // Its nodes' pods need no image any more.
         guard Files.exists(cluster.images) else { return }
         try await host.blocking.run {

@@ -27,8 +27,9 @@ public struct Doctor: Sendable {
 
     public func examine() async -> [Finding] {
         var findings = [privilege(), kernel(), cgroups()]
-        findings += geteuid() == 0 ? await network() : []
-        findings += fileSystems() + limits() + [space(), resolvers()]
+        findings += geteuid() == 0 ? delegation() + (await network()) : []
+        findings += fileSystems() + limits()
+        findings += [space(), HostResolver.ofThisMachine().finding(services: Addresses.services)]
         return findings + (await leftovers())
     }
 
@@ -150,14 +151,28 @@ public struct Doctor: Sendable {
                 remedy: "make room there, or choose another place with LAB_HOME")
     }
 
-    /// A resolver on the host's loopback cannot be reached from a cluster's own network.
-    private func resolvers() -> Finding {
-        let lines = ((try? Files.text("/etc/resolv.conf")) ?? "").split(separator: "\n")
-        let servers = lines.filter { $0.hasPrefix("nameserver") }.compactMap {
-            $0.split(separator: " ").dropFirst().first
+    /// Makes a group with limits as each node and pod gets one, and removes it.
+    private func delegation() -> [Finding] {
+        guard let layout = try? CgroupLayout.ofProcess(), !layout.hierarchies.isEmpty else { return [] }
+        do {
+            let group = try Cgroup("lab-probe-\(getpid())", layout: layout)
+            defer { try? group.remove() }
+            try group.create()
+            var limits = CgroupLimits()
+            limits.memoryBytes = 64 << 20
+            limits.cpuQuota = 50_000
+            limits.pids = 64
+            try group.apply(limits)
+            return [Finding("cgroup delegation", .ok, "groups with limits can be made")]
+        } catch {
+            return [
+                Finding(
+                    "cgroup delegation", .problem, "no group with limits can be made: \(error)",
+                    remedy:
+                        "run lab where cgroups are writable: on the host, in a systemd unit with Delegate=yes, or in "
+                        + "a container with --privileged --cgroupns=host")
+            ]
         }
-        if servers.isEmpty { return Finding("DNS", .warning, "/etc/resolv.conf names no server") }
-        return Finding("DNS", .ok, "upstream \(servers.joined(separator: ", "))")
     }
 
     private func leftovers() async -> [Finding] {
@@ -173,13 +188,27 @@ public struct Doctor: Sendable {
                     ))
             case .busy:
                 findings.append(Finding("cluster \(entry.record.name)", .ok, "being created or deleted"))
-            case .incomplete, .dead:
+            case .stopped, .paused:
+                findings.append(Finding("cluster \(entry.record.name)", .ok, entry.state.rawValue))
+            case .incomplete:
                 findings.append(
                     Finding(
-                        "cluster \(entry.record.name)", .warning,
-                        entry.state == .dead ? "its processes are gone" : "its creation was cut off",
+                        "cluster \(entry.record.name)", .warning, "its creation was cut off",
                         remedy: "lab delete \(entry.record.name)"))
+            case .dead:
+                findings.append(
+                    Finding(
+                        "cluster \(entry.record.name)", .warning, "its processes are gone",
+                        remedy: "lab start \(entry.record.name), or lab delete \(entry.record.name)"))
             }
+        }
+        if geteuid() == 0 { findings += hostTables() }
+        let copies = (try? Files.list(host.layout.clusters)) ?? []
+        for name in copies where name.hasPrefix(".") {
+            findings.append(
+                Finding(
+                    "copy \(name)", .warning, "a fork or a restoration was cut off, or goes on now",
+                    remedy: "if none goes on: rm -r \(host.layout.clusters)/\(name)"))
         }
         let known = Set(host.index.names)
         for name in cgroupsOfClusters() where !known.contains(name) {
@@ -189,6 +218,16 @@ public struct Doctor: Sendable {
                     remedy: "lab delete \(name), with the LAB_HOME it was created with"))
         }
         return findings
+    }
+
+    /// What clusters whose processes were killed leave in the host's network. Those that are known are named above.
+    private func hostTables() -> [Finding] {
+        let known = Set(host.index.names.compactMap { HostLink.read(host.layout.cluster($0))?.number })
+        return ((try? HostLink.leftovers()) ?? []).filter { !known.contains($0.number) }.map { link in
+            Finding(
+                "nftables table \(link.tableName)", .warning, "belongs to no cluster below \(host.layout.home)",
+                remedy: "nft delete table ip \(link.tableName)")
+        }
     }
 
     private func cgroupsOfClusters() -> [String] {

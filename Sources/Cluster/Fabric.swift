@@ -40,6 +40,11 @@ public struct Fabric: Sendable {
             LinkAddress(linkIndex: bridge, address: Addresses.gateway, prefix: Addresses.nodes.prefix))
     }
 
+    /// Makes the way to the host, without which the cluster is an island.
+    func linkToHost(egress: Bool) throws -> HostLink {
+        try HostLink.lay(fabric: try NetworkNamespace(processID: sandbox.pid), egress: egress, cluster: cluster)
+    }
+
     /// Gives a node its `eth0` on the bridge. The peer is born in the node's namespace, under its final name.
     func connect(nodeSupervisor pid: Int32, address: IPAddress, index: Int) throws {
         let route = try RouteSocket(in: try NetworkNamespace(processID: sandbox.pid))

@@ -11,6 +11,8 @@ public struct Layout: Sendable, Equatable {
     public var clusters: String { "\(home)/clusters" }
     /// Lock files stay when their cluster goes: removing one would let two holders in.
     public var locks: String { "\(home)/locks" }
+    /// Snapshots, by cluster; they outlive it.
+    public var snapshots: String { "\(home)/snapshots" }
     /// Logs of creations that failed.
     public var failed: String { "\(home)/failed" }
 
@@ -35,6 +37,8 @@ public struct ClusterLayout: Sendable, Equatable {
     public var record: String { "\(directory)/cluster.json" }
     /// The cluster's own copy of the binary, so that a rebuilt or moved one does not touch it.
     public var binary: String { "\(directory)/lab" }
+    /// How the cluster is linked with the host.
+    public var hostLink: String { "\(directory)/host-link.json" }
     public var kubeconfig: String { "\(directory)/kubeconfig" }
     /// Control socket and exit records of the cluster's supervisor.
     public var state: String { "\(directory)/s" }
@@ -47,8 +51,11 @@ public struct ClusterLayout: Sendable, Equatable {
     public var cgroup: String { "lab/\(name)" }
 
     public func node(_ node: String) -> NodeLayout {
-        // Without the cluster's name, which is in the path already: a socket's path has 107 bytes.
-        let short = node.hasPrefix("\(name)-") ? String(node.dropFirst(name.utf8.count + 1)) : node
+        // Without the cluster's name: a socket's path has 107 bytes. It need not be this cluster's, for the nodes of a
+        // fork keep their names.
+        let words = node.split(separator: "-")
+        let count = words.suffix(2) == ["control", "plane"] ? 2 : words.last?.hasPrefix("worker") == true ? 1 : 0
+        let short = count == 0 ? node : words.suffix(count).joined(separator: "-")
         return NodeLayout(
             directory: "\(directory)/nodes/\(short)", cgroup: "\(cgroup)/\(node)", hostServices: hostServices)
     }

@@ -11,6 +11,8 @@ public struct NodeBlueprint: Sendable {
     /// The copy of the binary that this cluster runs.
     public let binary: String
     public let images: String
+    public var extraMounts: [NodeConfiguration.ExtraMount] = []
+    public var limits = ResourceLimits()
 
     /// Paths inside a node.
     public enum Inside {
@@ -41,11 +43,24 @@ public struct NodeBlueprint: Sendable {
         sandbox.cgroup = layout.cgroup
         sandbox.privileges.capabilities = nil
         sandbox.privileges.allDevices = true
-        sandbox.mounts = mounts
+        sandbox.mounts = mounts + extraMounts.map(Self.mount)
+        sandbox.limits = limits
         var process = try LinuxSupervisor.supervisorProcess(for: sandbox, binary: Inside.binary)
         process.environment = Self.environment
         process.output = .file(path: "\(layout.directory)/supervisor.log")
         return process
+    }
+
+    private static func mount(_ extra: NodeConfiguration.ExtraMount) -> Mount {
+        let propagation =
+            switch extra.propagation {
+            case .none: "rprivate"
+            case .hostToContainer: "rslave"
+            case .bidirectional: "rshared"
+            }
+        return Mount(
+            source: extra.hostPath, target: extra.containerPath, type: "bind",
+            options: ["rbind", propagation] + (extra.readOnly ? ["ro"] : []))
     }
 
     static let environment = ["PATH=/bin", "HOME=/root", "SWIFT_ROOT=/"]
@@ -83,5 +98,16 @@ public struct NodeBlueprint: Sendable {
         process.output = .file(path: "\(Inside.logs)/\(role).log")
         process.restart = .always(maximumBackoffSeconds: 10)
         return process
+    }
+}
+
+extension NodeBlueprint {
+    init(_ node: ClusterNode, cluster: ClusterLayout, images: String) {
+        self.init(
+            name: node.name, layout: cluster.node(node.name), address: node.address,
+            isControlPlane: node.isControlPlane, binary: cluster.binary, images: images)
+        extraMounts = node.configuration.extraMounts
+        limits.memoryBytes = node.configuration.memoryBytes
+        limits.cpuQuota = node.configuration.cpuMillis.map { $0 * limits.cpuPeriod / 1_000 }
     }
 }

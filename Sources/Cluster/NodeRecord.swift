@@ -11,6 +11,12 @@ public struct NodeRecord: Sendable, Equatable {
     public var controllers = ["*"]
     /// Whether controllers and scheduler work only while they hold their leases.
     public var leaderElection = true
+    /// What was asked of this node, and of the cluster as far as its parts need it.
+    public var configuration: NodeConfiguration
+    public var networking = Networking()
+    public var components = Components()
+    /// Where load balancers get their addresses from; nil leaves them to something else.
+    public var loadBalancers: CIDR?
 
     public var address: IPAddress { Addresses.node(index) }
 
@@ -19,14 +25,18 @@ public struct NodeRecord: Sendable, Equatable {
         self.name = name
         self.index = index
         self.isControlPlane = index == 0
+        configuration = NodeConfiguration(role: index == 0 ? .controlPlane : .worker)
     }
 
     public var document: Document {
-        [
+        var document: Document = [
             "cluster": Document(cluster), "name": Document(name), "index": Document(index),
             "controlPlane": Document(isControlPlane), "controllers": Document(controllers),
-            "leaderElection": Document(leaderElection),
+            "leaderElection": Document(leaderElection), "configuration": configuration.document,
+            "networking": networking.document, "components": components.document,
         ]
+        if let loadBalancers { document["loadBalancers"] = Document("\(loadBalancers)") }
+        return document
     }
 
     public init(_ document: Document) throws(Failure) {
@@ -36,43 +46,14 @@ public struct NodeRecord: Sendable, Equatable {
         self.init(cluster: cluster, name: name, index: index)
         if document["controllers"] != nil { controllers = document.list("controllers").compactMap(\.string) }
         leaderElection = document.flag("leaderElection") ?? true
-    }
-}
-
-/// A cluster as it is remembered on the host.
-public struct ClusterRecord: Sendable, Equatable {
-    public enum Phase: String, Sendable { case creating, running }
-
-    public var name: String
-    public var phase: Phase
-    public var nodes: [String]
-    public var apiPort: UInt16
-    public var createdAt: Timestamp
-
-    public init(name: String, phase: Phase, nodes: [String], apiPort: UInt16, createdAt: Timestamp) {
-        self.name = name
-        self.phase = phase
-        self.nodes = nodes
-        self.apiPort = apiPort
-        self.createdAt = createdAt
+        if let found = document["configuration"].flatMap({ NodeConfiguration($0) }) { configuration = found }
+        if let found = document["networking"] { networking = Networking(found) }
+        if let found = document["components"] { components = Components(found) }
+        loadBalancers = document.text("loadBalancers").flatMap { CIDR($0) }
     }
 
-    public var document: Document {
-        [
-            "name": Document(name), "phase": Document(phase.rawValue), "nodes": Document(nodes),
-            "apiPort": Document(Int(apiPort)),
-            "createdAt": Document(createdAt.description),
-        ]
-    }
-
-    public init?(_ document: Document) {
-        guard let name = document.text("name"), let phase = document.text("phase").flatMap(Phase.init(rawValue:)),
-            let port = document.number("apiPort").flatMap({ UInt16(exactly: $0) })
-        else { return nil }
-        self.name = name
-        self.phase = phase
-        self.nodes = document.list("nodes").compactMap(\.string)
-        self.apiPort = port
-        self.createdAt = document.text("createdAt").flatMap { Timestamp(rfc3339: $0) } ?? Timestamp(seconds: 0)
+    /// The taints with which it registers.
+    var taints: [NodeConfiguration.Taint] {
+        configuration.taints ?? (isControlPlane ? [NodeConfiguration.controlPlaneTaint] : [])
     }
 }

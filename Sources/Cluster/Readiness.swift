@@ -12,6 +12,10 @@ struct Readiness: Sendable {
     let cluster: ClusterLayout
     let world: World
     let progress: any Progress
+    /// What a node said of itself before is no news.
+    var since: Timestamp?
+    /// Whether it is enough that the nodes are there.
+    var onlyRegistered = false
 
     func waitForAPI(within limit: Duration) async throws {
         let deadline = world.clock.uptime + limit
@@ -43,7 +47,7 @@ struct Readiness: Sendable {
     /// Follows the nodes by a watch, so that readiness is seen the moment it is written.
     func waitForNodes(within limit: Duration) async throws {
         let expected = Set(nodes)
-        let unready = Unready(expected)
+        let unready = Unready(expected, since: since, onlyRegistered: onlyRegistered)
         try await withThrowingTaskGroup { group in
             group.addTask {
                 while true {
@@ -77,7 +81,12 @@ struct Readiness: Sendable {
 private actor Unready {
     private var reasons: [String: String]
 
-    init(_ names: Set<String>) {
+    private let since: Timestamp?
+    private let onlyRegistered: Bool
+
+    init(_ names: Set<String>, since: Timestamp?, onlyRegistered: Bool) {
+        self.since = since
+        self.onlyRegistered = onlyRegistered
         reasons = Dictionary(uniqueKeysWithValues: names.map { ($0, "not registered") })
     }
 
@@ -87,10 +96,20 @@ private actor Unready {
     func update(_ node: NodeView) {
         let name = node.metadata.name
         guard reasons[name] != nil else { return }
-        if node.isReady {
+        if let since, !isNews(node, since) {
+            reasons[name] = "its agent has not reported yet"
+        } else if onlyRegistered || node.isReady {
             reasons[name] = nil
         } else {
             reasons[name] = node.condition("Ready")?.text("message") ?? "no condition yet"
         }
+    }
+
+    /// Heartbeats have whole seconds.
+    private func isNews(_ node: NodeView, _ since: Timestamp) -> Bool {
+        guard let text = node.condition("Ready")?.text("lastHeartbeatTime"), let beat = Timestamp(rfc3339: text) else {
+            return false
+        }
+        return beat.seconds >= since.seconds
     }
 }

@@ -8,6 +8,8 @@ public struct ControllerOptions: Sendable {
     /// The pods' network, of which every node gets a part; nil where something else hands them out.
     public var clusterCIDR: CIDR?
     public var nodeMaskSize = 24
+    /// The addresses of load balancers; nil leaves those services to something else.
+    public var loadBalancerPool: CIDR?
     /// PEM of the authority that signed the API server's certificate, for every namespace's `kube-root-ca.crt`.
     public var rootCertificate: String?
     /// Makes the tokens that live in Secrets; nil leaves those unfilled.
@@ -116,6 +118,9 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
         setting.options.clusterCIDR.map {
             NodeIPAM(setting.informers, network: $0, length: setting.options.nodeMaskSize)
         }
+    },
+    { setting in
+        setting.options.loadBalancerPool.map { LoadBalancerController(setting.informers, pool: $0) }
     },
     { setting in
         setting.options.tokenMaker.map {

@@ -10,6 +10,9 @@ public struct YAMLPositions: Sendable {
     private var places: [String: Position] = [:]
     private var keys: [String: Position] = [:]
 
+    /// Of a value that no text says.
+    public init() {}
+
     mutating func record(_ path: [PathStep], line: Int, column: Int) {
         places[PathStep.text(of: path)] = Position(line: line, column: column)
     }

@@ -5,19 +5,17 @@ import Linux
 final class FileSource: ByteSource {
     private let descriptor: Int32
     private let path: String
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+    private let buffer: UnsafeMutableRawBufferPointer
 
+    /// What is thrown once every member has its value runs `deinit` too, which closes and frees.
     init(_ path: String) throws {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("open", path, errno: errno) }
+        self.descriptor = descriptor
+        buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
         self.path = path
-        guard descriptor >= 0 else {
-            buffer.deallocate()
-            throw SystemError("open", path, errno: errno)
-        }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
-            close(descriptor)
-            buffer.deallocate()
             throw SystemError("read", path, errno: EISDIR)
         }
     }

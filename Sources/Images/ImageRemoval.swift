@@ -74,14 +74,17 @@ extension ImageStore {
         return all.sorted { ($0.lastUsed, $0.image.digest) < ($1.lastUsed, $1.image.digest) }
     }
 
-    /// Removes images that nobody uses: those without a name, or with `all` the named ones as well.
+    /// Removes images that nobody uses: those without a name, or with `all` the named ones as well. Those that were made
+    /// of this program stay, since no registry has them.
     public func prune(all: Bool, unusedSince limit: Timestamp? = nil) throws -> PruneOutcome {
         let before = space?.available ?? 0
         var outcome = PruneOutcome()
         try removing { index in
             let used = Set(try allUses().map(\.digest))
             index.entries.removeAll { entry in
-                guard !used.contains(entry.digest), all || entry.names.isEmpty else { return false }
+                guard !used.contains(entry.digest), entry.origin == nil, all || entry.names.isEmpty else {
+                    return false
+                }
                 if let limit, lastUse(entry.digest) > limit { return false }
                 outcome.removed.append(entry.names.first ?? entry.digest.description)
                 return true
@@ -92,15 +95,14 @@ extension ImageStore {
     }
 
     /// Removes the longest unused images until `wanted` bytes are free that were not, sparing those used after `limit`
-    /// and those called a name in `kept`.
-    public func collect(_ wanted: Int64, unusedSince limit: Timestamp, keeping kept: Set<String> = []) throws
-        -> PruneOutcome
-    {
+    /// and those made of this program.
+    public func collect(_ wanted: Int64, unusedSince limit: Timestamp) throws -> PruneOutcome {
         let before = space?.available ?? 0
         var outcome = PruneOutcome()
+        let own = Set(try ImageIndex.read(layout).entries.filter { $0.origin != nil }.map(\.digest))
         for usage in try usage() where outcome.freed < wanted {
-            guard usage.users.isEmpty, usage.lastUsed <= limit, !usage.image.names.contains(where: kept.contains),
-                let digest = Digest(usage.image.digest)
+            guard usage.users.isEmpty, usage.lastUsed <= limit, let digest = Digest(usage.image.digest),
+                !own.contains(digest)
             else { continue }
             try removing { index in
                 // Somebody may have begun to use it since we looked.

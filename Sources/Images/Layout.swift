@@ -64,24 +64,18 @@ final class StoreLock {
         try self.init(descriptor, path, mode)
     }
 
+    /// An initialiser that fails when `descriptor` has its value runs `deinit`, which closes it.
     private init(_ descriptor: Int32, _ path: String, _ mode: Mode) throws {
         self.descriptor = descriptor
         while flock(descriptor, mode == .shared ? LOCK_SH : LOCK_EX) != 0 {
-            guard errno == EINTR else {
-                let reason = errno
-                close(descriptor)
-                throw SystemError("lock", path, errno: reason)
-            }
+            guard errno == EINTR else { throw SystemError("lock", path, errno: errno) }
         }
     }
 
     /// Nil where somebody else holds it.
     init?(exclusiveNow path: String) throws {
         descriptor = try Self.open(path)
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            return nil
-        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return nil }
     }
 
     deinit { close(descriptor) }

@@ -74,17 +74,16 @@ extension Cgroup {
         }
     }
 
-    /// What every container may use, besides making nodes of any kind: that alone opens nothing.
-    private static let standardDevices = [
-        "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm",
-        "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm",
-    ]
-
-    /// Restricts devices to null, zero, full, random, urandom, tty, console, ptmx and terminals. Only v1 has a file for it.
+    /// Restricts devices to null, zero, full, random, urandom, tty, console, ptmx, terminals and `further` ones.
     public func restrictDevices(allowing further: [String] = []) throws {
-        guard let devices = layout.v1("devices") else { return }
-        try write("a", to: "devices.deny", in: devices)
-        for device in Self.standardDevices + further { try write(device, to: "devices.allow", in: devices) }
+        try restrictDevices(
+            DeviceRule.standard
+                + further.map { text in
+                    guard let rule = DeviceRule(allowing: text) else {
+                        throw SystemError("device rule", text, errno: 22)
+                    }
+                    return rule
+                })
     }
 }
 

@@ -35,6 +35,21 @@ public final class Nftables {
         }
     }
 
+    /// The IPv4 family's tables by their names, each with the comment that was kept with it.
+    public func tables() throws -> [String: String?] {
+        var found: [String: String?] = [:]
+        for message in try socket.dump(
+            type: 10 << 8 | 1, "nftables: list tables", body: { $0.raw([2, 0, 0, 0]) })
+        {
+            guard let attributes = message.attributes(after: 4), let name = attributes[1]?.text else { continue }
+            let data = attributes[6].map { Array($0.payload) } ?? []
+            let isComment = data.count > 2 && data[0] == 0 && Int(data[1]) <= data.count - 2
+            found[name] =
+                .some(isComment ? String(decoding: data[2..<2 + Int(data[1])].prefix { $0 != 0 }, as: UTF8.self) : nil)
+        }
+        return found
+    }
+
     /// The keys and plain values that a set or map holds now.
     public func elements(table: String, set: String) throws -> [NftElement] {
         let messages = try socket.dump(type: 10 << 8 | 13, "nftables: list elements of \(set)") {

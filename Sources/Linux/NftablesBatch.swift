@@ -39,13 +39,19 @@ public struct NftSet: Sendable, Equatable {
     public var dynamic: Bool
     /// A bound for dynamic sets, so that a flood of clients cannot take all memory.
     public var size: UInt32?
+    /// Its elements are ranges, each given by its first key and by the first key behind it.
+    public var ranges: Bool
 
-    public init(_ name: String, key: [NftType], value: Value = .none, dynamic: Bool = false, size: UInt32? = nil) {
+    public init(
+        _ name: String, key: [NftType], value: Value = .none, dynamic: Bool = false, size: UInt32? = nil,
+        ranges: Bool = false
+    ) {
         self.name = name
         self.key = key
         self.value = value
         self.dynamic = dynamic
         self.size = size
+        self.ranges = ranges
     }
 }
 
@@ -59,10 +65,16 @@ public struct NftElement: Sendable, Hashable {
 
     public var key: [UInt8]
     public var value: Value
+    /// In a set of ranges: the range that began before this key ends here, and the key is not in it.
+    public var endsRange: Bool
+    /// The kernel takes it away after that; nil stays.
+    public var lifetime: Duration?
 
-    public init(_ key: [UInt8], _ value: Value = .none) {
+    public init(_ key: [UInt8], _ value: Value = .none, endsRange: Bool = false, lifetime: Duration? = nil) {
         self.key = key
         self.value = value
+        self.endsRange = endsRange
+        self.lifetime = lifetime
     }
 }
 
@@ -81,6 +93,7 @@ public struct NftBatch {
         static let newChain: UInt16 = 3
         static let deleteChain: UInt16 = 5
         static let newRule: UInt16 = 6
+        static let deleteRule: UInt16 = 8
         static let newSet: UInt16 = 9
         static let deleteSet: UInt16 = 11
         static let newElement: UInt16 = 12
@@ -104,10 +117,18 @@ public struct NftBatch {
 
     // MARK: Operations
 
-    public mutating func addTable() {
+    /// What a comment may have at most: the kernel keeps 256 bytes with a table, of which three frame the text.
+    public static let mostCommentBytes = 252
+
+    /// `comment` is kept with the table and shown by `nft list`.
+    public mutating func addTable(comment: String? = nil) {
         append(Operation.newTable, create: true, "add table \(table)") { [table] in
             $0.attribute(1, text: table)
             $0.attribute(2, network: UInt32(0))
+            // A list of type (0: comment), length, and a text with its terminating zero.
+            if let comment, case let text = Array(comment.utf8.prefix(Self.mostCommentBytes)) + [0] {
+                $0.attribute(6, [0, UInt8(text.count)] + text)
+            }
         }
     }
 
@@ -157,12 +178,29 @@ public struct NftBatch {
         }
     }
 
+    /// Takes every rule out of the chain.
+    public mutating func flushChain(_ name: String) {
+        append(Operation.deleteRule, create: false, "flush chain \(name)") { [table] in
+            $0.attribute(1, text: table)
+            $0.attribute(2, text: name)
+        }
+    }
+
+    /// Takes every element out of the set.
+    public mutating func flushSet(_ name: String) {
+        append(Operation.deleteElement, create: false, "flush set \(name)") { [table] in
+            $0.attribute(1, text: table)
+            $0.attribute(2, text: name)
+        }
+    }
+
     public mutating func addSet(_ set: NftSet) {
         setCount += 1
         append(Operation.newSet, create: true, "add set \(set.name)") { [table, setCount] message in
             var flags: UInt32 = 0
             if set.value != .none { flags |= 0x8 }
             if set.dynamic { flags |= 0x10 | 0x20 }
+            if set.ranges { flags |= 0x4 }
             message.attribute(1, text: table)
             message.attribute(2, text: set.name)
             message.attribute(3, network: flags)
@@ -256,6 +294,12 @@ extension NetlinkWriter {
     fileprivate mutating func element(_ element: NftElement, withValue: Bool) {
         nested(1) { body in
             body.nested(1) { $0.attribute(1, element.key) }
+            if element.endsRange { body.attribute(3, network: UInt32(1)) }
+            if let lifetime = element.lifetime {
+                let (seconds, fraction) = lifetime.components
+                let milliseconds = max(1, seconds * 1000 + fraction / 1_000_000_000_000_000)
+                body.attribute(4, network: UInt64(milliseconds))
+            }
             guard withValue else { return }
             switch element.value {
             case .none: break

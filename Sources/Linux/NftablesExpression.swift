@@ -11,7 +11,8 @@ public enum NftExpression: Sendable, Equatable {
         case outputName = 7
         case protocolNumber = 16
     }
-    public enum Comparison: UInt32, Sendable { case equal, notEqual }
+    /// Of bytes as they lie in memory, so of numbers in network order.
+    public enum Comparison: UInt32, Sendable { case equal, notEqual, less, atMost, more, atLeast }
     /// Keys that belong to one direction of a connection name it, the others do not.
     public enum ConnectionKey: UInt32, Sendable {
         case state = 0

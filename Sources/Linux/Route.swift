@@ -6,11 +6,14 @@ public struct LinkAddress: Sendable, Hashable {
     public var linkIndex: Int32
     public var address: IPAddress
     public var prefix: Int
+    /// Valid on this machine alone: never chosen as the sender's address of what leaves it.
+    public var scopeHost: Bool
 
-    public init(linkIndex: Int32, address: IPAddress, prefix: Int) {
+    public init(linkIndex: Int32, address: IPAddress, prefix: Int, scopeHost: Bool = false) {
         self.linkIndex = linkIndex
         self.address = address
         self.prefix = prefix
+        self.scopeHost = scopeHost
     }
 }
 
@@ -96,6 +99,7 @@ enum RouteNumber {
     static let protocolStatic: UInt8 = 4
     static let scopeUniverse: UInt8 = 0
     static let scopeLink: UInt8 = 253
+    static let scopeHost: UInt8 = 254
     static let scopeNowhere: UInt8 = 255
     static let typeUnicast: UInt8 = 1
     static let typeUnreachable: UInt8 = 7
@@ -136,7 +140,9 @@ extension RouteSocket {
                         .payload,
                     let address = IPAddress(bytes: payload)
                 else { return nil }
-                return LinkAddress(linkIndex: index, address: address, prefix: Int(prefix))
+                return LinkAddress(
+                    linkIndex: index, address: address, prefix: Int(prefix),
+                    scopeHost: message.host(at: 3, UInt8.self) == RouteNumber.scopeHost)
             }
     }
 
@@ -262,7 +268,8 @@ extension Route {
 extension NetlinkWriter {
     mutating func address(_ value: LinkAddress) {
         // struct ifaddrmsg: family, prefix length, flags, scope (1 each), link (4)
-        raw([family(value.address), UInt8(value.prefix), 0, 0])
+        let scope = value.scopeHost ? RouteNumber.scopeHost : RouteNumber.scopeUniverse
+        raw([family(value.address), UInt8(value.prefix), 0, scope])
         host(UInt32(bitPattern: value.linkIndex))
         attribute(RouteNumber.addressLocal, value.address.bytes)
         attribute(RouteNumber.addressAddress, value.address.bytes)

@@ -26,6 +26,8 @@ public actor Overlay {
     private var nodes: [OverlayNode] = []
     private var plan: OverlayPlan?
     private var failed = false
+    /// Until a look shows otherwise, an agent before this one may have left some.
+    private var hasHostPorts = true
     private var waiting: [AsyncStream<Void>.Continuation] = []
 
     /// `namespace` is the node's network namespace; nil for the one that this process is in.
@@ -107,6 +109,7 @@ public actor Overlay {
             if pool == nil || plan?.own.podNetwork != own.podNetwork {
                 pool = try AddressPool(directory: "\(stateDirectory)/addresses", network: own.podNetwork)
             }
+            if plan == nil { hasHostPorts = try kernel.tables.hasTable(HostPorts.table) }
             plan = wanted
             failed = false
             for continuation in waiting { continuation.finish() }
@@ -146,9 +149,24 @@ public actor Overlay {
         return network
     }
 
+    /// Opens ports of the node that lead to an attached pod, in place of those that it had.
+    public func publish(podKey: String, ports: [HostPort]) throws {
+        if ports.isEmpty { return }
+        guard let kernel, let address = pool?.address(of: podKey) else {
+            throw NotReady(description: "the pod has no address that ports could lead to")
+        }
+        try hostPorts(kernel).publish(ports, pod: address)
+        hasHostPorts = true
+    }
+
+    private func hostPorts(_ kernel: OverlayKernel) -> HostPorts {
+        HostPorts(node: nodeIP, tables: kernel.tables, namespace: namespace)
+    }
+
     /// Takes the pod's link away and gives its address back. Harmless where there is none.
     public func detach(podKey: String) throws {
         guard let kernel, let address = pool?.address(of: podKey) else { return }
+        if hasHostPorts { try hostPorts(kernel).withdraw(address) }
         try PodLink.remove(for: address, node: kernel.routes)
         try pool?.release(podKey)
     }

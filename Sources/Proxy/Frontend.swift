@@ -62,10 +62,29 @@ public struct FrontendPlan: Sendable, Hashable {
     public var treatment: Treatment
     /// The endpoint sees a node's address instead of the client's, so that its answer comes back this way.
     public var masquerade: Bool
+    /// What the cluster's own clients use in place of this frontend: what keeps outside traffic on its node is no
+    /// reason to turn them away. With the number of endpoints behind it.
+    public var inside: Inside?
+    /// Who may connect; nil for everybody.
+    public var sources: [CIDR]?
 
-    public init(_ treatment: Treatment, masquerade: Bool = false) {
+    public struct Inside: Sendable, Hashable {
+        public var frontend: Frontend
+        public var endpoints: Int
+
+        public init(_ frontend: Frontend, endpoints: Int) {
+            self.frontend = frontend
+            self.endpoints = endpoints
+        }
+    }
+
+    public init(
+        _ treatment: Treatment, masquerade: Bool = false, inside: Inside? = nil, sources: [CIDR]? = nil
+    ) {
         self.treatment = treatment
         self.masquerade = masquerade
+        self.inside = inside
+        self.sources = sources
     }
 }
 
@@ -76,6 +95,9 @@ public struct ServicePlan: Sendable, Equatable {
     public var clusterAddresses: Set<IPAddress> = []
     /// Endpoints on this node; one of them may talk to itself through the service.
     public var localEndpoints: Set<IPAddress> = []
+    /// Load balancers' addresses that this node answers for.
+    public var announced: Set<IPAddress> = []
+    public var healthCheck: HealthCheck?
 
     public init() {}
 }

@@ -7,11 +7,22 @@ import Linux
 /// - in `services`: where to go on, by the number of endpoints;
 /// - in `endpoints-N`, or with affinity in `choices-N` and `chosen`: one for each endpoint, see `ProxyRules`;
 /// - in `no-endpoints`: what to do with connections that nobody can take;
-/// - in `masquerade`: nothing more than being there.
+/// - in `masquerade`: nothing more than being there;
+/// - in `inside-services` and `inside`: where the cluster's own clients go on, and which frontend they get instead;
+/// - in `guarded`: the chain that turns away who may not connect.
 enum ProxyElements {
     static func elements(_ frontend: Frontend, _ plan: FrontendPlan) -> [String: Set<NftElement>] {
         let key = frontend.key
         var result: [String: Set<NftElement>] = [:]
+        if let inside = plan.inside {
+            result[ProxySet.insideServices.name] = [
+                NftElement(key, .verdict(.goto(BalanceShape(inside: inside.endpoints).chain)))
+            ]
+            result[ProxySet.inside.name] = [NftElement(key, .data(inside.frontend.key))]
+        }
+        if let sources = plan.sources {
+            result[ProxySet.guarded.name] = [NftElement(key, .verdict(.jump(SourceList(sources).chain)))]
+        }
         switch plan.treatment {
         case .reject: result[ProxySet.unserved.name] = [NftElement(key, .verdict(.goto(ProxyRules.rejectChain)))]
         case .drop: result[ProxySet.unserved.name] = [NftElement(key, .verdict(.drop))]
@@ -65,8 +76,17 @@ extension Backend {
 struct BalanceShape: Hashable, Comparable {
     var count: Int
     var stickySeconds: UInt32?
+    /// Whether another frontend's endpoints are meant, see `ProxySet.inside`.
+    var isInside = false
 
-    var chain: String { stickySeconds.map { "sticky-\(count)-\($0)" } ?? "balance-\(count)" }
+    var chain: String {
+        isInside ? "inside-\(count)" : stickySeconds.map { "sticky-\(count)-\($0)" } ?? "balance-\(count)"
+    }
+
+    init(inside count: Int) {
+        self.count = count
+        isInside = true
+    }
 
     init(count: Int, stickySeconds: UInt32?) {
         self.count = count
@@ -79,7 +99,22 @@ struct BalanceShape: Hashable, Comparable {
     }
 
     static func < (a: BalanceShape, b: BalanceShape) -> Bool {
-        (a.count, a.stickySeconds ?? 0) < (b.count, b.stickySeconds ?? 0)
+        (a.isInside ? 1 : 0, a.count, a.stickySeconds ?? 0) < (b.isInside ? 1 : 0, b.count, b.stickySeconds ?? 0)
+    }
+}
+
+/// Who may connect to some load balancers. Those with the same list share a chain.
+struct SourceList: Hashable {
+    var ranges: [CIDR]
+
+    init(_ ranges: [CIDR]) { self.ranges = ranges.filter { !$0.base.isIPv6 } }
+
+    /// Named by a hash (FNV-1a) of the list, so that the name is the same wherever the list is met.
+    var chain: String {
+        let hash = "\(ranges)".utf8.reduce(UInt64(14_695_981_039_346_656_037)) {
+            ($0 ^ UInt64($1)) &* 1_099_511_628_211
+        }
+        return "sources-\(Hex.encode((0..<8).map { UInt8(truncatingIfNeeded: hash >> UInt64(8 * $0)) }))"
     }
 }
 
@@ -96,7 +131,12 @@ enum ProxySet {
     /// Who was sent where: the client, the frontend, and the endpoint's number. Bounded, as clients fill it.
     static let affinity = NftSet(
         "affinity", key: [.address] + frontendKey, value: .data([.mark]), dynamic: true, size: 1 << 20)
-    static let fixed = [services, unserved, masquerade, clusterAddresses, hairpin, chosen, affinity]
+    static let insideServices = NftSet("inside-services", key: frontendKey, value: .verdict)
+    static let inside = NftSet("inside", key: frontendKey, value: .data(frontendKey))
+    static let guarded = NftSet("guarded", key: frontendKey, value: .verdict)
+    static let fixed = [
+        services, unserved, masquerade, clusterAddresses, hairpin, chosen, affinity, insideServices, inside, guarded,
+    ]
 
     static func endpoints(_ count: Int) -> NftSet {
         NftSet("endpoints-\(count)", key: frontendKey + [.mark], value: .data([.address, .port]))

@@ -9,9 +9,10 @@ public struct ProxyKernel {
 
     private let tables: Nftables
     private let conntrack: Conntrack
-    private var rules = ProxyRules()
+    private var rules: ProxyRules
 
-    public init(namespace: NetworkNamespace?) throws {
+    public init(namespace: NetworkNamespace?, podNetwork: CIDR? = nil) throws {
+        rules = ProxyRules(podNetwork: podNetwork)
         tables = try Nftables(in: namespace)
         conntrack = try Conntrack(in: namespace)
     }

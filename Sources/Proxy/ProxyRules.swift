@@ -4,10 +4,15 @@ import Linux
 /// The proxy's nftables.
 ///
 ///     table ip lab-proxy {
+///         guard (filter, before):    daddr . l4proto . dport vmap @guarded    → jump sources-HASH
+///         prerouting (nat), from pods, and output (nat):
+///                                    daddr . l4proto . dport vmap @inside-services   → goto inside-N
 ///         prerouting, output (nat):  daddr . l4proto . dport vmap @services   → goto balance-N or sticky-N-SECONDS
+///         inside-N:                  dnat to (daddr . l4proto . dport map @inside) . random mod N map @endpoints-N
 ///         balance-N:                 dnat to daddr . l4proto . dport . random mod N map @endpoints-N
 ///         forward, output, input:    daddr . l4proto . dport vmap @no-endpoints; daddr @cluster-addresses → reject
 ///         postrouting (nat):         ct status dnat saddr . daddr @hairpin masquerade
+///                                    ct status dnat saddr @cluster-addresses masquerade
 ///                                    ct status dnat, original daddr . l4proto . dport @masquerade masquerade
 ///     }
 ///
@@ -33,15 +38,20 @@ struct ProxyRules {
     private var shapes: Set<BalanceShape> = []
     private var countsOfEndpoints: Set<Int> = []
     private var countsOfChoices: Set<Int> = []
+    private var sourceLists: Set<SourceList> = []
+    /// Where pods' addresses are; nil where only the node itself counts as inside.
+    private let podNetwork: CIDR?
+
+    init(podNetwork: CIDR? = nil) { self.podNetwork = podNetwork }
 
     /// The whole table, made anew, holding `content`. Pieces after the first one only add elements, and there is
     /// more than one only where the whole is larger than `limit` bytes.
     mutating func initial(_ content: ProxyChange, limit: Int) -> [NftBatch] {
-        self = ProxyRules()
+        self = ProxyRules(podNetwork: podNetwork)
         var batch = NftBatch(table: Self.table)
         batch.resetTable()
         for set in ProxySet.fixed { batch.addSet(set) }
-        Self.addFixedChains(to: &batch)
+        addFixedChains(to: &batch)
         addShapes(of: content, to: &batch)
         var finished: [NftBatch] = []
         for (set, elements) in Self.additions(content).sorted(by: { $0.key < $1.key }) {
@@ -94,10 +104,24 @@ struct ProxyRules {
     private static func hairpin(_ address: IPAddress) -> NftElement { NftElement(address.bytes + address.bytes) }
 
     private mutating func addShapes(of change: ProxyChange, to batch: inout NftBatch) {
-        for shape in Set(change.frontends.values.compactMap { $0.new.flatMap(BalanceShape.init) }).sorted() {
+        addSourceLists(of: change, to: &batch)
+        let plans = change.frontends.values.compactMap(\.new)
+        let needed =
+            plans.compactMap { BalanceShape($0) } + plans.compactMap { $0.inside.map { .init(inside: $0.endpoints) } }
+        for shape in Set(needed).sorted() {
             guard shapes.insert(shape).inserted else { continue }
             batch.addChain(shape.chain)
-            if let seconds = shape.stickySeconds {
+            if shape.isInside {
+                if countsOfEndpoints.insert(shape.count).inserted { batch.addSet(ProxySet.endpoints(shape.count)) }
+                batch.addRule(
+                    shape.chain,
+                    Self.frontendKey(at: 8, 9, 10) + [
+                        .lookupValue(map: ProxySet.inside.name, key: 8, to: 0),
+                        .random(modulus: UInt32(shape.count), to: 3),
+                        .lookupValue(map: ProxySet.endpoints(shape.count).name, key: 0, to: 4),
+                        .destinationNAT(address: 4, port: 5),
+                    ])
+            } else if let seconds = shape.stickySeconds {
                 if countsOfChoices.insert(shape.count).inserted { batch.addSet(ProxySet.choices(shape.count)) }
                 Self.addStickyRules(shape, seconds, to: &batch)
             } else {
@@ -111,6 +135,30 @@ struct ProxyRules {
                     ])
             }
         }
+    }
+
+    private mutating func addSourceLists(of change: ProxyChange, to batch: inout NftBatch) {
+        let lists = Set(change.frontends.values.compactMap { $0.new?.sources.map(SourceList.init) })
+        for list in lists.sorted(by: { $0.chain < $1.chain }) where !sourceLists.contains(list) {
+            if sourceLists.isEmpty {
+                // Before the translation, while the packet still shows what its sender asked for.
+                batch.addChain("guard", NftHook(.filter, .prerouting, priority: -110))
+                batch.addRule(
+                    "guard", Self.frontendKey(at: 0, 1, 2) + [.lookupVerdict(map: ProxySet.guarded.name, key: 0)])
+            }
+            sourceLists.insert(list)
+            batch.addChain(list.chain)
+            for range in list.ranges { batch.addRule(list.chain, Self.isFrom(range) + [.verdict(.return)]) }
+            batch.addRule(list.chain, [.verdict(.drop)])
+        }
+    }
+
+    private static func isFrom(_ network: CIDR) -> [NftExpression] {
+        let mask = CIDR(IPAddress(v4: ~0), prefix: network.prefix).base.bytes
+        return [
+            .sourceAddress(to: 0), .mask(from: 0, to: 0, mask: mask, xor: [0, 0, 0, 0]),
+            .compare(0, .equal, network.base.bytes),
+        ]
     }
 
     private static func frontendKey(
@@ -154,12 +202,20 @@ struct ProxyRules {
 
     // MARK: The frame
 
-    private static func addFixedChains(to batch: inout NftBatch) {
-        let balance = frontendKey(at: 0, 1, 2) + [.lookupVerdict(map: ProxySet.services.name, key: 0)]
+    private func addFixedChains(to batch: inout NftBatch) {
+        let frontendKey = Self.frontendKey
+        let (servicesChain, rejectChain) = (Self.servicesChain, Self.rejectChain)
+        let balance = frontendKey(0, 1, 2) + [.lookupVerdict(map: ProxySet.services.name, key: 0)]
         batch.addChain(servicesChain)
         batch.addRule(servicesChain, balance)
         for (name, point) in [("prerouting", NftHook.Point.prerouting), ("output", .output)] {
             batch.addChain(name, NftHook(.nat, point, priority: -100))
+            let isInside = point == .output ? [] : podNetwork.map(Self.isFrom)
+            if let isInside {
+                batch.addRule(
+                    name,
+                    isInside + frontendKey(0, 1, 2) + [.lookupVerdict(map: ProxySet.insideServices.name, key: 0)])
+            }
             batch.addRule(name, [.verdict(.goto(servicesChain))])
         }
 
@@ -171,10 +227,13 @@ struct ProxyRules {
             ("filter-input", NftHook.Point.input), ("filter-forward", .forward), ("filter-output", .output),
         ] {
             batch.addChain(name, NftHook(.filter, point, priority: 0))
-            batch.addRule(name, frontendKey(at: 0, 1, 2) + [.lookupVerdict(map: ProxySet.unserved.name, key: 0)])
+            batch.addRule(name, frontendKey(0, 1, 2) + [.lookupVerdict(map: ProxySet.unserved.name, key: 0)])
             batch.addRule(
                 name,
+                // Nor is it an answer to a node that speaks from a balancer's address of its own.
                 [
+                    .connection(.status, nil, to: 0), .mask(from: 0, to: 0, mask: [32, 0, 0, 0], xor: [0, 0, 0, 0]),
+                    .compare(0, .equal, [0, 0, 0, 0]),
                     .destinationAddress(to: 0), .lookup(set: ProxySet.clusterAddresses.name, key: 0, inverted: false),
                     .verdict(.goto(rejectChain)),
                 ])
@@ -191,6 +250,13 @@ struct ProxyRules {
             translated + [
                 .sourceAddress(to: 0), .destinationAddress(to: 1),
                 .lookup(set: ProxySet.hairpin.name, key: 0, inverted: false), .masquerade,
+            ])
+        // A node that answers for a balancer's address speaks to it from that very address.
+        batch.addRule(
+            "postrouting",
+            translated + [
+                .sourceAddress(to: 0), .lookup(set: ProxySet.clusterAddresses.name, key: 0, inverted: false),
+                .masquerade,
             ])
         batch.addRule(
             "postrouting",

@@ -25,6 +25,8 @@ public struct ProxyTable: Sendable {
     private var claims: [Frontend: [String]] = [:]
     private var clusterAddresses = Counted()
     private var localEndpoints = Counted()
+    /// The few services that are answered for here or asked about, so that nobody has to look through all.
+    private var balancers: [String: ServicePlan] = [:]
 
     public init() {}
 
@@ -33,6 +35,9 @@ public struct ProxyTable: Sendable {
     public func effective(_ frontend: Frontend) -> FrontendPlan? {
         claims[frontend]?.first.flatMap { plans[$0]?.frontends[frontend] }
     }
+
+    public var announced: Set<IPAddress> { balancers.values.reduce(into: []) { $0.formUnion($1.announced) } }
+    public var healthChecks: [HealthCheck] { balancers.values.compactMap(\.healthCheck) }
 
     /// Takes new plans (nil for services that are gone) and says what changes by them.
     public mutating func update(_ updates: some Collection<(key: String, plan: ServicePlan?)>) -> ProxyChange {
@@ -53,7 +58,8 @@ public struct ProxyTable: Sendable {
             for frontend in new.frontends.keys where old.frontends[frontend] == nil { claim(frontend, key) }
             clusterAddresses.replace(old.clusterAddresses, by: new.clusterAddresses)
             localEndpoints.replace(old.localEndpoints, by: new.localEndpoints)
-            plans[key] = new.frontends.isEmpty && new.clusterAddresses.isEmpty ? nil : new
+            plans[key] = new == ServicePlan() ? nil : new
+            balancers[key] = new.announced.isEmpty && new.healthCheck == nil ? nil : new
         }
         var change = ProxyChange()
         for (frontend, old) in before {

@@ -8,13 +8,23 @@ public struct ServicePlanner: Sendable {
     private static let foreignLabels = ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"]
     private static let nodeLocalLabel = "lab.dev/node-local"
     private static let defaultStickySeconds = 10_800
+    /// Written by the controller that gives out load balancers' addresses.
+    private static let announcerAnnotation = "lab.dev/announcing-node"
 
     public var nodeName: String
     public var nodeAddresses: [IPAddress]
+    /// Where this node is, for endpoints that are meant for some zones first.
+    public var zone: String?
 
-    public init(nodeName: String, nodeAddresses: [IPAddress]) {
+    public init(nodeName: String, nodeAddresses: [IPAddress], zone: String? = nil) {
         self.nodeName = nodeName
         self.nodeAddresses = nodeAddresses
+        self.zone = zone
+    }
+
+    /// Whether what a slice says depends on the node's zone.
+    public static func asksForZone(_ slice: Document) -> Bool {
+        slice.list("endpoints").contains { $0.at("hints", "forZones") != nil }
     }
 
     public func plan(service: Document, slices: [Document]) -> ServicePlan {
@@ -26,34 +36,73 @@ public struct ServicePlanner: Sendable {
         let clusterAddresses = Self.clusterAddresses(of: service)
         guard !clusterAddresses.isEmpty else { return plan }
         plan.clusterAddresses = Set(clusterAddresses)
-        let external = Self.externalAddresses(of: service)
-        let sticky = Self.stickySeconds(of: service)
         let internalLocal = service.text("spec", "internalTrafficPolicy") == "Local"
-        let externalLocal = service.text("spec", "externalTrafficPolicy") == "Local"
+        let sticky = Self.stickySeconds(of: service)
         for port in service.list("spec", "ports") {
             guard let transport = ServiceTransport(port.text("protocol") ?? "TCP"), let number = Self.port(port, "port")
             else { continue }
             let endpoints = Endpoints(
-                slices: slices, port: port.text("name") ?? "", transport: transport, node: nodeName)
+                slices: slices, port: port.text("name") ?? "", transport: transport, node: nodeName, zone: zone)
             plan.localEndpoints.formUnion(endpoints.local.map(\.address))
             let inside = endpoints.treatment(localOnly: internalLocal, stickySeconds: sticky)
             for address in clusterAddresses {
                 plan.frontends[Frontend(address, transport, number)] = FrontendPlan(inside)
             }
-            let outside = FrontendPlan(
-                endpoints.treatment(localOnly: externalLocal, stickySeconds: sticky), masquerade: !externalLocal)
-            for address in external {
-                plan.frontends[Frontend(address, transport, number)] = outside
-            }
-            if ["NodePort", "LoadBalancer"].contains(service.text("spec", "type") ?? ""),
-                let nodePort = Self.port(port, "nodePort")
-            {
-                for address in nodeAddresses where !address.isIPv6 {
-                    plan.frontends[Frontend(address, transport, nodePort)] = outside
-                }
+            let cluster = Frontend(clusterAddresses[0], transport, number)
+            addOutside(&plan, service, port, endpoints, cluster, inside)
+        }
+        addBalancer(&plan, service, slices)
+        return plan
+    }
+
+    /// The frontends through which the service is reached from outside the cluster.
+    private func addOutside(
+        _ plan: inout ServicePlan, _ service: Document, _ port: Document, _ endpoints: Endpoints, _ cluster: Frontend,
+        _ inside: Treatment
+    ) {
+        let isLocal = service.text("spec", "externalTrafficPolicy") == "Local"
+        let treatment = endpoints.treatment(localOnly: isLocal, stickySeconds: Self.stickySeconds(of: service))
+        var outside = FrontendPlan(treatment, masquerade: !isLocal)
+        if isLocal, inside != treatment, case .balance(let backends, nil) = inside {
+            outside.inside = FrontendPlan.Inside(cluster, endpoints: backends.count)
+        }
+        for address in Self.addresses(service.list("spec", "externalIPs").compactMap(\.string)) {
+            plan.frontends[Frontend(address, cluster.transport, cluster.port)] = outside
+        }
+        if let nodePort = Self.port(port, "nodePort"),
+            ["NodePort", "LoadBalancer"].contains(service.text("spec", "type") ?? "")
+        {
+            for address in nodeAddresses where !address.isIPv6 {
+                plan.frontends[Frontend(address, cluster.transport, nodePort)] = outside
             }
         }
-        return plan
+        let ranges = service.list("spec", "loadBalancerSourceRanges").compactMap { range in
+            range.string.flatMap { CIDR($0.filter { !$0.isWhitespace }) }
+        }
+        if !ranges.isEmpty { outside.sources = ranges }
+        for address in Self.balancerAddresses(of: service) {
+            plan.frontends[Frontend(address, cluster.transport, cluster.port)] = outside
+        }
+    }
+
+    /// What a load balancer has beside its frontends: the node that answers for it, and the port that tells how it is.
+    private func addBalancer(_ plan: inout ServicePlan, _ service: Document, _ slices: [Document]) {
+        guard service.text("spec", "type") == "LoadBalancer" else { return }
+        if let announcer = service.map("metadata", "annotations")[Self.announcerAnnotation] {
+            let addresses = Set(Self.balancerAddresses(of: service)).subtracting(nodeAddresses)
+            // They lie on this node while it answers for them, so what no port of theirs takes must be refused.
+            plan.clusterAddresses.formUnion(addresses)
+            if announcer == nodeName { plan.announced = addresses }
+        }
+        guard service.text("spec", "externalTrafficPolicy") == "Local",
+            let port = Self.port(service["spec"] ?? .null, "healthCheckNodePort"),
+            let namespace = service.text("metadata", "namespace"), let name = service.text("metadata", "name")
+        else { return }
+        let ready = Set(
+            slices.flatMap { $0.list("endpoints") }
+                .filter { $0.text("nodeName") == nodeName && $0.flag("conditions", "ready") ?? true }
+                .compactMap { $0.list("addresses").first?.string })
+        plan.healthCheck = HealthCheck(port: port, service: "\(namespace)/\(name)", localEndpoints: ready.count)
     }
 
     private static func port(_ document: Document, _ key: String) -> UInt16? {
@@ -66,14 +115,16 @@ public struct ServicePlanner: Sendable {
         return texts.compactMap { IPAddress($0) }.filter { !$0.isIPv6 }
     }
 
-    private static func externalAddresses(of service: Document) -> [IPAddress] {
-        let listed = service.list("spec", "externalIPs").compactMap(\.string)
+    private static func balancerAddresses(of service: Document) -> [IPAddress] {
+        guard service.text("spec", "type") == "LoadBalancer" else { return [] }
         // With mode Proxy the load balancer wants its traffic delivered to it, not cut short.
-        let ingress =
-            service.text("spec", "type") == "LoadBalancer"
-            ? service.list("status", "loadBalancer", "ingress")
-                .filter { ($0.text("ipMode") ?? "VIP") == "VIP" }.compactMap { $0.text("ip") } : []
-        return (listed + ingress).compactMap { IPAddress($0) }.filter { !$0.isIPv6 }
+        return addresses(
+            service.list("status", "loadBalancer", "ingress")
+                .filter { ($0.text("ipMode") ?? "VIP") == "VIP" }.compactMap { $0.text("ip") })
+    }
+
+    private static func addresses(_ texts: [String]) -> [IPAddress] {
+        texts.compactMap { IPAddress($0) }.filter { !$0.isIPv6 }
     }
 
     private static func stickySeconds(of service: Document) -> UInt32? {
@@ -90,22 +141,30 @@ private struct Endpoints {
     /// Endpoints that are going away but still answer serve while there is nobody better.
     private var leaving: Set<Backend> = []
     private var leavingHere: Set<Backend> = []
+    /// Ready endpoints that are meant for this node, and for its zone, and whether every ready one is meant for
+    /// somebody: where one is not, nobody may be sent to fewer.
+    private var forNode: Set<Backend> = []
+    private var forZone: Set<Backend> = []
+    private var allNameNodes = true
+    private var allNameZones = true
 
     var local: Set<Backend> { readyHere.union(leavingHere) }
 
-    init(slices: [Document], port name: String, transport: ServiceTransport, node: String) {
+    init(slices: [Document], port name: String, transport: ServiceTransport, node: String, zone: String?) {
         for slice in slices where slice.text("addressType") ?? "IPv4" == "IPv4" {
             for port in slice.list("ports") {
                 guard port.text("name") ?? "" == name,
                     ServiceTransport(port.text("protocol") ?? "TCP") == transport,
                     let number = port.number("port").flatMap({ UInt16(exactly: $0) })
                 else { continue }
-                for endpoint in slice.list("endpoints") { add(endpoint, port: number, node: node) }
+                for endpoint in slice.list("endpoints") {
+                    add(endpoint, port: number, node: node, zone: zone)
+                }
             }
         }
     }
 
-    private mutating func add(_ endpoint: Document, port: UInt16, node: String) {
+    private mutating func add(_ endpoint: Document, port: UInt16, node: String, zone: String?) {
         // Every address of an endpoint is the same pod; the first one stands for it.
         guard let address = endpoint.list("addresses").first?.string.flatMap({ IPAddress($0) }), !address.isIPv6 else {
             return
@@ -115,14 +174,27 @@ private struct Endpoints {
         if endpoint.flag("conditions", "ready") ?? true {
             ready.insert(backend)
             if isHere { readyHere.insert(backend) }
+            let nodes = endpoint.list("hints", "forNodes").compactMap { $0.text("name") }
+            let zones = endpoint.list("hints", "forZones").compactMap { $0.text("name") }
+            if nodes.isEmpty { allNameNodes = false }
+            if zones.isEmpty { allNameZones = false }
+            if nodes.contains(node) { forNode.insert(backend) }
+            if let zone, zones.contains(zone) { forZone.insert(backend) }
         } else if endpoint.flag("conditions", "serving") == true, endpoint.flag("conditions", "terminating") == true {
             leaving.insert(backend)
             if isHere { leavingHere.insert(backend) }
         }
     }
 
+    /// The ready endpoints that this node should use where it may use any.
+    private var near: Set<Backend> {
+        if allNameNodes, !forNode.isEmpty { return forNode }
+        if allNameZones, !forZone.isEmpty { return forZone }
+        return ready
+    }
+
     func treatment(localOnly: Bool, stickySeconds: UInt32?) -> Treatment {
-        let anywhere = ready.isEmpty ? leaving : ready
+        let anywhere = ready.isEmpty ? leaving : near
         guard !anywhere.isEmpty else { return .reject }
         let here = readyHere.isEmpty ? leavingHere : readyHere
         let chosen = localOnly ? here : anywhere

@@ -38,6 +38,8 @@ public enum Step: Sendable, Equatable {
         case joinCgroup = "join-cgroup"
         case sysctl
         case outOfMemoryScore = "oom-score"
+        case timeOffsets = "time-offsets"
+        case label = "security-label"
     }
 
     public struct Tolerance: OptionSet, Sendable, Equatable {
@@ -67,23 +69,45 @@ public enum Step: Sendable, Equatable {
     case rootDirectory(String)
     case rootOverlay(directory: String, options: String, target: String)
     case rootInherit
-    case mount(type: String, source: String, target: String, attributes: UInt64, propagation: UInt64, options: [Option])
-    case bind(tree: Int, target: String, attributes: UInt64, recursive: Bool, propagation: UInt64)
+    case mount(
+        type: String, source: String, target: String, attributes: UInt64, propagation: UInt64,
+        handling: MountHandling = [], options: [Option])
+    case bind(tree: Int, target: String, change: AttributeChange, propagation: UInt64)
     case mask(String)
     case readOnly(String)
-    case device(path: String, mode: UInt32, major: UInt32, minor: UInt32)
+    case device(DeviceNode)
     case allDevices
     case symlink(content: String, path: String)
     case directory(String, mode: UInt32)
-    case pivot(readOnly: Bool)
+    case pivot(readOnly: Bool, how: Pivot = .root)
     case resourceLimit(name: String, number: Int32, soft: UInt64, hard: UInt64)
-    case workingDirectory(String)
-    case identity(User, capabilities: UInt64?)
+    case workingDirectory(String, made: Bool = true)
+    case identity(User, capabilities: CapabilityMasks?)
     case noNewPrivileges
-    case seccomp([UInt8])
+    case seccomp([UInt8], flags: UInt64 = 0)
     case inherit([Int32: String])
     case exec(arguments: [String], environment: [String])
-    case terminal(TerminalSize, owner: UInt32)
+    case terminal(TerminalSize, owner: UInt32, console: Bool = false)
+    case user(IDMaps, setgroups: Bool)
+    case fork
+    case sync(reason: UInt64)
+    case hook(HookCall)
+    case openGate(directory: String)
+    case gate
+    case scheduler(SchedulerSetting)
+    case ioPriority(UInt64)
+    case personality(UInt64)
+    case umask(UInt32)
+    case domainName(String)
+    case keyring(String)
+    case join(pid: Int32, startTime: UInt64, kinds: [NamespaceKind])
+    case find(program: String, path: String)
+    case idMap(tree: Int, recursive: Bool, namespace: String, maps: IDMaps)
+    case remount(path: String, change: AttributeChange)
+    case hide
+    case ownStreams(UInt32)
+    case rootPropagation(UInt64)
+    case rootPlain(String)
 
     var opcode: lab_step {
         switch self {
@@ -114,59 +138,26 @@ public enum Step: Sendable, Equatable {
         case .inherit: LAB_STEP_INHERIT
         case .exec: LAB_STEP_EXEC
         case .terminal: LAB_STEP_TERMINAL
-        }
-    }
-
-    public var name: String {
-        switch self {
-        case .write(let kind, _, _, _): kind.rawValue
-        case .hold: "hold-namespace"
-        case .enterNamespaces: "setns"
-        case .unshare: "unshare"
-        case .hostname: "sethostname"
-        case .tree: "bind-source"
-        case .propagation: "mount-propagation"
-        case .rootDirectory: "root"
-        case .rootOverlay: "overlay"
-        case .rootInherit: "root"
-        case .mount: "mount"
-        case .bind: "bind"
-        case .mask: "mask"
-        case .readOnly: "read-only"
-        case .device, .allDevices: "device"
-        case .symlink: "symlink"
-        case .directory: "mkdir"
-        case .pivot: "pivot_root"
-        case .resourceLimit: "rlimit"
-        case .workingDirectory: "chdir"
-        case .identity: "identity"
-        case .noNewPrivileges: "no-new-privileges"
-        case .seccomp: "seccomp"
-        case .inherit: "inherit-descriptors"
-        case .exec: "exec"
-        case .terminal: "terminal"
-        }
-    }
-
-    public var object: String {
-        switch self {
-        case .write(_, let path, _, _), .tree(let path, _), .device(let path, _, _, _), .symlink(_, let path): path
-        case .hold(_, let path), .rootDirectory(let path), .mask(let path), .readOnly(let path): path
-        case .directory(let path, _), .workingDirectory(let path): path
-        case .enterNamespaces(let entries): entries.map(\.path).joined(separator: " ")
-        case .unshare(let kinds): kinds.map(\.rawValue).joined(separator: " ")
-        case .hostname(let name): name
-        case .rootOverlay(_, _, let target): target
-        case .mount(let type, _, let target, _, _, _): "\(type) on \(target)"
-        case .bind(_, let target, _, _, _): target
-        case .resourceLimit(let name, _, _, _): name
-        case .identity(let user, _): "\(user.uid):\(user.gid)"
-        case .inherit(let numbers): numbers.values.sorted().joined(separator: " ")
-        case .exec(let arguments, _): arguments.first ?? ""
-        case .allDevices: "/dev"
-        case .terminal: "/dev/pts"
-        case .propagation, .rootInherit, .pivot: "/"
-        case .noNewPrivileges, .seccomp: ""
+        case .user: LAB_STEP_USER
+        case .fork: LAB_STEP_FORK
+        case .sync: LAB_STEP_SYNC
+        case .hook: LAB_STEP_HOOK
+        case .openGate: LAB_STEP_GATE_OPEN
+        case .gate: LAB_STEP_GATE
+        case .scheduler: LAB_STEP_SCHEDULER
+        case .ioPriority: LAB_STEP_IO_PRIORITY
+        case .personality: LAB_STEP_PERSONALITY
+        case .umask: LAB_STEP_UMASK
+        case .domainName: LAB_STEP_DOMAIN_NAME
+        case .keyring: LAB_STEP_KEYRING
+        case .join: LAB_STEP_JOIN
+        case .find: LAB_STEP_FIND
+        case .idMap: LAB_STEP_ID_MAP
+        case .remount: LAB_STEP_REMOUNT
+        case .hide: LAB_STEP_HIDE
+        case .ownStreams: LAB_STEP_OWN_STREAMS
+        case .rootPropagation: LAB_STEP_ROOT_PROPAGATION
+        case .rootPlain: LAB_STEP_ROOT_PLAIN
         }
     }
 }
@@ -175,7 +166,8 @@ extension StageError {
     init(step: String, object: String, errno: Int32, detail: String) {
         let what = object.isEmpty ? step : "\(step) \(object)"
         let how = detail.isEmpty ? "" : " (\(detail))"
-        let text = "\(what): \(ErrorText.of(errno))\(how)"
+        // A program that was run and failed leaves no errno, only its own verdict.
+        let text = errno == 0 ? "\(what): \(detail)" : "\(what): \(ErrorText.of(errno))\(how)"
         self.init(step: step, object: object, errno: errno, description: text)
     }
 }

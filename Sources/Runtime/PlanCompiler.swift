@@ -172,8 +172,7 @@ struct PlanCompiler {
         }
         steps.append(
             .bind(
-                tree: tree, target: mount.target, attributes: options.attributes,
-                recursive: options.recursiveAttributes,
+                tree: tree, target: mount.target, change: options.change,
                 propagation: options.propagation == 0 ? MountOptions(["private"]).propagation : options.propagation))
     }
 
@@ -241,7 +240,8 @@ struct PlanCompiler {
         for (name, major, minor) in [
             ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
         ] as [(String, UInt32, UInt32)] {
-            steps.append(.device(path: "/dev/\(name)", mode: character | 0o666, major: major, minor: minor))
+            steps.append(
+                .device(DeviceNode(path: "/dev/\(name)", mode: character | 0o666, major: major, minor: minor)))
         }
         if all { steps.append(.allDevices) }
     }
@@ -259,7 +259,9 @@ struct PlanCompiler {
         }
         let filter = try SeccompFilter.compile(privileges.seccomp, capabilities: privileges.capabilities)
         let identity = Step.identity(
-            privileges.user, capabilities: try Capability.mask(privileges.capabilities, subject: specification.id))
+            privileges.user,
+            capabilities: try Capability.mask(privileges.capabilities, subject: specification.id)
+                .map { CapabilityMasks($0) })
         // Without no_new_privs a filter can only be installed while CAP_SYS_ADMIN is still there.
         if let filter, !privileges.noNewPrivileges { steps.append(.seccomp(filter)) }
         steps.append(identity)
@@ -295,11 +297,14 @@ extension Step {
         case .hold(let name, let path): [name, path]
         case .enterNamespaces(let entries): entries.map(\.path)
         case .rootOverlay(let directory, let options, let target): [directory, options, target]
-        case .mount(let type, let source, let target, _, _, let options):
+        case .mount(let type, let source, let target, _, _, _, let options):
             [type, source, target] + options.flatMap { [$0.key, $0.value] }
         case .symlink(let content, let path): [content, path]
         case .inherit(let numbers): Array(numbers.values)
         case .exec(let arguments, let environment): arguments + environment
+        case .hook(let call):
+            [call.path, call.stateBefore, call.stateAfter] + call.arguments + call.environment
+        case .find(let program, let path): [program, path]
         default: [object]
         }
     }

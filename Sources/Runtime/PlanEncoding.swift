@@ -17,6 +17,11 @@ struct Payload {
 
     mutating func text(_ value: String) { data(value.utf8) }
 
+    mutating func list(_ values: [String]) {
+        number(Int64(values.count))
+        for value in values { text(value) }
+    }
+
     mutating func code(_ value: UInt32) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
 }
 
@@ -88,8 +93,11 @@ extension Step {
             }
         case .unshare(let kinds): out.number(kinds.reduce(UInt64(0)) { $0 | $1.flag })
         case .hostname(let text), .rootDirectory(let text), .mask(let text), .readOnly(let text),
-            .workingDirectory(let text):
+            .domainName(let text), .keyring(let text), .openGate(let text), .rootPlain(let text):
             out.text(text)
+        case .workingDirectory(let path, let made):
+            out.text(path)
+            out.flag(made)
         case .tree(let path, let recursive):
             out.text(path)
             out.flag(recursive)
@@ -98,50 +106,81 @@ extension Step {
             out.text(directory)
             out.text(options)
             out.text(target)
-        case .rootInherit, .allDevices, .noNewPrivileges: break
-        case .mount, .bind: encodeMount(&out)
-        case .device(let path, let mode, let major, let minor):
-            out.text(path)
-            for number in [mode, major, minor] { out.number(UInt64(number)) }
+        case .rootInherit, .allDevices, .noNewPrivileges, .fork, .gate, .hide: break
+        case .mount, .bind, .idMap, .remount: encodeMount(&out)
+        case .device(let node):
+            out.text(node.path)
+            for number in [node.mode, node.major, node.minor, node.uid, node.gid] { out.number(UInt64(number)) }
+            out.flag(node.isExact)
         case .symlink(let content, let path):
             out.text(content)
             out.text(path)
         case .directory(let path, let mode):
             out.text(path)
             out.number(UInt64(mode))
-        case .pivot(let readOnly): out.flag(readOnly)
+        case .pivot(let readOnly, let how):
+            out.flag(readOnly)
+            out.number(how.code)
         case .resourceLimit(_, let number, let soft, let hard):
             out.number(Int64(number))
             out.number(soft)
             out.number(hard)
-        case .identity, .seccomp, .inherit, .exec: encodeProgram(&out)
-        case .terminal(let size, let owner):
+        case .identity, .seccomp, .inherit, .exec, .hook, .scheduler: encodeProgram(&out)
+        case .terminal(let size, let owner, let console):
             out.number(UInt64(size.columns))
             out.number(UInt64(size.rows))
             out.number(UInt64(owner))
+            out.flag(console)
+        case .user(let maps, let setgroups):
+            out.text(IDMaps.text(maps.uids))
+            out.text(IDMaps.text(maps.gids))
+            out.flag(setgroups)
+        case .sync(let number), .ioPriority(let number), .personality(let number), .rootPropagation(let number):
+            out.number(number)
+        case .umask(let number), .ownStreams(let number): out.number(UInt64(number))
+        case .join(let pid, let startTime, let kinds):
+            out.number(Int64(pid))
+            out.number(startTime)
+            out.number(kinds.reduce(UInt64(0)) { $0 | $1.flag })
+        case .find(let program, let path):
+            out.text(program)
+            out.text(path)
         }
         return out
     }
 
     private func encodeMount(_ out: inout Payload) {
         switch self {
-        case .mount(let type, let source, let target, let attributes, let propagation, let options):
+        case .mount(let type, let source, let target, let attributes, let propagation, let handling, let options):
             out.text(type)
             out.text(source)
             out.text(target)
             out.number(attributes)
             out.number(propagation)
+            out.number(handling.rawValue)
             out.number(Int64(options.count))
             for option in options {
                 out.text(option.key)
                 out.text(option.value)
             }
-        case .bind(let tree, let target, let attributes, let recursive, let propagation):
+        case .bind(let tree, let target, let change, let propagation):
             out.number(Int64(tree))
             out.text(target)
-            out.number(attributes)
-            out.flag(recursive)
+            for attributes in [change.set, change.cleared, change.setBelow, change.clearedBelow] {
+                out.number(attributes)
+            }
             out.number(propagation)
+        case .idMap(let tree, let recursive, let namespace, let maps):
+            out.number(Int64(tree))
+            out.flag(recursive)
+            out.text(namespace)
+            out.text(IDMaps.text(maps.uids))
+            out.text(IDMaps.text(maps.gids))
+        case .remount(let path, let change):
+            out.text(path)
+            out.number(change.set | change.setBelow)
+            out.number(change.cleared | change.clearedBelow)
+            out.flag(change.setBelow | change.clearedBelow != 0)
         default: break
         }
     }
@@ -154,8 +193,26 @@ extension Step {
             out.number(Int64(user.additionalGroups.count))
             for group in user.additionalGroups { out.number(UInt64(group)) }
             out.flag(capabilities != nil)
-            out.number(capabilities ?? 0)
-        case .seccomp(let program): out.data(program)
+            let masks = capabilities ?? CapabilityMasks()
+            for mask in [masks.bounding, masks.effective, masks.permitted, masks.inheritable, masks.ambient] {
+                out.number(mask)
+            }
+        case .seccomp(let program, let flags):
+            out.data(program)
+            out.number(flags)
+        case .scheduler(let setting):
+            out.number(UInt64(setting.policy))
+            out.number(setting.flags)
+            out.number(Int64(setting.nice))
+            out.number(UInt64(setting.priority))
+            for number in [setting.runtime, setting.deadline, setting.period] { out.number(number) }
+        case .hook(let call):
+            out.text(call.path)
+            out.number(call.timeoutSeconds)
+            out.list(call.arguments)
+            out.list(call.environment)
+            out.text(call.stateBefore)
+            out.text(call.stateAfter)
         case .inherit(let numbers):
             out.number(Int64(numbers.count))
             for (number, name) in numbers.sorted(by: { $0.key < $1.key }) {
@@ -163,10 +220,8 @@ extension Step {
                 out.text(name)
             }
         case .exec(let arguments, let environment):
-            for list in [arguments, environment] {
-                out.number(Int64(list.count))
-                for text in list { out.text(text) }
-            }
+            out.list(arguments)
+            out.list(environment)
         default: break
         }
     }

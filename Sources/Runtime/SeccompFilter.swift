@@ -34,25 +34,74 @@ enum SeccompFilter {
         return try builder.export()
     }
 
-    /// An OCI `linux.seccomp` object.
+    /// An OCI `linux.seccomp` object, for a pod's container: nobody listens to it.
     private static func custom(_ json: [UInt8]) throws -> [UInt8] {
-        let profile: Document
-        do { profile = try Document(json: json) } catch { throw invalid("\(error)") }
-        guard let name = profile.text("defaultAction") else { throw invalid("defaultAction is missing") }
-        let action = try Action.named(name, errno: profile.number("defaultErrnoRet"))
-        let builder = try Builder(defaultAction: action)
-        if let flag = profile.list("flags").first?.string { throw invalid("flag \(flag)") }
-        if profile.text("listenerPath") != nil { throw invalid("listenerPath") }
-        try builder.add(architectures: profile.list("architectures").compactMap(\.string))
-        for rule in profile.list("syscalls") {
-            guard let name = rule.text("action") else { throw invalid("a rule without an action") }
-            let verdict = try Action.named(name, errno: rule.number("errnoRet"))
-            // libseccomp refuses rules that say what the default says.
-            if verdict == action { continue }
-            let arguments = try rule.list("args").map(Argument.init)
-            for name in rule.list("names").compactMap(\.string) { try builder.rule(name, verdict, arguments) }
+        let document: Document
+        do { document = try Document(json: json) } catch { throw invalid("\(error)") }
+        do {
+            let program = try container(Field(document, path: "profile").required().object())
+            guard program.listenerPath.isEmpty, program.flags & newListener == 0 else { throw invalid("a listener") }
+            return program.instructions
+        } catch let error as ConfigurationError {
+            throw invalid("\(error)")
         }
-        return try builder.export()
+    }
+
+    static let newListener: UInt64 = 8
+    private static let flags: [String: UInt64] = [
+        "SECCOMP_FILTER_FLAG_TSYNC": 0, "SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
+    ]
+    static let flagNames = flags.keys.sorted()
+
+    /// An OCI `linux.seccomp` object.
+    static func container(_ field: Field) throws -> SeccompProgram {
+        let defaultField = try field["defaultAction"].required()
+        let defaultErrno = try field["defaultErrnoRet"].integer(in: 0...4_095)
+        let fallback = try Action.read(defaultField, errno: defaultErrno)
+        guard fallback != Action.notify else { throw defaultField.error("SCMP_ACT_NOTIFY cannot be the default") }
+        let builder = try Builder(defaultAction: fallback)
+        for (index, name) in try field["architectures"].strings().enumerated() {
+            guard name.hasPrefix("SCMP_ARCH_"), builder.add(architecture: name) else {
+                throw ConfigurationError("\(field.path).architectures[\(index)]", "unknown architecture '\(name)'")
+            }
+        }
+        if try !field["architectures"].exists { try builder.add(architectures: []) }
+        var notifies = false
+        for rule in try field["syscalls"].list() {
+            let verdict = try Action.read(rule["action"].required(), errno: rule["errnoRet"].integer(in: 0...4_095))
+            let names = try rule["names"].required().strings()
+            guard !names.isEmpty else { throw try rule["names"].error("is empty") }
+            if verdict == Action.notify {
+                // The stage writes to its creator while the filter is in place already.
+                guard !names.contains("write") else {
+                    throw try rule["names"].error("SCMP_ACT_NOTIFY cannot be used for write")
+                }
+                notifies = true
+            }
+            // libseccomp refuses rules that say what the default says.
+            if verdict == fallback { continue }
+            let arguments = try rule["args"].list().map(Argument.init)
+            for name in names { try builder.rule(name, verdict, arguments) }
+        }
+        return try finish(field, builder, notifies: notifies)
+    }
+
+    private static func finish(_ field: Field, _ builder: Builder, notifies: Bool) throws -> SeccompProgram {
+        var flags: UInt64 = 0
+        for flag in try field["flags"].list() { flags |= try flag.choice(Self.flags) ?? 0 }
+        let path = try field["listenerPath"].absolutePath() ?? ""
+        let metadata = try field["listenerMetadata"].string() ?? ""
+        guard metadata.isEmpty || !path.isEmpty else {
+            throw try field["listenerMetadata"].error("is there without listenerPath")
+        }
+        guard !notifies || !path.isEmpty else {
+            throw try field["listenerPath"].error("is missing: SCMP_ACT_NOTIFY needs somebody to tell")
+        }
+        if notifies { flags |= newListener }
+        return SeccompProgram(
+            instructions: try builder.export(), flags: flags, listenerPath: notifies ? path : "",
+            listenerMetadata: metadata)
     }
 
     fileprivate static func invalid(_ why: String) -> StageError {
@@ -67,50 +116,59 @@ extension String {
     }
 }
 
-private enum Action {
+enum Action {
     static let allow: UInt32 = 0x7FFF_0000
+    static let notify: UInt32 = 0x7FC0_0000
 
     static func fail(_ errno: Int32) -> UInt32 { 0x0005_0000 | UInt32(errno) & 0xFFFF }
 
-    static func named(_ name: String, errno: Int?) throws -> UInt32 {
-        switch name {
+    static let names = [
+        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+        "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
+    ]
+
+    static func read(_ field: Field, errno: Int64?) throws -> UInt32 {
+        switch try field.string() ?? "" {
         case "SCMP_ACT_ALLOW": return allow
-        case "SCMP_ACT_ERRNO": return fail(Int32(truncatingIfNeeded: errno ?? Int(EPERM)))
+        case "SCMP_ACT_ERRNO": return fail(Int32(errno ?? Int64(EPERM)))
         case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return 0
         case "SCMP_ACT_KILL_PROCESS": return 0x8000_0000
         case "SCMP_ACT_TRAP": return 0x0003_0000
-        case "SCMP_ACT_TRACE": return 0x7FF0_0000 | UInt32(truncatingIfNeeded: errno ?? Int(EPERM)) & 0xFFFF
+        case "SCMP_ACT_TRACE": return 0x7FF0_0000 | UInt32(errno ?? Int64(EPERM)) & 0xFFFF
         case "SCMP_ACT_LOG": return 0x7FFC_0000
-        default: throw SeccompFilter.invalid("action \(name)")
+        case "SCMP_ACT_NOTIFY": return notify
+        case let name: throw field.error("unknown action '\(name)'")
         }
     }
 }
 
 /// One condition on a system call's argument.
-private struct Argument {
+struct Argument {
     var comparison: scmp_arg_cmp
 
     init(_ index: UInt32, _ operation: scmp_compare, _ first: UInt64, _ second: UInt64) {
         comparison = scmp_arg_cmp(arg: index, op: operation, datum_a: first, datum_b: second)
     }
 
-    init(_ document: Document) throws {
-        let operations: [String: scmp_compare] = [
-            "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
-            "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
-            "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
-        ]
-        guard let index = document.number("index"), (0..<6).contains(index),
-            let value = document.number("value"), let operation = operations[document.text("op") ?? ""]
-        else { throw SeccompFilter.invalid("argument \(document.jsonText)") }
+    static let operations: [String: scmp_compare] = [
+        "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
+        "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
+        "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
+    ]
+
+    init(_ field: Field) throws {
+        let index = try field["index"].required().integer(in: 0...5) ?? 0
+        guard let operation = try field["op"].required().choice(Self.operations) else {
+            throw try field["op"].error("is empty")
+        }
         self.init(
-            UInt32(index), operation, UInt64(bitPattern: Int64(value)),
-            UInt64(bitPattern: Int64(document.number("valueTwo") ?? 0)))
+            UInt32(index), operation, try field["value"].required().unsigned() ?? 0,
+            try field["valueTwo"].unsigned() ?? 0)
     }
 }
 
 /// A libseccomp context, released with this object.
-private final class Builder {
+final class Builder {
     private let context: scmp_filter_ctx
 
     init(defaultAction: UInt32) throws {
@@ -126,12 +184,15 @@ private final class Builder {
     /// `names` as OCI writes them (`SCMP_ARCH_X86`). The kernel's 32-bit companions of x86-64 come along without names.
     func add(architectures names: [String]) throws {
         let wanted = names.isEmpty && seccomp_arch_native() == 0xC000_003E ? ["SCMP_ARCH_X86", "SCMP_ARCH_X32"] : names
-        for name in wanted {
-            let token = seccomp_arch_resolve_name(name.replacingArchitecturePrefix())
-            guard token != 0 else { throw SeccompFilter.invalid("architecture \(name)") }
-            let result = seccomp_arch_add(context, token)
-            guard result == 0 || result == -EEXIST else { throw SeccompFilter.invalid("architecture \(name)") }
-        }
+        for name in wanted where !add(architecture: name) { throw SeccompFilter.invalid("architecture \(name)") }
+    }
+
+    /// False where the library does not know it.
+    func add(architecture name: String) -> Bool {
+        let token = seccomp_arch_resolve_name(name.replacingArchitecturePrefix())
+        guard token != 0 else { return false }
+        let result = seccomp_arch_add(context, token)
+        return result == 0 || result == -EEXIST
     }
 
     /// A name that the library does not know is a call that this kernel's programs cannot name either: skipped.

@@ -28,6 +28,7 @@ struct Testbox: Sendable {
         case .serve(let port): return try await serve(port)
         case .health(let port, let status): return try await serveHealth(port, status)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
+        case .fetch(let fetch): return try await self.fetch(fetch)
         case .lookup(let name, let type): return try await lookup(name, type)
         }
     }

@@ -12,6 +12,7 @@ extension Testbox {
         let identity = Identity()
         let asked = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let server = HTTPServer(listener: listener, clock: world.clock) { request in
+            if let echo = await Echo.answer(request, world: self.world) { return echo }
             let answer = identity.answer(request)
             if let exit = answer.exit {
                 code.withLock { $0 = exit }

@@ -51,6 +51,7 @@ enum Behaviour: Equatable {
     case serve(port: UInt16)
     case health(port: UInt16, status: UInt8)
     case get(url: URL, timeout: Duration, count: Int)
+    case fetch(Fetch)
     case lookup(name: String, type: String)
     case sleep(Duration)
     case exit(Int32)
@@ -66,6 +67,7 @@ enum Behaviour: Equatable {
         usage: testbox serve [--port 8080]
                testbox health [--port 8080] [--status 1]
                testbox get URL [--timeout SECONDS] [--repeat N]
+               testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
                testbox write PATH TEXT... | read PATH | show PATH | remove PATH
@@ -78,6 +80,10 @@ enum Behaviour: Equatable {
         guard let name = words.popFirst() else { throw UsageError("what to do?") }
         if name == "echo" {
             self = .echo(words.joined(separator: " "))
+            return
+        }
+        if name == "fetch" {
+            self = .fetch(try Fetch(words))
             return
         }
         let known: [String: [String]] = [

@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -27,12 +27,14 @@ struct Options {
             case "--compare": compare = rest.popFirst()
             case "--only":
                 only = rest.popFirst()
-                guard let only, ["api", "scheduling"].contains(only) else {
-                    throw UsageError("--only knows two parts", remedy: "--only api, --only scheduling")
+                guard let only, ["api", "scheduling", "clusters"].contains(only) else {
+                    throw UsageError(
+                        "--only knows three parts", remedy: "--only api, --only scheduling, --only clusters")
                 }
             default:
                 throw UsageError(
-                    "unknown flag '\(word)'", remedy: "--quick, --only api|scheduling, --json FILE, --compare FILE")
+                    "unknown flag '\(word)'",
+                    remedy: "--quick, --only api|scheduling|clusters, --json FILE, --compare FILE")
             }
         }
     }
@@ -56,6 +58,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     let measurements = Measurements(binary: binary, home: home, world: .live(loop))
     var rows: [Row] = []
 
+    if options.only == "clusters" {
+        rows = try Clusters(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
+        return try finish(rows, options, earlier)
+    }
     if options.only != "api" {
         say("==> start-up and containers")
         rows.append(try measurements.startUp())

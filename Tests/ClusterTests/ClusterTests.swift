@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("apiVersion: lab.dev/v1\nnodes: 3\n", "line 2, column 1: unknown field 'nodes'"),
+        ("apiVersion: lab.dev/v1\nnode: 3\n", "line 2, column 1: unknown field 'node'"),
         ("apiVersion: v1\n", "unknown apiVersion"),
         ("kind: Pod\n", "unknown kind"),
         ("workers: many\n", "workers must be a number"),
@@ -90,8 +90,11 @@ import Testing
 
 @Suite struct RecordTests {
     @Test func recordsSurviveTheirFile() throws {
+        let nodes = ["a", "b"].enumerated().map {
+            ClusterNode(name: $1, index: $0, configuration: NodeConfiguration(role: .worker))
+        }
         let record = ClusterRecord(
-            name: "c", phase: .running, nodes: ["a", "b"], apiPort: 4711, createdAt: Timestamp(seconds: 1_767_323_045))
+            name: "c", phase: .running, nodes: nodes, apiPort: 4711, createdAt: Timestamp(seconds: 1_767_323_045))
         #expect(ClusterRecord(try Document(json: record.document.json)) == record)
         let node = NodeRecord(cluster: "c", name: "b", index: 1)
         #expect(try NodeRecord(try Document(json: node.document.json)) == node)

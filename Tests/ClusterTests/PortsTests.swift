@@ -62,7 +62,7 @@ import Testing
             let directory = "/tmp/lab-ports-\(getpid())-\(world.random.next() % 1_000_000)"
             try Files.makeDirectories("\(directory)/s")
             defer { try? Files.removeTree(directory) }
-            let cluster = ClusterLayout(directory: directory, lock: "", name: "t")
+            let cluster = ClusterLayout(directory: directory, lock: "", name: "t", images: "", home: "")
             try Files.write(PortsFile.bytes(ports), to: cluster.ports)
             let carrier = PortCarrier(
                 file: cluster.ports, control: .unix(cluster.portsControl), outside: world.network,

@@ -118,16 +118,16 @@ struct RegistryBench: Sendable {
     var stall = Duration.seconds(30)
 
     static func run(
-        _ scratch: Scratch, tls: TLSServerContext? = nil,
+        _ scratch: Scratch, store: ImageStore? = nil,
         _ body: @escaping @Sendable (RegistryBench) async throws -> Void
     ) async throws {
-        let store = try scratch.store()
+        let store = try store ?? scratch.store()
         try await EventLoop.runOnThread { loop in
             let world = World.live(loop)
             let registry = FakeRegistry()
             let listener = try await world.network.listen(on: .ip(.loopback, port: 0))
             guard case .ip(_, let port) = listener.local else { return }
-            let server = HTTPServer(listener: listener, tls: tls, clock: world.clock) { registry.handle($0) }
+            let server = HTTPServer(listener: listener, clock: world.clock) { registry.handle($0) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 defer { group.cancelAll() }

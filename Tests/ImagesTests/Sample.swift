@@ -40,7 +40,18 @@ func entry(
     (ArchiveEntry(path: path, kind: kind, target: target, mode: mode), [])
 }
 
-enum Compression { case none, gzip, zstd }
+enum Compression {
+    case none, gzip, zstd
+
+    var mediaType: String {
+        let plain = "application/vnd.oci.image.layer.v1.tar"
+        return switch self {
+        case .none: plain
+        case .gzip: plain + "+gzip"
+        case .zstd: plain + "+zstd"
+        }
+    }
+}
 
 /// Compresses bytes as other tools do.
 func compress(_ bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
@@ -86,10 +97,12 @@ struct SampleLayout {
         var descriptors: [Descriptor] = []
         for layer in layers {
             let blob = add(try compress(layer, compression))
-            descriptors.append(Descriptor(digest: blob.digest, size: blob.size, mediaType: "layer"))
+            descriptors.append(Descriptor(digest: blob.digest, size: blob.size, mediaType: compression.mediaType))
         }
         let manifest = Manifest(
-            config: Descriptor(digest: config.digest, size: config.size, mediaType: "config"), layers: descriptors)
+            config: Descriptor(
+                digest: config.digest, size: config.size, mediaType: "application/vnd.oci.image.config.v1+json"),
+            layers: descriptors)
         let blob = add(manifest.document.json)
         var entry = Descriptor(digest: blob.digest, size: blob.size, mediaType: Manifest.mediaType).document
         entry["platform"] = ["os": "linux", "architecture": Document(architecture)]

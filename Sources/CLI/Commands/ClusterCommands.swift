@@ -10,10 +10,15 @@ typealias CommandBody = @Sendable (Arguments, Environment) async throws -> Void
 extension Commands {
     /// What each command does, by name.
     static let implementations: [String: CommandBody] = [
-        create.name: runCreate, delete.name: runDelete, list.name: runList, kubeconfig.name: runKubeconfig,
+        create.name: runCreate, delete.name: runDelete, list.name: runList,
+        start.name: runStart, stop.name: runStop, pause.name: runPause, resume.name: runResume,
+        nodeAdd.name: runNodeAdd, nodeRemove.name: runNodeRemove, nodeStop.name: runNodeStop,
+        nodeStart.name: runNodeStart, snapshot.name: runSnapshot, restore.name: runRestore, fork.name: runFork,
+        get.name: runGet, kubeconfig.name: runKubeconfig, export.name: runExport,
+        completion.name: runCompletion, man.name: runMan,
         load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
         conformance.name: runConformance,
-        apiserver.name: runServer, backup.name: runBackup, doctor.name: runDoctor,
+        apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
     ]
 
     static let runCreate: CommandBody = { arguments, environment in
@@ -26,9 +31,11 @@ extension Commands {
 
         let console = environment.console
         console.err("Creating cluster \"\(configuration.name)\": 1 control plane, \(configuration.workers) workers")
-        let creator = ClusterCreator(configuration: configuration, host: environment.host, progress: console)
+        let creator = ClusterCreator(
+            configuration: configuration, host: environment.host, progress: console, retain: arguments.has("retain"))
         let kubeconfig = try await creator.create(wait: wait)
         try KubeconfigFile(place).update { $0.merge(kubeconfig) }
+        if arguments.has("json") { return try await printCluster(configuration.name, environment) }
         let other = configuration.name == "lab" ? "" : " \(configuration.name)"
         let lab = Program.invokedAs
         console.out(
@@ -49,15 +56,18 @@ extension Commands {
             guard arguments.operands.isEmpty else {
                 throw UsageError("--all and a name exclude each other", remedy: delete.usage)
             }
-            for name in index.names { try await deleteOne(name, environment, place) }
+            let names = index.names
+            for name in names { try await deleteOne(name, environment, place) }
+            if arguments.has("json") { environment.console.out((["deleted": Document(names)] as Document).jsonText) }
             return
         }
-        let name = arguments.operands.first ?? "lab"
+        let name = try arguments.clusterName() ?? "lab"
         try ClusterConfiguration.check(name: name)
         guard index.names.contains(name) else {
             throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
         }
         try await deleteOne(name, environment, place)
+        if arguments.has("json") { environment.console.out((["deleted": Document([name])] as Document).jsonText) }
     }
 
     private static func deleteOne(
@@ -67,7 +77,7 @@ extension Commands {
         try Files.makeDirectories(host.layout.locks)
         guard let lock = try FileLock(path: host.layout.cluster(name).lock) else {
             throw Failure(
-                "cluster '\(name)' is being created or deleted by another process", remedy: "wait for it to end")
+                "cluster '\(name)' is being changed by another process", remedy: "wait for it to end")
         }
         defer { withExtendedLifetime(lock) {} }
         try await environment.console.step("Deleting cluster \"\(name)\"") {
@@ -79,12 +89,7 @@ extension Commands {
     static let runList: CommandBody = { arguments, environment in
         let entries = await environment.host.index.all()
         if arguments.has("json") {
-            let items = entries.map { entry -> Document in
-                var item = entry.record.document
-                item["state"] = Document(entry.state.rawValue)
-                return item
-            }
-            environment.console.out(Document(items).jsonText)
+            environment.console.out(Document(entries.map(describe)).jsonText)
             return
         }
         guard !entries.isEmpty else {
@@ -95,24 +100,28 @@ extension Commands {
         let rows = entries.map { entry in
             [
                 entry.record.name, entry.state.rawValue, String(entry.record.nodes.count),
-                "https://127.0.0.1:\(entry.record.apiPort)", Age.text(now - entry.record.createdAt),
+                "https://\(Endpoint.ip(entry.record.networking.apiServerAddress, port: entry.record.apiPort))",
+                Age.text(now - entry.record.createdAt),
             ]
         }
         environment.console.out(Table.text(["NAME", "STATE", "NODES", "API", "AGE"], rows))
     }
 
-    static let runKubeconfig: CommandBody = { arguments, environment in
-        let name = arguments.operands.first ?? "lab"
-        try ClusterConfiguration.check(name: name)
-        guard environment.host.index.names.contains(name) else {
-            throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
-        }
-        do {
-            let text = try Files.text(environment.host.layout.cluster(name).kubeconfig)
-            environment.console.out(text.hasSuffix("\n") ? String(text.dropLast()) : text)
-        } catch let error as SystemError where error.errno == EACCES {
-            throw Failure("the kubeconfig of '\(name)' holds a private key that only root may read", remedy: "use sudo")
-        }
+    /// A cluster as scripts see it.
+    static func describe(_ entry: ClusterIndex.Entry) -> Document {
+        let record = entry.record
+        let server = Endpoint.ip(record.networking.apiServerAddress, port: record.apiPort)
+        return [
+            "name": Document(record.name), "state": Document(entry.state.rawValue),
+            "nodes": Document(record.nodeNames), "apiPort": Document(Int(record.apiPort)),
+            "server": Document("https://\(server)"), "context": Document("lab-\(record.name)"),
+            "createdAt": Document(record.createdAt.description),
+        ]
+    }
+
+    static func printCluster(_ name: String, _ environment: Environment) async throws {
+        guard let entry = await environment.host.index.entry(name) else { return }
+        environment.console.out(describe(entry).jsonText)
     }
 }
 

@@ -22,7 +22,7 @@ extension Commands {
         }
         let client = PortsClient(cluster: environment.host.layout.cluster(name), world: environment.world)
         let asked = try mappings.map { mapping in
-            try CarriedPort(mapping, nodes: record.nodes) { Addresses.node($0) }
+            try CarriedPort(mapping, nodes: record.nodeNames) { record.nodes[$0].address }
         }
         switch action {
         case "add":

@@ -2,12 +2,16 @@ import Cluster
 
 /// Every command's name, operands, flags and one line of help, in the order of `lab help`.
 public enum Commands {
-    private static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
+    static let json = CommandSyntax.Flag("json", .none, "", "print JSON for scripts")
+    static let name = CommandSyntax.Flag("name", .one, "NAME", "the cluster, as kind's commands have it")
+    static let wait = CommandSyntax.Flag(
+        "wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)")
 
     public static let create = CommandSyntax(
         "create", operands: "[NAME]", most: 1, "Create a cluster and wait until every node is ready.",
         flags: [
-            .init("config", .one, "FILE", "read the cluster's description from a YAML file"),
+            .init("config", .one, "FILE", "description of the cluster in YAML, ours or kind's ('-': standard input)"),
+            name,
             .init("workers", .one, "N", "number of worker nodes (default 2)"),
             .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
             .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
@@ -15,17 +19,17 @@ public enum Commands {
             .init("kubeconfig", .one, "FILE", "merge the context into FILE (default: $KUBECONFIG or ~/.kube/config)"),
             .init("controllers", .one, "LIST", "controllers that run: *, NAME, -NAME (default *)"),
             .init("leader-elect", .one, "BOOL", "controllers and scheduler hold leases (default true)"),
-            .init("wait", .one, "DUR", "how long to wait for the nodes (default 60s; 0s: do not wait)"),
+            .init("egress", .one, "BOOL", "pods reach what the host reaches (default true)"),
+            .init("retain", .none, "", "keep what was made when the creation fails"),
+            wait, json,
         ])
     public static let delete = CommandSyntax(
         "delete", operands: "[NAME]", most: 1, "Delete a cluster and everything that belongs to it.",
         flags: [
             .init("all", .none, "", "delete every cluster"),
-            .init("kubeconfig", .one, "FILE", "remove the context from FILE"),
+            .init("kubeconfig", .one, "FILE", "remove the context from FILE"), name, json,
         ])
     public static let list = CommandSyntax("list", "List the clusters of this machine.", flags: [json])
-    public static let kubeconfig = CommandSyntax(
-        "kubeconfig", operands: "[NAME]", most: 1, "Print a cluster's kubeconfig.")
     public static let load = CommandSyntax(
         "load", operands: "ARCHIVE...", fewest: 1, most: 1_000,
         "Load OCI or docker archives into the content store that all nodes share.")
@@ -63,21 +67,26 @@ public enum Commands {
         "backup", operands: "DIR", fewest: 1, most: 1,
         "Copy the data of an API server, which may be running, into the new directory DIR.",
         flags: [.init("data", .one, "DIR", "the server's own data directory")])
+    public static let fault = CommandSyntax(
+        "fault", operands: "add|list|remove ...", fewest: 1, most: 4,
+        "Break a cluster's network on purpose: add KIND PLACE [PLACE], list, remove NAME.",
+        flags: [
+            .init("cluster", .one, "NAME", "which cluster (default lab)"),
+            .init("name", .one, "NAME", "add: how the fault is called (default: its kind and a number)"),
+            .init("for", .one, "DUR", "add: how long it lasts (default: until it is removed)"),
+            .init("one-way", .none, "", "add: only what the first place sends"),
+            .init("percent", .one, "N", "add loss: so many of a hundred packets"),
+            .init("all", .none, "", "remove: every fault"), json,
+        ])
     public static let doctor = CommandSyntax(
         "doctor", "Check this machine for what lab needs, and for leftovers of dead clusters.", flags: [json])
+    public static let runtime = CommandSyntax(
+        "runtime", operands: "COMMAND...", most: 1_000,
+        "The OCI runtime, with runc's commands; 'lab runtime help' lists them.")
     public static let version = CommandSyntax("version", "Print the version.", flags: [json])
 
-    public static let all = [
-        create, delete, list, kubeconfig, load, images, port, conformance, apiserver, backup, doctor, version,
-    ]
-
-    public static var overview: String {
-        let width = all.map(\.name.count).max() ?? 0
-        var text = "lab: a real, Kubernetes-compatible cluster in about a second\n\nusage: lab COMMAND [flags]\n\n"
-        let image = ("image", "Pull, push, make, list and remove images: see 'lab image --help'.")
-        for (name, summary) in all.map({ ($0.name, $0.summary) }) + [image] {
-            text += "  \(name)\(String(repeating: " ", count: width - name.count))  \(summary)\n"
-        }
-        return text + "\nStart with 'lab create', then 'kubectl get nodes'. 'lab COMMAND --help' tells more.\n"
-    }
+    /// In the order of help; each has its implementation under the same name.
+    public static let all =
+        [create, delete, list] + lifecycle + [port, load, images] + ImageCommands.all
+        + [conformance, fault, apiserver, backup, doctor, runtime] + shell + [version]
 }

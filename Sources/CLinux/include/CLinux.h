@@ -3,6 +3,7 @@
 // What Swift cannot say about the kernel, one header a subject.
 // `stage.h` is the code that runs before the Swift runtime.
 
+#include "copy.h"
 #include "eventloop.h"
 #include "net.h"
 #include "stage.h"

@@ -17,3 +17,7 @@ int net_same_namespace(int a, int b);
 
 // A netlink socket of `protocol`, with extended acknowledgements, strict checks and a bounded wait for answers.
 int net_open_netlink(int protocol, int receive_timeout_ms);
+
+// Tells everyone on the link `index` that `address` (IPv4, network order) is behind `mac`: one unasked ARP reply,
+// from the calling thread's namespace.
+int net_announce(int index, const unsigned char mac[6], const unsigned char address[4]);

@@ -2,7 +2,9 @@
 
 // The stage: C code that runs from `.preinit_array`, before the Swift runtime, when the binary was
 // executed with `lab:supervise` as its first argument. It carries out a plan (see `plan.h`) and
-// becomes a supervisor (see `supervisor.h`); everything else in the process starts as usual.
+// becomes a supervisor (see `supervisor.h`). With `lab:contain` it carries out a plan and becomes the plan's
+// program (see `contain.c`): a container of the OCI command line, which nobody supervises.
+// Everything else in the process starts as usual.
 //
 // A plan is bytes, so that it can be written by Swift, kept in a memfd by the supervisor and carried
 // out by a freshly forked child that must not allocate much:
@@ -18,6 +20,7 @@
 
 #define LAB_PLAN_MAGIC "LABPLAN1"
 #define LAB_SUPERVISE_MARKER "lab:supervise"
+#define LAB_CONTAIN_MARKER "lab:contain"
 #define LAB_HELD_ARGUMENT "held="
 
 enum lab_step {
@@ -33,31 +36,70 @@ enum lab_step {
     LAB_STEP_ROOT_INHERIT = 10, // nothing: later targets are below the root as it is
     LAB_STEP_MOUNT = 11,        // type text, source text, target text, MOUNT_ATTR_* number, MS_* propagation number,
                                 // list of (key text, value text); an empty value means a flag
-    LAB_STEP_BIND = 12,         // tree number, target text, MOUNT_ATTR_* number, recursive number, MS_* number
+                                // then LAB_MOUNT_* number
+    LAB_STEP_BIND = 12,         // tree number, target text, MOUNT_ATTR_* to set and to clear, the same for mounts below,
+                                // MS_* number
     LAB_STEP_MASK = 13,         // path text
     LAB_STEP_READ_ONLY = 14,    // path text
-    LAB_STEP_DEVICE = 15,       // path text, mode number, major number, minor number
+    LAB_STEP_DEVICE = 15,       // path text, mode number, major number, minor number, uid number, gid number,
+                                // exact number: a node that is there already has to be this one
     LAB_STEP_ALL_DEVICES = 16,  // nothing: every node of the creator's /dev
     LAB_STEP_SYMLINK = 17,      // content text, path text
     LAB_STEP_DIRECTORY = 18,    // path text, mode number
-    LAB_STEP_PIVOT = 19,        // read-only number
+    LAB_STEP_PIVOT = 19,        // read-only number, LAB_PIVOT_* number
     LAB_STEP_RLIMIT = 20,       // resource number, soft number, hard number
-    LAB_STEP_CHDIR = 21,        // path text, made if absent
-    LAB_STEP_IDENTITY = 22,     // uid, gid, list of groups, whether capabilities are limited, capability mask
+    LAB_STEP_CHDIR = 21,        // path text, number: made if absent
+    LAB_STEP_IDENTITY = 22,     // uid, gid, list of groups, whether capabilities are limited, and to which: five numbers,
+                                // bounding, effective, permitted, inheritable, ambient
     LAB_STEP_NO_NEW_PRIVS = 23, // nothing
-    LAB_STEP_SECCOMP = 24,      // text: the filter's struct sock_filter array
+    LAB_STEP_SECCOMP = 24,      // text: the filter's struct sock_filter array, SECCOMP_FILTER_FLAG_* number; with a
+                                // listener the creator is told its number and fetches it
     LAB_STEP_INHERIT = 25,      // list of (number in the program, name of a held descriptor text)
     LAB_STEP_EXEC = 26,         // list of arguments, list of environment
-    LAB_STEP_TERMINAL = 27,     // columns, rows, owner's uid: a new terminal of the root's devpts becomes the controlling
-                                // one and the standard streams; its other end goes to the supervisor
+    LAB_STEP_TERMINAL = 27,     // columns, rows, owner's uid, console number: a new terminal of the root's devpts becomes
+                                // the controlling one and the standard streams, and with `console` is bound over
+                                // /dev/console; its other end goes to the supervisor
+    LAB_STEP_USER = 28,         // uid map text, gid map text, setgroups number: a new user namespace, as its root
+    LAB_STEP_FORK = 29,         // nothing: goes on in a child, which is the creator's child too, and tells its pid
+    LAB_STEP_SYNC = 30,         // reason number: waits until the creator answers
+    LAB_STEP_HOOK = 31,         // path text, timeout in seconds number (0: none), list of arguments, list of environment,
+                                // text before and text after the pid in what it reads from standard input
+    LAB_STEP_GATE_OPEN = 32,    // directory text: the fifos `exec.fifo` and `exec.status` in it
+    LAB_STEP_GATE = 33,         // nothing: tells that it is ready, and waits for a byte from the first fifo; from here on
+                                // failures go to the second
+    LAB_STEP_SCHEDULER = 34,    // policy, flags, nice, priority, runtime, deadline, period: numbers
+    LAB_STEP_IO_PRIORITY = 35,  // number as ioprio_set takes it
+    LAB_STEP_PERSONALITY = 36,  // number
+    LAB_STEP_UMASK = 37,        // number
+    LAB_STEP_DOMAIN_NAME = 38,  // text
+    LAB_STEP_KEYRING = 39,      // name text: a new session keyring
+    LAB_STEP_JOIN = 40,         // pid, start time in ticks as /proc/PID/stat has it, CLONE_NEW* number: enters namespaces of
+                                // a process, all or none
+    LAB_STEP_FIND = 41,         // program text, PATH text: fails unless exec would find it
+    LAB_STEP_ID_MAP = 42,       // tree number, recursive number, user namespace path text or "", uid map, gid map texts
+    LAB_STEP_REMOUNT = 43,      // path text, MOUNT_ATTR_* to set, to clear, recursive number
+    LAB_STEP_HIDE = 44,         // nothing: not even root of the container may trace this process until it has executed
+    LAB_STEP_OWN_STREAMS = 45,  // uid number: of the standard streams
+    LAB_STEP_ROOT_PLAIN = 47,   // path text: the new root for a chroot, not mounted anywhere
+    LAB_STEP_ROOT_PROPAGATION = 46,  // MS_* number, applied to / after the pivot
 };
 
 enum { LAB_TOLERATE_MISSING = 1, LAB_TOLERATE_DENIED = 2 };
+
+// Of a MOUNT: the target's content is copied into the new file system; the target must be a directory and no link;
+// the new root gets the mode of the directory that it covers.
+enum { LAB_MOUNT_COPY_UP = 1, LAB_MOUNT_ORDINARY = 2, LAB_MOUNT_KEEP_MODE = 4 };
+
+// How the new root becomes the root: pivot_root, moving it over the old one (for roots in an initramfs), chroot alone.
+enum { LAB_PIVOT_ROOT = 0, LAB_PIVOT_MOVE = 1, LAB_PIVOT_CHROOT = 2 };
 
 enum {
     LAB_FAILURE_READY = 0xFFFFFFFFu,  // not a failure: the supervisor listens
     LAB_FAILURE_NO_STEP = 0xFFFFFFFEu,  // before the first step, or outside the plan
     LAB_FAILURE_TERMINAL = 0xFFFFFFFDu,  // not a failure: the supervisor's end of a terminal is attached
+    LAB_FAILURE_FORKED = 0xFFFFFFFCu,  // not a failure: the packet's credentials have the container's pid
+    LAB_FAILURE_SYNC = 0xFFFFFFFBu,  // not a failure: `error` is the reason; a byte is waited for
+    LAB_FAILURE_LISTENER = 0xFFFFFFFAu,  // not a failure: `error` is the seccomp listener's number; a byte is waited for
 };
 
 // What a child reports before it gives up; one packet on its status socket, which exec closes.
@@ -114,3 +156,11 @@ enum lab_state { LAB_STATE_RUNNING = 1, LAB_STATE_EXITED = 2, LAB_STATE_BACKING_
 // and is reaped by init. `plan` and `status` are inherited by it. Returns its pid as the caller sees it, or -errno.
 pid_t lab_spawn_supervisor(
     const char *path, const char *state_directory, unsigned long clone_flags, int pid_namespace, int plan, int status);
+
+// A descriptor to execute `path` by that gives nobody a way to write to the file, whatever happens to /proc/PID/exe:
+// a read-only mount of it that no namespace has, or where that is not allowed a sealed copy. -1 with errno.
+int lab_protected_executable(const char *path);
+
+// Executes `executable` with LAB_CONTAIN_MARKER, `plan` and `status`. It inherits the standard streams and the `kept`
+// descriptors from 3 on, and is the caller's child. Its pid, or -errno.
+pid_t lab_spawn_contained(int executable, int plan, int status, int kept);

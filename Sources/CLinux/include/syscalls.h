@@ -23,3 +23,21 @@ int lab_duplicate(int descriptor);  // close-on-exec
 int lab_terminal_resize(int terminal, unsigned columns, unsigned rows);
 // The pid of the process that listens at the other end; -1 with errno.
 pid_t lab_peer_pid(int socket);
+
+// The two ends of a status socket; the first one sees who sent each packet. Close-on-exec. 0, or -1 with errno.
+int lab_status_pair(int *ends);
+// Copies a descriptor out of another process. -1 with errno.
+int lab_pidfd_take(int pidfd, int number);
+int lab_next_signal(int signals);  // from lab_signalfd; 0 when there is none
+int lab_signalfd(const uint64_t *signals);  // a mask with bit N-1 for signal N; close-on-exec, not blocking
+// Connects to a stream socket and sends `bytes` with one descriptor. 0, or -1 with errno.
+int lab_send_to_socket(const char *path, const void *bytes, size_t count, int descriptor);
+// Loads a program for devices and attaches it to the cgroup behind `group`; in the place of those that were there if
+// `replaces`. 0, or -1 with errno.
+int lab_attach_device_program(int group, const void *instructions, size_t count, int replaces);
+int lab_raw_terminal(int terminal, void *saved, size_t capacity);  // saves the former state; 0 or -1
+int lab_restore_terminal(int terminal, const void *saved);
+int lab_copy_window(int from, int to);
+int lab_set_subreaper(int yes);
+void lab_close_on_exec_from(unsigned first);
+long lab_file_system_type(const char *path);  // statfs's f_type, or -1

@@ -3,7 +3,7 @@ import Document
 
 /// A port of the host that leads to a port of a node.
 public struct PublishedPort: Sendable, Hashable {
-    public enum Transport: String, Sendable { case tcp = "TCP", udp = "UDP" }
+    public enum Transport: String, Sendable, CaseIterable { case tcp = "TCP", udp = "UDP" }
 
     public var listenAddress: IPAddress
     /// 0 takes a free one.

@@ -32,9 +32,12 @@ public struct APIServerRole: Sendable {
         let world = self.world
 
         var configuration = APIServerConfiguration(
-            serviceCIDR: Addresses.services, advertiseAddress: record.address, advertisePort: Addresses.apiPort,
+            serviceCIDR: record.networking.serviceSubnet, advertiseAddress: record.address,
+            advertisePort: Addresses.apiPort,
             clientCA: authority, serviceAccountKey: { key })
-        configuration.dnsAddress = Addresses.dns
+        configuration.dnsAddress = record.networking.dnsAddress
+        configuration.admission.enabled = Set(record.components.enabledAdmission)
+        configuration.admission.disabled = Set(record.components.disabledAdmission)
         configuration.processStatistics = { ProcessUsage.statistics() }
         configuration.nameServers = ResolverFile.ofThisMachine
         // Known to this process alone: how it writes the cluster's own objects through its own front door.

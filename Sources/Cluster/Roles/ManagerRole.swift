@@ -87,7 +87,8 @@ public struct ManagerRole: Sendable {
     private func controllerOptions() throws -> ControllerOptions {
         var options = ControllerOptions()
         options.controllers = record.controllers
-        options.clusterCIDR = Addresses.pods
+        options.clusterCIDR = record.networking.podSubnet
+        options.loadBalancerPool = record.loadBalancers
         options.rootCertificate = String(decoding: try Self.file("ca.crt"), as: UTF8.self)
         options.signer = try CertificateSigning(
             certificatePEM: try Self.file("ca.crt"), keyPEM: try Self.file("ca.key"))

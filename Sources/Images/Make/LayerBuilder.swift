@@ -94,8 +94,8 @@ struct LayerBuilder {
         if leftOut.contains(where: { path == $0 || path.hasPrefix("\($0)/") }) { return true }
         guard path.hasPrefix("usr/share/doc/") else { return false }
         // usr/share/doc/PACKAGE and its copyright.
-        return path.split(separator: "/").count > 4
-            || path.split(separator: "/").count == 4 && !path.hasSuffix("/copyright")
+        let depth = path.split(separator: "/").count
+        return depth > 5 || depth == 5 && !path.hasSuffix("/copyright")
     }
 
     // MARK: Files

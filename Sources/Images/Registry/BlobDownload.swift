@@ -16,20 +16,21 @@ final class PartialBlob: @unchecked Sendable {
 
     /// Nil while another process, or another pull of this one, holds the blob.
     init?(_ digest: Digest, in layout: StoreLayout) throws {
-        path = "\(layout.partials)/\(digest.hex)"
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let path = "\(layout.partials)/\(digest.hex)"
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw SystemError("open", path, errno: errno) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            return nil
-        }
         // The last holder may have moved the file into the store while we opened it.
         var mine = stat()
         var there = stat()
-        guard fstat(descriptor, &mine) == 0, stat(path, &there) == 0, mine.st_ino == there.st_ino else {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &mine) == 0, stat(path, &there) == 0,
+            mine.st_ino == there.st_ino
+        else {
             close(descriptor)
             return nil
         }
+        // Only now: an initialiser that fails later than this runs `deinit`, which closes once more.
+        self.path = path
+        self.descriptor = descriptor
     }
 
     deinit { close(descriptor) }

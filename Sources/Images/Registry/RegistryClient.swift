@@ -259,6 +259,8 @@ public final class RegistryClient: Sendable {
                     break
                 }
                 problems.append((problem, place.endpoint.isMirror))
+                // A certificate that is not to be believed is no reason to go on without any.
+                if !place.endpoint.isMirror, error is OpenSSLError, text.contains("certificate") { break }
             }
         }
         throw RegistryFailure(problems.map(\.text).joined(separator: "; "))

@@ -53,6 +53,8 @@ struct PodLifecycle: Sendable {
     var pending: [PodAction] = []
     /// The last pause after a failed pull, by container.
     var imagePauses: [String: Duration] = [:]
+    /// The image that each container asked for last.
+    var wantedImages: [String: String] = [:]
     /// Containers whose present pause the user has been told of.
     var announcedImagePauses: Set<String> = []
     var stopDeadline: Timestamp?
@@ -268,6 +270,11 @@ struct PodLifecycle: Sendable {
         case .failed(_, _, let retryAt, let pause):
             // Asked again when the error turns into a back-off, so that the status says so.
             if isDue(retryAt + (Self.pullErrorShown - pause), now: now) { announceImagePause(index, specification) }
+            // The pause is that image's; another one has done nothing wrong yet.
+            if wantedImages[name] != specification.text("image") {
+                imagePauses[name] = nil
+                return resolveImage(index, specification)
+            }
             if isDue(retryAt, now: now) { resolveImage(index, specification) }
             return
         case .ready: break
@@ -284,6 +291,7 @@ struct PodLifecycle: Sendable {
     private mutating func resolveImage(_ index: Int, _ specification: Document) {
         containers[index].image = .resolving
         let reference = specification.text("image") ?? ""
+        wantedImages[containers[index].name] = reference
         let policy = specification.text("imagePullPolicy") ?? "IfNotPresent"
         pending.append(.resolveImage(container: containers[index].name, reference: reference, policy: policy))
     }

@@ -146,9 +146,11 @@ extension PodWorker {
             try await node.networkIsReady.wait()
         }
         if isSecond { try await node.network.detach(podKey: uid) }
-        return try await node.network.attach(
-            podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname
-        ).addresses
+        let network = try await node.network.attach(
+            podKey: uid, namespacePath: "/proc/\(sandbox.pid)/ns/net", hostname: hostname)
+        let ports = PodHostPort.all(of: pod)
+        if !ports.isEmpty { try await node.network.publish(podKey: uid, ports: ports) }
+        return network.addresses
     }
 
     private func cleanUp() async {

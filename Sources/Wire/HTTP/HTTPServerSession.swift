@@ -114,7 +114,7 @@ final class HTTPServerSession: Sendable {
         guard case .bytes(let bytes) = response.body else { return }
         response.headers["Content-Length"] = String(bytes.count)
         try await stream.write(
-            HTTPSerializer.response(response.status, response.headers, extra: server.dateLine()) + bytes)
+            HTTPSerializer.response(response.status, response.headers, extra: dateLine(response.headers)) + bytes)
         try await stream.finishWriting()
         for _ in 0..<64 where try await stream.read(atMost: 64 << 10).isEmpty { return }
     }
@@ -140,18 +140,21 @@ final class HTTPServerSession: Sendable {
             if chunked { headers.add("Transfer-Encoding", "chunked") } else { keep = false }
             note(keep, head, &headers)
             allow(server.limits.writeTime)
-            try await stream.write(HTTPSerializer.response(response.status, headers, extra: server.dateLine()))
+            try await stream.write(HTTPSerializer.response(response.status, headers, extra: dateLine(headers)))
             if bodiless { break }
             allowForever()
             keep = try await self.stream(produce, over: stream, chunked: chunked, &parser) && keep
         case .upgrade(let take):
-            try await stream.write(HTTPSerializer.response(101, headers, extra: server.dateLine()))
+            try await stream.write(HTTPSerializer.response(101, headers, extra: dateLine(headers)))
             allowForever()
             try await take(PrefixedConnection(parser.takeRest(), before: stream))
             return false
         }
         return keep
     }
+
+    /// An answer that is passed on for somebody else has its date already.
+    private func dateLine(_ headers: Headers) -> String { headers["Date"] == nil ? server.dateLine() : "" }
 
     private func note(_ keep: Bool, _ head: HTTPHead, _ headers: inout Headers) {
         if !keep {
@@ -173,7 +176,7 @@ final class HTTPServerSession: Sendable {
             headers["Content-Length"] = String(length)
         }
         note(keep, head, &headers)
-        var out = HTTPSerializer.response(status, headers, extra: server.dateLine())
+        var out = HTTPSerializer.response(status, headers, extra: dateLine(headers))
         if bodiless {
             allow(server.limits.writeTime)
             return try await stream.write(out)

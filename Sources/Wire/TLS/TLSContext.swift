@@ -71,8 +71,10 @@ public final class TLSServerContext: Sendable {
     }
 
     /// Shakes hands over `connection`, which belongs to the result from then on.
-    public func accept(_ connection: any Connection) async throws -> TLSConnection {
+    /// - early: what has been read from it already.
+    public func accept(_ connection: any Connection, early: [UInt8] = []) async throws -> TLSConnection {
         let engine = try TLSEngine(context.withLock { $0 }, server: true)
+        if !early.isEmpty { engine.feed(early) }
         let stream = TLSConnection(engine, over: connection)
         try await stream.handshake()
         return stream
