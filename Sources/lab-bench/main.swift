@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|images] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -27,14 +27,15 @@ struct Options {
             case "--compare": compare = rest.popFirst()
             case "--only":
                 only = rest.popFirst()
-                guard let only, ["api", "scheduling", "clusters"].contains(only) else {
+                guard let only, ["api", "scheduling", "clusters", "images"].contains(only) else {
                     throw UsageError(
-                        "--only knows three parts", remedy: "--only api, --only scheduling, --only clusters")
+                        "--only knows four parts",
+                        remedy: "--only api, --only scheduling, --only clusters, --only images")
                 }
             default:
                 throw UsageError(
                     "unknown flag '\(word)'",
-                    remedy: "--quick, --only api|scheduling|clusters, --json FILE, --compare FILE")
+                    remedy: "--quick, --only api|scheduling|clusters|images, --json FILE, --compare FILE")
             }
         }
     }
@@ -62,6 +63,11 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         rows = try Clusters(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
         return try finish(rows, options, earlier)
     }
+    if options.only == nil || options.only == "images" {
+        say("==> images")
+        rows += try Images(binary: binary, directory: home, world: .live(loop), quick: options.quick).measure()
+    }
+    if options.only == "images" { return try finish(rows, options, earlier) }
     if options.only != "api" {
         say("==> start-up and containers")
         rows.append(try measurements.startUp())
