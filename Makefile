@@ -22,7 +22,7 @@ help:
 	@echo "make test         run every test"
 	@echo "make fuzz         attack every parser; SECONDS=N each (default 30), SEED=N repeats a run, ONLY=NAME one of them"
 	@echo "make build        build the release binary ($(BINARY))"
-	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|names|network"
+	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|names|network|images"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
 	@echo "make fmt          format; make check  formatter's verdict, the tidy test, and with LAB_REFERENCE the published types"
 	@echo "make clean        remove what was built"

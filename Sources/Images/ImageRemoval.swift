@@ -16,6 +16,11 @@ public struct ImageUsage: Sendable {
 public struct StoreSpace: Sendable, Equatable {
     public var capacity: Int64
     public var available: Int64
+
+    public init(capacity: Int64, available: Int64) {
+        self.capacity = capacity
+        self.available = available
+    }
 }
 
 /// What came of a prune.

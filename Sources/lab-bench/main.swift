@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters|names|network] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|names|network|images] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,7 +18,7 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
-    private static let parts = ["api", "scheduling", "clusters", "names", "network"]
+    private static let parts = ["api", "scheduling", "clusters", "names", "network", "images"]
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -74,6 +74,11 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         rows = try Clusters(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
         return try finish(rows, options, earlier)
     }
+    if options.only == nil || options.only == "images" {
+        say("==> images")
+        rows += try Images(binary: binary, directory: home, world: .live(loop), quick: options.quick).measure()
+    }
+    if options.only == "images" { return try finish(rows, options, earlier) }
     if options.only != "api" {
         say("==> start-up and containers")
         rows.append(try measurements.startUp())

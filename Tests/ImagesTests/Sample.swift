@@ -8,7 +8,7 @@ import Linux
 let isRoot = geteuid() == 0
 
 /// A directory of one test.
-final class Scratch {
+final class Scratch: Sendable {
     let path: String
 
     init() throws {

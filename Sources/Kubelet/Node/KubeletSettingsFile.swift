@@ -70,6 +70,9 @@ public enum KubeletSettingsFile {
         case "nodeLeaseDurationSeconds": configuration.leaseSeconds = try number(value, name, 1...100_000)
         case "maxParallelImagePulls": configuration.parallelPulls = try number(value, name, 1...1000)
         case "serializeImagePulls": if value.bool == true { configuration.parallelPulls = 1 }
+        case "imageGCHighThresholdPercent": configuration.imageHighThresholdPercent = try number(value, name, 0...100)
+        case "imageGCLowThresholdPercent": configuration.imageLowThresholdPercent = try number(value, name, 0...100)
+        case "imageMinimumGCAge": configuration.imageMinimumAge = try duration(value, name)
         case "clusterDomain": configuration.clusterDomain = try text(value, name)
         case "clusterDNS": configuration.clusterDNS = value.elements.compactMap { $0.string.flatMap { IPAddress($0) } }
         case "resolvConf": configuration.resolvConf = try text(value, name)

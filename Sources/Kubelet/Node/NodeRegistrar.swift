@@ -37,7 +37,7 @@ struct NodeRegistrar: Sendable {
         let problem = await network.readiness()
         let all = (try? await images.list()) ?? []
         let listed = all.sorted { $0.size > $1.size }.prefix(50).map { image -> Document in
-            ["names": Document(image.names), "sizeBytes": Document(image.size)]
+            ["names": Document(image.repoDigests + image.names), "sizeBytes": Document(image.size)]
         }
         return description.status(
             problem: problem, pressure: health.pressure, images: listed, previous: previous, now: world.clock.now)
