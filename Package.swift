@@ -68,10 +68,7 @@ let package = Package(
             "Cluster",
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Store", "Images", "Runtime", "APIServer",
-                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS",
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Images", "Runtime", "APIServer",
-                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "Policy", "DNS",
-                "Ingress",
+                "Client", "Controllers", "Scheduler", "Kubelet", "Overlay", "Proxy", "DNS", "Policy", "Ingress",
             ]),
         module(
             "Simulation",
@@ -84,8 +81,7 @@ let package = Package(
             "CLI",
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
-                "Scenario",
-                "Testbox",
+                "Scenario", "Testbox",
             ]),
         .executableTarget(
             name: "lab",
@@ -105,9 +101,7 @@ let package = Package(
             name: "lab-bench",
             dependencies: [
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
-                "Simulation", "DNS", "Ingress",
-                "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler", "Proxy",
-                "Policy", "Simulation",
+                "Simulation", "DNS", "Ingress", "Proxy", "Policy",
             ],
             swiftSettings: strict),
 

@@ -39,9 +39,8 @@ public struct AgentRole: Sendable {
             nodeName: record.name, nodeIP: record.address, client: network, stateDirectory: "/var/lib/overlay",
             world: world, log: log.named("overlay"))
         let proxy = Proxy(
-            nodeName: record.name, nodeAddresses: [record.address], podNetwork: record.networking.podSubnet, client: network,
-            world: world,
-            log: log.named("proxy"))
+            nodeName: record.name, nodeAddresses: [record.address], podNetwork: record.networking.podSubnet,
+            client: network, world: world, log: log.named("proxy"))
         let policies = NetworkPolicies(
             nodeName: record.name, client: network, world: world, log: log.named("policy"))
         let dns = try DNSServer(

@@ -243,7 +243,8 @@ public struct ClusterSnapshots: Sendable {
 
     private static func controlPlane(_ record: ClusterRecord) -> String {
         let node = record.nodes.first { $0.isControlPlane }?.name ?? ""
-        return String(ClusterLayout(directory: "", lock: "", name: "", images: "", home: "").node(node).directory.dropFirst())
+        let layout = ClusterLayout(directory: "", lock: "", name: "", images: "", home: "")
+        return String(layout.node(node).directory.dropFirst())
     }
 
     // MARK: Finding
