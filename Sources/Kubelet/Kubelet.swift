@@ -137,7 +137,7 @@ public final class Kubelet: Sendable {
                 if let worker = table[uid] {
                     worker.inbox.update(pod)
                 } else if !table.isFinished(uid) {
-                    let worker = PodWorker(pod: pod, node: node, refusal: admit(pod))
+                    let worker = PodWorker(pod: pod, node: node, refusal: await admit(pod))
                     table.add(worker)
                     group.addTask {
                         await worker.run()
@@ -154,7 +154,7 @@ public final class Kubelet: Sendable {
 
 extension Kubelet {
     /// Why this node does not take a pod that it has not seen before.
-    private func admit(_ pod: Document) -> PodFailure? {
+    private func admit(_ pod: Document) async -> PodFailure? {
         let phase = pod.text("status", "phase")
         if phase == "Succeeded" || phase == "Failed" { return nil }
         // What was taken in once stays, and what goes needs no place.
@@ -162,6 +162,12 @@ extension Kubelet {
             node.ledger.keep(pod)
             return nil
         }
+        guard let failure = node.ledger.admit(pod, nodeName: configuration.nodeName) else { return nil }
+        // Whoever bound the pod may know newer labels of this node, and resources that others brought to it.
+        guard failure.reason == "NodeAffinity" || failure.reason.hasPrefix("OutOf"),
+            let now = try? await node.client.get(.nodes, name: configuration.nodeName)
+        else { return failure }
+        node.ledger.learn(now)
         return node.ledger.admit(pod, nodeName: configuration.nodeName)
     }
 }

@@ -83,7 +83,14 @@ public final class RegistryClient: Sendable {
             guard !left.isEmpty else { return response }
             let next = left.removeFirst()
             candidates = left
-            guard let fresh = try await authorization(challenges, next, place), fresh != grant else {
+            let answer: String?
+            do { answer = try await authorization(challenges, next, place) } catch let refused as RegistryFailure
+                where !left.isEmpty && [400, 401, 403].contains(refused.status ?? 0)
+            {
+                // A token server that does not know these credentials may know the next ones.
+                answer = nil
+            }
+            guard let fresh = answer, fresh != grant else {
                 if left.isEmpty { return response }
                 response.cancel()
                 continue

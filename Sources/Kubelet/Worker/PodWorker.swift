@@ -28,6 +28,8 @@ final class PodWorker: Sendable {
         var desired: Document
         var refreshAt: Timestamp?
         var isRefreshing = false
+        /// Asked for, but not begun yet: what changes while a refresh goes on may not be in it.
+        var wantsRefresh = false
     }
 
     let uid: String
@@ -216,10 +218,13 @@ final class PodWorker: Sendable {
     private func refreshIfDue(
         _ isAsked: Bool, _ lifecycle: PodLifecycle, now: Timestamp, in group: inout DiscardingTaskGroup
     ) -> Timestamp? {
+        if isAsked { state.withLock { $0.wantsRefresh = true } }
         guard lifecycle.stage == .alive, lifecycle.volumes == .ready else { return nil }
         let starts = state.withLock { state in
-            guard !state.isRefreshing, isAsked || state.refreshAt.map({ $0 <= now }) ?? false else { return false }
+            let isDue = state.wantsRefresh || state.refreshAt.map({ $0 <= now }) ?? false
+            guard !state.isRefreshing, isDue else { return false }
             state.isRefreshing = true
+            state.wantsRefresh = false
             return true
         }
         if starts { group.addTask { await self.refreshVolumes() } }
