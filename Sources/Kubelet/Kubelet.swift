@@ -126,6 +126,8 @@ public final class Kubelet: Sendable {
                 let oldUID = change.old?.text("metadata", "uid")
                 let newUID = change.new?.text("metadata", "uid")
                 if let oldUID, oldUID != newUID {
+                    // The scheduler counts on its room from now on, though its last program may have a moment left.
+                    node.ledger.release(oldUID)
                     table[oldUID]?.inbox.answer(.vanished)
                     table.forgetFinished(oldUID)
                 }

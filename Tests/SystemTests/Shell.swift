@@ -76,9 +76,10 @@ struct KernelState: Equatable, CustomStringConvertible {
         }
         return KernelState(
             mounts: lines("grep -F '\(home)' /proc/self/mountinfo"),
-            links: lines("ls /sys/class/net"),
+            // Every cluster has a link and a table of the host's, also those of tests that run beside this one.
+            links: lines("ls /sys/class/net | grep -v '^lab-host'"),
             cgroups: lines("find /sys/fs/cgroup -type d -path '*lab/\(needle)*'"),
-            tables: lines("command -v nft >/dev/null && nft list tables"),
+            tables: lines("command -v nft >/dev/null && nft list tables | grep -v lab-host-"),
             processes: lines("grep -ls '/lab/\(needle)' /proc/[0-9]*/cgroup"),
             namespaces: lines("grep -F nsfs /proc/self/mountinfo"))
     }

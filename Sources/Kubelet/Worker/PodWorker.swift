@@ -79,9 +79,11 @@ final class PodWorker: Sendable {
                     PodStatusBuilder(
                         lifecycle: lifecycle, hostIPs: self.node.configuration.nodeIPs, now: now, previous: status
                     ).build()
+                // What has ended for good gives its room back, whatever becomes of its object; and before others hear of
+                // the end, for they send the next pod at once.
+                let isOver = ["Succeeded", "Failed"].contains(status.text("phase") ?? "")
+                if isOver || lifecycle.stage == .clean { self.node.ledger.release(self.uid) }
                 if self.shouldWrite(lifecycle) { self.writer.offer(status) }
-                // What has ended for good gives its room back, whatever becomes of its object.
-                if lifecycle.stage == .clean { self.node.ledger.release(self.uid) }
                 for action in actions { self.perform(action, in: &group) }
                 let refreshAt = self.refreshIfDue(
                     contents.needsRefresh || isChanged, lifecycle, now: now, in: &group)
