@@ -7,6 +7,8 @@ public struct Scenario: Sendable {
     public var name: String
     public var description: String
     public var tags: [String]
+    /// The behaviours of Kubernetes' conformance programme that it holds, by their names in `Conformance/behaviours.txt`.
+    public var behaviours: [String]
     /// For everything but the clean-up.
     public var timeout: Duration
     public var steps: [Step]

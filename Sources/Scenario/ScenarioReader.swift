@@ -17,6 +17,7 @@ extension Scenario {
         name = try reader.requiredText("name")
         description = try reader.text("description") ?? ""
         tags = try reader.texts("tags")
+        behaviours = try reader.texts("behaviours")
         timeout = try reader.duration("timeout") ?? Self.defaultTimeout
         let steps = try reader.children("steps")
         try reader.finish()

@@ -14,9 +14,13 @@ struct ScenarioFileTests {
         let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let files = try Files.list("/\(folder)/Conformance").filter { $0.hasSuffix(".yaml") }
         #expect(files.count >= 5)
+        let list = try Files.read("/\(folder)/Conformance/behaviours.txt")
+        let known = Set(String(decoding: list, as: UTF8.self).split(separator: "\n").map(String.init))
         for file in files {
             let scenario = try Scenario(yaml: Files.read("/\(folder)/Conformance/\(file)"), file: file)
             #expect(!scenario.tags.isEmpty && !scenario.description.isEmpty, "\(file)")
+            let unknown = scenario.behaviours.filter { !known.contains($0) }
+            #expect(unknown.isEmpty, "\(file) names behaviours that behaviours.txt does not have")
         }
     }
 
