@@ -61,7 +61,7 @@ struct ScenarioFileTests {
         ("steps:\n  - wait: 1s", 1, "the field name is missing"),
         (
             "name: x\ncolour: red\nsteps: [{wait: 1s}]", 2,
-            "colour: unknown field; known are description, name, steps, tags, timeout"
+            "colour: unknown field; known are behaviours, description, name, steps, tags, timeout"
         ),
         (
             "name: x\nsteps:\n  - wait: 1s\n  - wait: 1 parsec", 4,
