@@ -35,6 +35,8 @@ public struct APIServerConfiguration: Sendable {
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
     /// The certificate and key in PEM with which this server calls the servers that extend it.
     public var proxyClient: (certificatePEM: [UInt8], keyPEM: [UInt8])?
+    /// What goes wrong on purpose for some clients.
+    public var clientFaults: ClientFaults?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.

@@ -3,6 +3,7 @@ import Cluster
 import Document
 import Glibc
 import Linux
+import Runtime
 
 /// `lab role NAME`: what the supervisors start. Not for people, so it is not in the help.
 enum RoleProgram {
@@ -16,7 +17,9 @@ enum RoleProgram {
                 .init("namespace", .one, "FD", "forward, images: descriptor of the host's network namespace"),
                 .init("listen", .one, "SOCKET", "images: where to be asked"),
                 .init("store", .one, "DIR", "images: the content store"),
-                .init("home", .one, "DIR", "images: where lab keeps things"),
+                .init("home", .one, "DIR", "images, fault: where lab keeps things"),
+                .init("cluster", .one, "NAME", "fault: the cluster"),
+                .init("mend", .none, "", "fault: only end it"),
             ])
         return Program.report {
             let arguments = try Arguments(words, for: syntax)
@@ -27,6 +30,7 @@ enum RoleProgram {
                     try? Files.writeAll(Array((line + "\n").utf8), to: 2, name: "log")
                 }
                 let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+                if role == "fault" { return try await fault(arguments, signals, world: world, log: log) }
                 try await withThrowingTaskGroup { group in
                     group.addTask { try await perform(role, arguments, loop: loop, world: world, log: log) }
                     group.addTask {
@@ -68,6 +72,27 @@ enum RoleProgram {
 }
 
 extension RoleProgram {
+    /// Breaks something until its time is over or it is asked to end, and mends it then.
+    private static func fault(
+        _ arguments: Arguments, _ signals: SignalSource, world: World, log: Log
+    ) async throws {
+        guard let file = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
+        let host = Host(
+            layout: Layout(home: arguments["home"] ?? "/var/lib/lab"), world: world, runtime: LinuxSupervisor(),
+            blocking: BlockingPool(), log: log, interruption: {})
+        let keeper = FaultKeeper(file: file, cluster: arguments["cluster"], host: host)
+        if !arguments.has("mend") {
+            let lasts = try await keeper.begin()
+            try await withThrowingTaskGroup { group in
+                if let lasts { group.addTask { try await world.clock.sleep(for: lasts) } }
+                group.addTask { _ = try await signals.next() }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+        try await keeper.end()
+    }
+
     private static func images(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
         guard let socket = arguments["listen"], let store = arguments["store"], let home = arguments["home"],
             let namespace = arguments["namespace"].flatMap(Int32.init)

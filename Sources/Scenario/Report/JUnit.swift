@@ -18,14 +18,16 @@ extension SuiteResult {
             case .passed: break
             case .stopped: out += "      <skipped message=\"stopped\"/>\n"
             case .failed(let step, let problems):
-                let text = ([step] + problems + result.evidence).joined(separator: "\n")
+                let told = result.timeline.map(\.text)
+                let text = ([step] + problems + result.evidence + told).joined(separator: "\n")
                 out += "      <failure message=\"\(Self.escape(problems.first ?? step))\">"
                 out += "\(Self.escape(text))</failure>\n"
             }
             out += "    </testcase>\n"
         }
-        for name in skipped {
-            out += "    <testcase name=\"\(Self.escape(name))\"><skipped/></testcase>\n"
+        for left in skipped {
+            out += "    <testcase classname=\"\(Self.escape(left.id))\" name=\"\(Self.escape(left.name))\">"
+            out += "<skipped message=\"\(Self.escape(left.reason))\"/></testcase>\n"
         }
         return out + "  </testsuite>\n</testsuites>\n"
     }

@@ -17,9 +17,14 @@ final class FieldReader {
     private let file: String
     private let path: String
     private let positions: YAMLPositions
+    /// What may be asked for; nil where the fields are a number's.
+    private let shape: Grammar.Shape?
     private var asked: Set<String> = []
 
-    init(_ document: Document, file: String, path: String, positions: YAMLPositions) throws {
+    init(
+        _ document: Document, file: String, path: String, positions: YAMLPositions, shape: Grammar.Shape?
+    ) throws {
+        self.shape = shape
         self.document = document
         self.file = file
         self.path = path
@@ -49,15 +54,16 @@ final class FieldReader {
         }
     }
 
-    func has(_ key: String) -> Bool {
-        asked.insert(key)
-        return document[key] != nil
-    }
+    func has(_ key: String) -> Bool { value(key) != nil }
 
     func value(_ key: String) -> Document? {
+        precondition(
+            shape.map { $0.others != nil || field(key) != nil } ?? true, "the grammar has no \(place(key))")
         asked.insert(key)
         return document[key]
     }
+
+    private func field(_ key: String) -> Grammar.Field? { shape?.fields.first { $0.name == key } }
 
     func required(_ key: String) throws -> Document {
         guard let value = value(key) else { throw error("the field \(key) is missing") }
@@ -123,15 +129,49 @@ final class FieldReader {
         return bound
     }
 
-    func child(_ key: String) throws -> FieldReader {
-        try FieldReader(try required(key), file: file, path: place(key), positions: positions)
+    /// `3.5`, or `{atLeast: 2, atMost: 5}`.
+    func measure(_ key: String) throws -> Measure? {
+        guard let value = value(key) else { return nil }
+        if let number = value.double { return Measure(least: number, most: number) }
+        guard value.isObject else { throw error("expected a number or atLeast, atMost", at: key) }
+        let reader = try child(key)
+        let measure = Measure(
+            least: reader.value("atLeast")?.double ?? -.infinity, most: reader.value("atMost")?.double ?? .infinity)
+        try reader.finish()
+        guard measure.least <= measure.most else { throw error("atLeast is more than atMost", at: key) }
+        return measure
+    }
+
+    /// Names of the author's own, and their texts.
+    func pairs(_ key: String) throws -> [(name: String, value: String)] {
+        guard has(key) else { return [] }
+        let reader = try child(key)
+        return try reader.keys.map { name in
+            guard Variables.isName(name), !Variables.given.contains(name) else {
+                throw reader.error("no name for a variable", at: name)
+            }
+            guard let text = try reader.text(name) else { throw reader.error("expected a text", at: name) }
+            return (name, text)
+        }
+    }
+
+    /// The field's object. Where the grammar allows several shapes, `shape` says which one it is.
+    func child(_ key: String, as shape: String? = nil) throws -> FieldReader {
+        var name = shape
+        if name == nil, case .shape(let own)? = field(key)?.kind { name = own }
+        return try FieldReader(
+            try required(key), file: file, path: place(key), positions: positions,
+            shape: name.flatMap { Grammar.shape($0) })
     }
 
     func children(_ key: String) throws -> [FieldReader] {
         let value = try required(key)
         guard value.isArray else { throw error("expected a list", at: key) }
+        var shape: Grammar.Shape?
+        if case .list(let name)? = field(key)?.kind { shape = Grammar.shape(name) }
         return try value.elements.enumerated().map { index, element in
-            try FieldReader(element, file: file, path: "\(place(key))[\(index)]", positions: positions)
+            try FieldReader(
+                element, file: file, path: "\(place(key))[\(index)]", positions: positions, shape: shape)
         }
     }
 }

@@ -6,6 +6,7 @@ enum Observation: Sendable {
     /// The object, pod or service that the claim is about is not there, or cannot be asked now.
     case missing(String)
     case text(String, status: Int)
+    case samples([MetricSample])
 }
 
 /// Decides claims: the pure part of an expectation.
@@ -16,6 +17,7 @@ enum Evaluator {
         case .missing(let why): return claim.isAbsent ? [] : [why]
         case .objects(let objects):
             if case .object = claim.subject { return about(objects.first, claim) }
+            if case .events = claim.subject { return about(events: objects, claim) }
             return about(objects, claim)
         case .text(let text, let status):
             var problems: [String] = []
@@ -24,13 +26,39 @@ enum Evaluator {
             }
             if let wanted = claim.text { problems += about(text, wanted) }
             return problems
+        case .samples(let samples): return about(samples, claim)
         }
+    }
+
+    private static func about(_ samples: [MetricSample], _ claim: Claim) -> [String] {
+        var problems: [String] = []
+        if let count = claim.count, !count.allows(samples.count) {
+            problems.append("expected \(count.text) samples, found \(samples.count)")
+        }
+        let sum = samples.reduce(0) { $0 + $1.value }
+        if let value = claim.value, samples.isEmpty || !value.allows(sum) {
+            problems.append(
+                samples.isEmpty ? "there is no such sample" : "expected a sum of \(value.text), found \(sum)")
+        }
+        if !problems.isEmpty { problems += samples.prefix(10).map { "sample \($0.text)" } }
+        return problems
+    }
+
+    /// An event that happened often is told once, with how often.
+    private static func about(events: [Document], _ claim: Claim) -> [String] {
+        let seen = events.reduce(0) { sum, event in
+            sum + max(1, event.number("series", "count") ?? event.number("count") ?? 1)
+        }
+        guard let count = claim.count, !count.allows(seen) else { return [] }
+        return ["expected \(count.text) events, found \(seen)"]
+            + events.prefix(10).map { "event \($0.text("reason") ?? ""): \($0.text("message") ?? "")" }
     }
 
     private static func about(_ object: Document?, _ claim: Claim) -> [String] {
         guard let object else { return claim.isAbsent ? [] : ["the object does not exist"] }
         if claim.isAbsent { return ["\(name(object)) exists"] }
-        return claim.matches.map { Matcher.differences(object, expected: $0) } ?? []
+        return (claim.matches.map { Matcher.differences(object, expected: $0) } ?? [])
+            + claim.expressions.flatMap { $0.problems(of: object) }
     }
 
     private static func about(_ objects: [Document], _ claim: Claim) -> [String] {
@@ -62,7 +90,7 @@ enum Evaluator {
                     "expected \(wanted.bound.text) different values of \(wanted.path), found \(values.sorted())")
             }
         }
-        return problems
+        return problems + claim.expressions.flatMap { $0.problems(of: Document(counted)) }
     }
 
     static func about(_ text: String, _ claim: TextClaim) -> [String] {

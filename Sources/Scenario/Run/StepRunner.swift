@@ -15,6 +15,8 @@ struct StepRunner {
     /// For what WebSockets have to draw.
     let random: any Randomness
     let scripts: ScriptRunner?
+    let machinery: (any Machinery)?
+    let journal: MachineryJournal
     let namespace: String
     var variables: Variables
     /// Objects outside the namespace, which do not go away with it.
@@ -22,6 +24,49 @@ struct StepRunner {
 
     /// Returns when the step has done what it should; throws a `StepFailure` when it has not.
     mutating func run(_ step: Step) async throws {
+        guard let timeout = step.timeout else { return try await rounds(of: step) }
+        // Side by side with the time: what the step has saved comes back as a value.
+        let start = self
+        variables = try await withThrowingTaskGroup(of: Variables?.self) { group in
+            group.addTask {
+                var runner = start
+                try await runner.rounds(of: step)
+                return runner.variables
+            }
+            group.addTask {
+                try await start.clock.sleep(for: timeout)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let variables = first else {
+                throw StepFailure("not done within \(timeout)")
+            }
+            return variables
+        }
+    }
+
+    private mutating func rounds(of step: Step) async throws {
+        guard let rounds = step.rounds else { return try await once(step) }
+        for round in rounds {
+            for (name, value) in round { variables.set(name, try variables.fill(value)) }
+            do { try await once(step) } catch var failure as StepFailure {
+                let text = round.map { "\($0.name)=\($0.value)" }.joined(separator: ", ")
+                failure.problems.insert("in the round \(text):", at: 0)
+                throw failure
+            }
+        }
+    }
+
+    private mutating func once(_ step: Step) async throws {
+        if case .steps(let steps) = step.action {
+            for inner in steps {
+                do { try await run(inner) } catch var failure as StepFailure {
+                    failure.step = failure.step ?? inner.label
+                    throw failure
+                }
+            }
+            return
+        }
         var client = access.client
         if let actor = step.actor { client = try await self.client(as: actor) }
         let result: Document?
@@ -97,6 +142,35 @@ struct StepRunner {
             try await clock.sleep(for: duration)
             return nil
         case .expect(let expectation): return try await expect(expectation, client)
+        case .steps: return nil
+        case .fault, .snapshot, .restore, .node: return try await command(action)
+        }
+    }
+
+    // MARK: The machine
+
+    private func command(_ action: Action) async throws -> Document? {
+        guard let machinery else { throw StepFailure("only a cluster of lab on this machine can do this") }
+        do {
+            switch action {
+            case .fault(let deed):
+                let deed = try variables.fill(deed)
+                return ["name": Document(try await journal.perform(deed, on: machinery))]
+            case .snapshot(let name):
+                try await journal.snapshot(try variables.fill(name), on: machinery)
+            case .restore(let name): try await machinery.restore(try variables.fill(name))
+            case .node(var deed):
+                deed.what = try variables.fill(deed.what)
+                return ["nodes": Document(try await journal.perform(deed, on: machinery))]
+            default: break
+            }
+            return nil
+        } catch let error as CancellationError {
+            throw error
+        } catch let error as Variables.Unknown {
+            throw error
+        } catch {
+            throw StepFailure("\(error)")
         }
     }
 
@@ -158,6 +232,10 @@ struct StepRunner {
             problems.append("expected HTTP status \(wanted.status.text), got \(response.status): \(body.prefix(500))")
         }
         if let text = try variables.fill(wanted.text) { problems += Evaluator.about(body, text) }
+        if !wanted.expressions.isEmpty {
+            let answer = (try? Document(json: Array(body.utf8))) ?? Document(body)
+            problems += try wanted.expressions.flatMap { try variables.fill($0).problems(of: answer) }
+        }
         let document = try? Document(json: body)
         if let matches = try variables.fill(wanted.matches) {
             problems += document.map { Matcher.differences($0, expected: matches) } ?? ["the answer is no JSON"]
@@ -190,7 +268,7 @@ struct StepRunner {
 
     private func script(_ text: String) async throws -> Document? {
         guard let scripts else { throw StepFailure("scripts cannot be run here") }
-        let result = try await scripts(try variables.fill(text), ["NAMESPACE": namespace])
+        let result = try await scripts(try variables.fill(text), variables.environment)
         guard result.code == 0 else {
             throw StepFailure("the script ended with code \(result.code): \(result.output.suffix(2_000))")
         }
@@ -244,6 +322,10 @@ struct StepRunner {
             if case .object = claim.subject { return (problems, objects.first) }
             return (problems, ["items": Document(objects)])
         case .text(let text, _): return (problems, ["text": Document(text)])
+        case .samples(let samples):
+            return (
+                problems, ["values": Document(samples.map { Document($0.value) }), "count": Document(samples.count)]
+            )
         case .missing: return (problems, nil)
         }
     }

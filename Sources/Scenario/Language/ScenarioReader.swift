@@ -10,46 +10,142 @@ extension Scenario {
         } catch let error as DocumentError {
             throw ScenarioError(file: file, line: error.line, column: error.column, message: error.message)
         }
-        let reader = try FieldReader(document, file: file, path: "", positions: positions)
+        let reader = try FieldReader(
+            document, file: file, path: "", positions: positions, shape: Grammar.shape("scenario"))
         var id = file.split(separator: "/").last.map(String.init) ?? file
         for ending in [".yaml", ".yml"] where id.hasSuffix(ending) { id.removeLast(ending.count) }
         self.id = id
+        self.file = id
         name = try reader.requiredText("name")
         description = try reader.text("description") ?? ""
         tags = try reader.texts("tags")
         behaviours = try reader.texts("behaviours")
         timeout = try reader.duration("timeout") ?? Self.defaultTimeout
+        requires = try reader.texts("requires").map { text in
+            guard let requirement = Requirement(text) else {
+                throw reader.error("\"\(text)\" is nothing to require; known are \(Requirement.known)", at: "requires")
+            }
+            return requirement
+        }
+        variables = try reader.pairs("variables")
+        cases = try Self.cases(reader)
         let steps = try reader.children("steps")
+        let cleanup = reader.has("cleanup") ? try reader.children("cleanup") : []
         try reader.finish()
         guard !steps.isEmpty else { throw reader.error("a scenario without steps shows nothing", at: "steps") }
-        guard steps.count <= Self.mostSteps else {
+        guard steps.count + cleanup.count <= Self.mostSteps else {
             throw reader.error("more than \(Self.mostSteps) steps", at: "steps")
         }
-        self.steps = try steps.enumerated().map { try StepReader(reader: $1).step(number: $0 + 1) }
+        self.steps = try steps.enumerated().map { try StepReader(reader: $1).step(number: "\($0 + 1)") }
+        self.cleanup = try cleanup.enumerated().map {
+            try StepReader(reader: $1, word: "cleanup").step(number: "\($0 + 1)")
+        }
+        if (self.steps + self.cleanup).contains(where: \.action.needsMachinery), !requires.contains(.clusterOfLab) {
+            requires.append(.clusterOfLab)
+        }
+    }
+
+    private static func cases(_ reader: FieldReader) throws -> [Row] {
+        guard reader.has("cases") else { return [] }
+        let readers = try reader.children("cases")
+        guard (1...mostCases).contains(readers.count) else {
+            throw reader.error("one to \(mostCases) cases", at: "cases")
+        }
+        var rows: [Row] = []
+        for reader in readers {
+            let name = try reader.requiredText("name")
+            guard !rows.contains(where: { $0.name == name }) else {
+                throw reader.error("two cases are called \"\(name)\"", at: "name")
+            }
+            rows.append(Row(name: name, values: try StepReader.row(reader, besides: ["name"])))
+        }
+        return rows
     }
 }
 
 /// Reads one step: exactly one action, and what may stand beside it.
 struct StepReader {
     let reader: FieldReader
+    /// What the step is called in reports.
+    var word = "step"
+    var depth = 0
 
-    private static let actions = [
-        "apply", "create", "patch", "delete", "request", "script", "wait", "exec", "eventually", "always", "never",
-    ]
+    private static let deepest = 4
+    private static let mostRounds = 1_000
 
-    func step(number: Int) throws -> Step {
-        let chosen = Self.actions.filter { reader.has($0) }
+    func step(number: String) throws -> Step {
+        let chosen = Grammar.actionNames.filter { reader.has($0) }
         guard chosen.count == 1, let name = chosen.first else {
             throw reader.error(
                 (chosen.isEmpty ? "no action" : "more than one action: \(chosen.joined(separator: ", "))")
-                    + "; a step is one of \(Self.actions.joined(separator: ", "))")
+                    + "; a step is one of \(Grammar.actionNames.joined(separator: ", "))")
         }
-        let action = try action(name)
-        let label = "step \(number) (line \(reader.line)): \(try reader.text("name") ?? name)"
+        let action = name == "steps" ? .steps(try group(number)) : try action(name)
+        let label = "\(word) \(number) (line \(reader.line)): \(try reader.text("name") ?? name)"
         let step = Step(
-            action: action, actor: try actor(), failure: try failure(for: action), saves: try saves(), label: label)
+            action: action, actor: try actor(), failure: try failure(for: action), saves: try saves(), label: label,
+            timeout: try reader.duration("timeout"), rounds: try rounds())
         try reader.finish()
         return step
+    }
+
+    private func group(_ number: String) throws -> [Step] {
+        guard depth < Self.deepest else { throw reader.error("steps within steps too deep", at: "steps") }
+        let readers = try reader.children("steps")
+        guard (1...Scenario.mostSteps).contains(readers.count) else {
+            throw reader.error("no steps, or more than \(Scenario.mostSteps)", at: "steps")
+        }
+        return try readers.enumerated().map {
+            try StepReader(reader: $1, word: word, depth: depth + 1).step(number: "\(number).\($0 + 1)")
+        }
+    }
+
+    /// `{NAME: [a, b]}`, `{NAME: 3}`, or a list of objects.
+    private func rounds() throws -> [[(name: String, value: String)]]? {
+        guard let value = reader.value("each") else { return nil }
+        var rounds: [[(name: String, value: String)]] = []
+        if value.isArray {
+            for element in try reader.children("each") { rounds.append(try Self.row(element)) }
+        } else {
+            let fields = try reader.child("each")
+            guard fields.keys.count == 1, let name = fields.keys.first, let values = fields.value(name) else {
+                throw reader.error("expected one name with a list or a number, or a list of objects", at: "each")
+            }
+            try Self.check(name, fields)
+            if let count = values.int, count > 0, count <= Self.mostRounds {
+                rounds = (1...count).map { [(name, "\($0)")] }
+            } else {
+                rounds = try values.elements.map { [(name, try Self.scalar($0, fields, name))] }
+            }
+        }
+        guard (1...Self.mostRounds).contains(rounds.count) else {
+            throw reader.error("no rounds, or more than \(Self.mostRounds)", at: "each")
+        }
+        return rounds
+    }
+
+    static func row(_ fields: FieldReader, besides: Set<String> = []) throws -> [(name: String, value: String)] {
+        try fields.keys.filter { !besides.contains($0) }.map { name in
+            try check(name, fields)
+            return (name, try scalar(fields.value(name) ?? .null, fields, name))
+        }
+    }
+
+    private static func check(_ name: String, _ fields: FieldReader) throws {
+        if name == "true" || name == "false" {
+            throw fields.error("YAML takes n, y, on, off, yes, no for true and false: choose another name", at: name)
+        }
+        guard Variables.isName(name), !Variables.given.contains(name) else {
+            throw fields.error("no name for a variable", at: name)
+        }
+    }
+
+    private static func scalar(_ value: Document, _ fields: FieldReader, _ name: String) throws -> String {
+        switch value.kind {
+        case .string: return value.string ?? ""
+        case .int, .double, .bool: return value.jsonText
+        default: throw fields.error("expected a text", at: name)
+        }
     }
 
     private func action(_ name: String) throws -> Action {
@@ -78,6 +174,18 @@ struct StepReader {
             guard let duration = try reader.duration("wait") else { throw reader.error("how long?", at: "wait") }
             return .wait(duration)
         case "exec": return .exec(try exec(try reader.child("exec")))
+        case "fault": return .fault(try fault(try reader.child("fault")))
+        case "snapshot": return .snapshot(try reader.requiredText("snapshot"))
+        case "restore": return .restore(try reader.requiredText("restore"))
+        case "node":
+            let fields = try reader.child("node")
+            let chosen = NodeDeed.Verb.allCases.filter { fields.has($0.rawValue) }
+            guard chosen.count == 1, let verb = chosen.first else {
+                throw fields.error("one of stop, start, remove, add")
+            }
+            let deed = NodeDeed(verb: verb, what: try fields.requiredText(verb.rawValue))
+            try fields.finish()
+            return .node(deed)
         default: return .expect(try expectation(name))
         }
     }
@@ -122,9 +230,34 @@ struct StepReader {
             method: try fields.text("method") ?? "GET", path: path, body: fields.value("body"),
             contentType: try fields.text("contentType") ?? "application/json",
             status: try fields.bound("status") ?? Bound(least: 200, most: 299), matches: fields.value("matches"),
-            text: try textClaim(fields, allowsLines: true))
+            text: try textClaim(fields, allowsLines: true), expressions: try expressions(fields, .answer))
         try fields.finish()
         return request
+    }
+
+    private func fault(_ fields: FieldReader) throws -> FaultDeed {
+        let verb: FaultDeed.Verb = fields.has("remove") ? .remove : .add
+        guard !(fields.has("add") && verb == .remove) else { throw fields.error("either add or remove") }
+        var deed = FaultDeed(verb: verb, what: try fields.requiredText(verb.rawValue))
+        if verb == .add {
+            deed.at = try fields.text("at")
+            deed.to = try fields.text("to")
+            deed.name = try fields.text("name")
+            deed.lasts = try fields.duration("for")
+            deed.percent = try fields.number("percent")
+            deed.delay = try fields.duration("delay")
+            deed.isOneWay = try fields.flag("oneWay")
+        }
+        try fields.finish()
+        return deed
+    }
+
+    private func expressions(_ fields: FieldReader, _ subject: Expression.Subject) throws -> [Expression] {
+        try fields.texts("cel").map { source in
+            let expression = Expression(subject: subject, source: source)
+            if !source.contains("${"), let problem = expression.problem { throw fields.error(problem, at: "cel") }
+            return expression
+        }
     }
 
     private func exec(_ fields: FieldReader) throws -> ExecCall {
@@ -192,22 +325,25 @@ struct StepReader {
 
     // MARK: Expectations
 
+    private static let subjects = ["object", "objects", "log", "answer", "events", "metrics"]
+
     private func expectation(_ name: String) throws -> Expectation {
         guard let mode = Expectation.Mode(rawValue: name) else { throw reader.error("unknown action \(name)") }
-        let fields = try reader.child(name)
+        let there = try reader.required(name)
+        let subjects = Self.subjects.filter { there.isObject && there[$0] != nil }
+        guard subjects.count == 1, let subject = subjects.first else {
+            throw reader.error("exactly one of \(Self.subjects.joined(separator: ", "))", at: name)
+        }
+        let fields = try reader.child(name, as: "\(subject)Claim")
         let duration =
             mode == .eventually
             ? try fields.duration("within") ?? .seconds(30) : try fields.duration("for") ?? .seconds(3)
-        let claim = try claim(fields)
+        let claim = try claim(fields, about: subject)
         try fields.finish()
         return Expectation(mode: mode, duration: duration, claim: claim)
     }
 
-    private func claim(_ fields: FieldReader) throws -> Claim {
-        let subjects = ["object", "objects", "log", "answer"].filter { fields.has($0) }
-        guard subjects.count == 1, let subject = subjects.first else {
-            throw fields.error("exactly one of object, objects, log, answer")
-        }
+    private func claim(_ fields: FieldReader, about subject: String) throws -> Claim {
         let inner = try fields.child(subject)
         var claim: Claim
         switch subject {
@@ -215,7 +351,10 @@ struct StepReader {
             claim = Claim(subject: .object(try target(inner, named: true)))
             claim.isAbsent = try fields.flag("absent")
             claim.matches = fields.value("matches")
-            guard claim.isAbsent != (claim.matches != nil) else { throw fields.error("either matches or absent") }
+            claim.expressions = try expressions(fields, .object)
+            guard claim.isAbsent != (claim.matches != nil || !claim.expressions.isEmpty) else {
+                throw fields.error("either matches (or cel) or absent")
+            }
         case "objects": claim = try objectsClaim(fields, Claim(subject: .objects(try target(inner, named: false))))
         case "log":
             claim = Claim(
@@ -224,6 +363,8 @@ struct StepReader {
                     previous: try inner.flag("previous")))
             claim.text = try textClaim(fields, allowsLines: true)
             guard claim.text != nil else { throw fields.error("say equals, contains or pattern") }
+        case "events": claim = try eventsClaim(fields, inner)
+        case "metrics": claim = try metricsClaim(fields, inner)
         default:
             claim = Claim(
                 subject: .answer(
@@ -233,6 +374,35 @@ struct StepReader {
             claim.status = try fields.bound("status") ?? .exactly(200)
         }
         try inner.finish()
+        return claim
+    }
+
+    private func eventsClaim(_ fields: FieldReader, _ inner: FieldReader) throws -> Claim {
+        var subject = EventsSubject(namespace: try inner.text("namespace"), patterns: [])
+        for field in ["reason", "type", "kind", "name", "from", "message"] {
+            guard let text = try inner.text(field) else { continue }
+            subject.patterns.append((field, try pattern(text, inner, field)))
+        }
+        guard !subject.patterns.isEmpty else { throw inner.error("say what the events are like") }
+        var claim = Claim(subject: .events(subject))
+        claim.count = try fields.bound("count") ?? Bound(least: 1)
+        return claim
+    }
+
+    private func metricsClaim(_ fields: FieldReader, _ inner: FieldReader) throws -> Claim {
+        let path = try inner.text("path") ?? "/metrics"
+        guard path.hasPrefix("/") else { throw inner.error("must start with /", at: "path") }
+        var subject = MetricsSubject(path: path, name: try inner.requiredText("name"), labels: [])
+        if inner.has("labels") {
+            let labels = try inner.child("labels")
+            subject.labels = try labels.keys.map { name in
+                (name, try pattern(try labels.text(name) ?? "", labels, name))
+            }
+        }
+        var claim = Claim(subject: .metrics(subject))
+        claim.value = try fields.measure("value")
+        claim.count = try fields.bound("count")
+        guard claim.value != nil || claim.count != nil else { throw fields.error("say value or count") }
         return claim
     }
 
@@ -247,8 +417,9 @@ struct StepReader {
                 (path, try jsonPath(path, paths, path), try paths.bound(path) ?? Bound())
             }
         }
-        guard claim.count != nil || claim.each != nil || !claim.distinct.isEmpty else {
-            throw fields.error("say count, each or distinct")
+        claim.expressions = try expressions(fields, .objects)
+        guard claim.count != nil || claim.each != nil || !claim.distinct.isEmpty || !claim.expressions.isEmpty else {
+            throw fields.error("say count, each, distinct or cel")
         }
         return claim
     }

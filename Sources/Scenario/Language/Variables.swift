@@ -14,6 +14,13 @@ struct Variables: Sendable {
 
     init(namespace: String, image: String) { values = ["namespace": namespace, "image": image] }
 
+    /// As a script sees them.
+    var environment: [String: String] {
+        var environment = values
+        for name in Self.given { environment[name.uppercased()] = environment.removeValue(forKey: name) }
+        return environment
+    }
+
     mutating func set(_ name: String, _ value: String) { values[name] = value }
 
     static func isName(_ text: String) -> Bool {
@@ -38,9 +45,21 @@ struct Variables: Sendable {
 
     func fill(_ text: String?) throws -> String? { try text.map { try fill($0) } }
 
+    /// `${name|json}` alone is what the variable's text says as JSON: a number, a boolean, a list.
+    private func value(_ text: String) throws -> Document {
+        guard text.hasPrefix("${"), text.hasSuffix("|json}"), text.firstIndex(of: "}") == text.indices.last else {
+            return Document(try fill(text))
+        }
+        let name = String(text.dropFirst(2).dropLast(6))
+        guard let value = values[name] else { throw Unknown(name: name) }
+        do { return try Document(json: Array(value.utf8)) } catch {
+            throw StepFailure("the variable ${\(name)} is \"\(value)\", which is no JSON")
+        }
+    }
+
     func fill(_ document: Document) throws -> Document {
         switch document.kind {
-        case .string: return Document(try fill(document.string ?? ""))
+        case .string: return try value(document.string ?? "")
         case .array: return Document(try document.elements.map { try fill($0) })
         case .object: return Document(members: try document.members.map { (try fill($0.key), try fill($0.value)) })
         default: return document
@@ -71,6 +90,19 @@ struct Variables: Sendable {
         return claim
     }
 
+    func fill(_ expression: Expression) throws -> Expression {
+        Expression(subject: expression.subject, source: try fill(expression.source))
+    }
+
+    func fill(_ deed: FaultDeed) throws -> FaultDeed {
+        var deed = deed
+        deed.what = try fill(deed.what)
+        deed.at = try fill(deed.at)
+        deed.to = try fill(deed.to)
+        deed.name = try fill(deed.name)
+        return deed
+    }
+
     func fill(_ claim: Claim) throws -> Claim {
         var claim = claim
         switch claim.subject {
@@ -79,8 +111,18 @@ struct Variables: Sendable {
         case .log(let pod, let container, let previous):
             claim.subject = .log(pod: try fill(pod), container: try fill(container), previous: previous)
         case .answer(let service, let port, let path):
-            claim.subject = .answer(service: try fill(service), port: port, path: try fill(path))
+            claim.subject = .answer(service: try fill(service), port: try fill(port), path: try fill(path))
+        case .events(var events):
+            events.namespace = try fill(events.namespace)
+            events.patterns = try events.patterns.map { ($0.field, try fill($0.pattern)) }
+            claim.subject = .events(events)
+        case .metrics(var metrics):
+            metrics.path = try fill(metrics.path)
+            metrics.name = try fill(metrics.name)
+            metrics.labels = try metrics.labels.map { ($0.name, try fill($0.pattern)) }
+            claim.subject = .metrics(metrics)
         }
+        claim.expressions = try claim.expressions.map { try fill($0) }
         claim.matches = try fill(claim.matches)
         claim.each = try fill(claim.each)
         claim.text = try fill(claim.text)

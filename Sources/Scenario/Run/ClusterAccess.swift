@@ -75,6 +75,8 @@ private struct ImpersonatingTransport: UpgradingTransport {
 /// Why a step did not do what it should: a line for each thing that is wrong.
 struct StepFailure: Error, Sendable {
     var problems: [String]
+    /// The innermost step, where several are one.
+    var step: String?
 
     init(_ problem: String) { problems = [problem] }
     init(_ problems: [String]) { self.problems = problems }

@@ -25,6 +25,11 @@ struct Observer: Sendable {
             case .log(let pod, let container, let previous):
                 return try await log(pod, container: container, previous: previous)
             case .answer(let service, let port, let path): return try await answer(service, port, path)
+            case .events(let subject): return .objects(try await events(subject))
+            case .metrics(let subject):
+                let seen = try await text(subject.path, statusMatters: false)
+                guard case .text(let text, _) = seen else { return seen }
+                return .samples(MetricSample.read(text, subject))
             }
         } catch let error as CancellationError {
             throw error
@@ -45,6 +50,24 @@ struct Observer: Sendable {
             var item = item
             if item["kind"] == nil { item["kind"] = Document(type.kind) }
             return item
+        }
+    }
+
+    private func events(_ subject: EventsSubject) async throws -> [Document] {
+        let list = try await client.list(.events, namespace: subject.namespace ?? namespace)
+        return list.list("items").filter { event in
+            subject.patterns.allSatisfy { field, pattern in
+                pattern.match(Self.text(field, of: event)) != nil
+            }
+        }
+    }
+
+    private static func text(_ field: String, of event: Document) -> String {
+        switch field {
+        case "kind": return event.text("involvedObject", "kind") ?? ""
+        case "name": return event.text("involvedObject", "name") ?? ""
+        case "from": return event.text("source", "component") ?? event.text("reportingComponent") ?? ""
+        default: return event.text(field) ?? ""
         }
     }
 
