@@ -28,7 +28,10 @@ enum RoleProgram {
                 }
                 let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
                 try await withThrowingTaskGroup { group in
-                    group.addTask { try await perform(role, arguments, loop: loop, world: world, log: log) }
+                    group.addTask {
+                        async let _ = settle(world.clock)
+                        try await perform(role, arguments, loop: loop, world: world, log: log)
+                    }
                     group.addTask {
                         let signal = try await signals.next()
                         log.info("ending on signal \(signal)")
@@ -39,6 +42,12 @@ enum RoleProgram {
                 }
             }
         }
+    }
+
+    /// A part of a cluster runs for days in what it needed for its first second, unless it gives that back.
+    private static func settle(_ clock: any WorldClock) async throws {
+        try await clock.sleep(for: .seconds(10))
+        ProcessMemory.giveBackWhatTheStartUsed()
     }
 
     private static func perform(
