@@ -25,7 +25,7 @@ struct Testbox: Sendable {
             return try await untilSignal { try await world.clock.sleep(for: pause) }
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
-        case .serve(let port): return try await serve(port)
+        case .serve(let port, let healthy): return try await serve(port, healthy: healthy)
         case .health(let port, let status): return try await serveHealth(port, status)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
         case .fetch(let fetch): return try await self.fetch(fetch)

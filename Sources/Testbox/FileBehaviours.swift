@@ -9,6 +9,9 @@ enum FileBehaviour: Equatable {
     case show(path: String)
     case remove(path: String)
     case link(target: String, path: String)
+    /// A file system in memory.
+    case mount(path: String)
+    case unmount(path: String)
     /// What the control group allows.
     case limits
 
@@ -23,6 +26,12 @@ enum FileBehaviour: Equatable {
         case .remove(let path): try Files.removeTree(path)
         case .link(let target, let path):
             guard symlink(target, path) == 0 else { throw SystemError("symlink", path, errno: errno) }
+        case .mount(let path):
+            guard Glibc.mount("tmpfs", path, "tmpfs", 0, "size=1m") == 0 else {
+                throw SystemError("mount", path, errno: errno)
+            }
+        case .unmount(let path):
+            guard umount2(path, 0) == 0 else { throw SystemError("unmount", path, errno: errno) }
         case .limits: Output.line(try Self.limits())
         }
     }

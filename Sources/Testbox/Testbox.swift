@@ -48,7 +48,8 @@ struct UsageError: Error, CustomStringConvertible {
 
 /// What the program was asked to do.
 enum Behaviour: Equatable {
-    case serve(port: UInt16)
+    /// Healthy for ever, or so long after its start.
+    case serve(port: UInt16, healthy: Duration? = nil)
     case health(port: UInt16, status: UInt8)
     case get(url: URL, timeout: Duration, count: Int)
     case fetch(Fetch)
@@ -64,7 +65,7 @@ enum Behaviour: Equatable {
     case cat
 
     static let usage = """
-        usage: testbox serve [--port 8080]
+        usage: testbox serve [--port 8080] [--healthy SECONDS]
                testbox health [--port 8080] [--status 1]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
@@ -72,6 +73,7 @@ enum Behaviour: Equatable {
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
                testbox write PATH TEXT... | read PATH | show PATH | remove PATH
                testbox await PATH TEXT...
+               testbox mount PATH | unmount PATH
                testbox link TARGET PATH | fill PATH MEGABYTES [--then-sleep SECONDS] | limits
         """
 
@@ -87,7 +89,8 @@ enum Behaviour: Equatable {
             return
         }
         let known: [String: [String]] = [
-            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"], "fill": ["then-sleep"],
+            "serve": ["port", "healthy"], "health": ["port", "status"], "get": ["timeout", "repeat"],
+            "fill": ["then-sleep"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -126,7 +129,10 @@ enum Behaviour: Equatable {
         switch name {
         case "serve":
             try expect(0...0)
-            return .serve(port: try number(flags["port"] ?? "8080", "--port"))
+            let healthy = flags["healthy"]
+            return .serve(
+                port: try number(flags["port"] ?? "8080", "--port"),
+                healthy: healthy == nil ? .none : try seconds(healthy ?? "", "--healthy"))
         case "health":
             try expect(0...0)
             return .health(
@@ -182,6 +188,12 @@ enum Behaviour: Equatable {
         case "link":
             try expect(2...2)
             return .file(.link(target: operands[0], path: operands[1]))
+        case "mount":
+            try expect(1...1)
+            return .file(.mount(path: operands[0]))
+        case "unmount":
+            try expect(1...1)
+            return .file(.unmount(path: operands[0]))
         case "limits":
             try expect(0...0)
             return .file(.limits)

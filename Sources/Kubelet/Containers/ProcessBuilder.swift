@@ -194,7 +194,7 @@ struct ProcessBuilder {
         var source = volume.path
         var part = mount.text("subPath") ?? ""
         if let expression = mount.text("subPathExpr"), !expression.isEmpty {
-            part = Expansion.expand(expression) { environment[$0] }
+            part = try expandedPart(expression, environment)
         }
         if !part.isEmpty {
             do { source = try SubPath.prepare(part, below: volume.path) } catch {
@@ -217,6 +217,26 @@ struct ProcessBuilder {
         options.append(isRecursive ? "rro" : isReadOnly ? "ro" : "rw")
         return Mount(
             source: source, target: Self.cleaned(mount.text("mountPath") ?? ""), type: "bind", options: options)
+    }
+
+    /// A part of a volume must have a name that is known as a whole, and stay inside.
+    private func expandedPart(_ expression: String, _ environment: Environment) throws -> String {
+        var missing: Set<String> = []
+        let part = Expansion.expand(expression) { name in
+            let value = environment[name] ?? ""
+            if value.isEmpty { missing.insert(name) }
+            return value
+        }
+        var problem: String?
+        if !missing.isEmpty {
+            problem = "missing value for \(missing.sorted().joined(separator: ", "))"
+        } else if part.hasPrefix("/") {
+            problem = "error SubPath `\(part)` must not be an absolute path"
+        } else if part.split(separator: "/").contains("..") {
+            problem = "unable to provision SubPath `\(part)`: must not contain '..'"
+        }
+        if let problem { throw StartProblem(reason: "CreateContainerConfigError", message: problem) }
+        return part
     }
 
     private static func depth(_ path: String) -> Int { path.split(separator: "/").count }
