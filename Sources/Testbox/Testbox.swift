@@ -59,6 +59,7 @@ enum Behaviour: Equatable {
     case burn(Duration)
     case eat(megabytes: Int)
     case awaitText(path: String, text: String)
+    case awaitNothing(path: String)
     case fill(path: String, megabytes: Int, pause: Duration)
     case echo(String)
     case file(FileBehaviour)
@@ -71,8 +72,8 @@ enum Behaviour: Equatable {
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
-               testbox write PATH TEXT... | read PATH | show PATH | remove PATH
-               testbox await PATH TEXT...
+               testbox write PATH TEXT... [--mode 644] | read PATH | show PATH | survey PATH... | remove PATH
+               testbox await PATH TEXT... | await-nothing PATH
                testbox mount PATH | unmount PATH
                testbox link TARGET PATH | fill PATH MEGABYTES [--then-sleep SECONDS] | limits
         """
@@ -90,7 +91,7 @@ enum Behaviour: Equatable {
         }
         let known: [String: [String]] = [
             "serve": ["port", "healthy"], "health": ["port", "status"], "get": ["timeout", "repeat"],
-            "fill": ["then-sleep"],
+            "fill": ["then-sleep"], "write": ["mode"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -166,13 +167,22 @@ enum Behaviour: Equatable {
             return .eat(megabytes: megabytes)
         case "write":
             try expect(2...1_000)
-            return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
+            let text = operands.dropFirst().joined(separator: " ")
+            guard let mode = flags["mode"] else { return .file(.write(path: operands[0], text: text)) }
+            guard let bits = mode_t(mode, radix: 8), bits <= 0o7777 else { throw UsageError("--mode \(mode) is none") }
+            return .file(.write(path: operands[0], text: text, mode: bits))
         case "read":
             try expect(1...1)
             return .file(.read(path: operands[0]))
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
+        case "survey":
+            try expect(1...1_000)
+            return .file(.survey(paths: operands))
+        case "await-nothing":
+            try expect(1...1)
+            return .awaitNothing(path: operands[0])
         case "await":
             try expect(2...1_000)
             return .awaitText(path: operands[0], text: operands.dropFirst().joined(separator: " "))

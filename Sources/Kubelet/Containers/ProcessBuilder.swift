@@ -87,7 +87,9 @@ struct ProcessBuilder {
         process.limits = Resources.limits(container["resources"])
         process.privileges = try Security.privileges(
             container: container, pod: pod, user: user, profileDirectory: "\(configuration.rootDirectory)/seccomp")
-        process.privileges.devices = try blockDevices().map { "b \($0.device.major):\($0.device.minor) rwm" }
+        process.privileges.devices = try blockDevices().map {
+            "b \($0.device.major):\($0.device.minor) \($0.readOnly ? "r" : "rwm")"
+        }
         process.oomScoreAdjust = Resources.oomScoreAdjust(
             container: container, pod: pod, memoryCapacity: plan.memoryCapacity)
         if container.flag("stdin") == true { process.input = .open(once: container.flag("stdinOnce") == true) }
@@ -165,7 +167,7 @@ struct ProcessBuilder {
         if !messagePath.isEmpty { mounts.append(bind(terminationFile, messagePath, readOnly: false)) }
         // Shallow targets first, so that a mount below another one is not hidden by it.
         let volumes = try container.list("volumeMounts").map { try volumeMount($0, environment) }
-        mounts += try blockDevices().map { bind($0.path, Self.cleaned($0.target), readOnly: false) }
+        mounts += try blockDevices().map { bind($0.path, Self.cleaned($0.target), readOnly: $0.readOnly) }
         return mounts + volumes.sorted { Self.depth($0.target) < Self.depth($1.target) }
     }
 
@@ -174,14 +176,14 @@ struct ProcessBuilder {
     }
 
     /// The block devices that the container asks for: what is on the node, and where it shall be.
-    private func blockDevices() throws -> [(path: String, target: String, device: BlockDevice)] {
+    private func blockDevices() throws -> [(path: String, target: String, device: BlockDevice, readOnly: Bool)] {
         try container.list("volumeDevices").map { entry in
             let name = entry.text("name") ?? ""
             guard let volume = plan.volumes[name], let device = volume.device else {
                 throw StartProblem(
                     reason: "CreateContainerConfigError", message: "volume \"\(name)\" is no block device")
             }
-            return (volume.path, entry.text("devicePath") ?? "", device)
+            return (volume.path, entry.text("devicePath") ?? "", device, volume.readOnly)
         }
     }
 
