@@ -1,4 +1,5 @@
 import Basics
+import Client
 import Cluster
 import Document
 import Glibc
@@ -7,6 +8,9 @@ import Runtime
 
 /// `lab role NAME`: what the supervisors start. Not for people, so it is not in the help.
 enum RoleProgram {
+    /// For a role that puts things in order when it is asked to end.
+    private static let timeToEnd = Duration.seconds(2)
+
     static func run(_ words: [String]) -> Int32 {
         let syntax = CommandSyntax(
             "role", operands: "NAME", fewest: 1, most: 1, "Run one part of a cluster.",
@@ -32,10 +36,16 @@ enum RoleProgram {
                 let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
                 if role == "fault" { return try await fault(arguments, signals, world: world, log: log) }
                 try await withThrowingTaskGroup { group in
-                    group.addTask { try await perform(role, arguments, loop: loop, world: world, log: log) }
+                    let stop = Wakeup()
+                    group.addTask {
+                        async let _ = settle(world.clock)
+                        try await perform(role, arguments, stop, loop: loop, world: world, log: log)
+                    }
                     group.addTask {
                         let signal = try await signals.next()
                         log.info("ending on signal \(signal)")
+                        stop.wake()
+                        if role == "manager" { try await world.clock.sleep(for: timeToEnd) }
                     }
                     // Whichever ends first ends the other: the work failed, or it is asked to stop.
                     try await group.next()
@@ -45,8 +55,14 @@ enum RoleProgram {
         }
     }
 
+    /// A part of a cluster runs for days in what it needed for its first second, unless it gives that back.
+    private static func settle(_ clock: any WorldClock) async throws {
+        try await clock.sleep(for: .seconds(10))
+        ProcessMemory.giveBackWhatTheStartUsed()
+    }
+
     private static func perform(
-        _ role: String, _ arguments: Arguments, loop: EventLoop, world: World, log: Log
+        _ role: String, _ arguments: Arguments, _ stop: Wakeup, loop: EventLoop, world: World, log: Log
     ) async throws {
         if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
         if role == "images" { return try await images(arguments, loop: loop, world: world, log: log) }
@@ -54,7 +70,7 @@ enum RoleProgram {
         let record = try NodeRecord(try Document(json: try Files.read(path)))
         switch role {
         case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
-        case "manager": try await ManagerRole(record: record, world: world, log: log).run()
+        case "manager": try await ManagerRole(record: record, world: world, log: log, stop: stop).run()
         case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
         default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward, images")
         }

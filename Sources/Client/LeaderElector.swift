@@ -47,10 +47,12 @@ public struct LeaderElector: Sendable {
     public var status: Leadership { leadership }
 
     /// Leads whenever it can: what loses the lead stops and becomes a candidate again.
-    /// Returns when `lead` does.
-    public func runAlways(_ lead: @escaping @Sendable () async throws -> Void) async throws {
+    /// Returns when `lead` does, and when `stop` is woken: then the lease is free for the next one.
+    public func runAlways(
+        until stop: Wakeup = Wakeup(), _ lead: @escaping @Sendable () async throws -> Void
+    ) async throws {
         while true {
-            do { return try await run(lead) } catch let lost as LeadershipLost {
+            do { return try await run(until: stop, lead) } catch let lost as LeadershipLost {
                 log.warning("\(identity) no longer leads: \(lost)")
             }
         }
@@ -58,33 +60,72 @@ public struct LeaderElector: Sendable {
 
     /// Waits for the lead, then runs `lead` for as long as the lease can be renewed.
     /// Throws `LeadershipLost` when it cannot: the caller starts over as a new candidate or ends.
-    public func run(_ lead: @escaping @Sendable () async throws -> Void) async throws {
+    public func run(
+        until stop: Wakeup = Wakeup(), _ lead: @escaping @Sendable () async throws -> Void
+    ) async throws {
         var observation = LeaseObservation(identity: identity, duration: leaseDuration)
-        try await acquire(&observation)
+        guard try await acquire(&observation, until: stop) else { return }
         log.info("\(identity) leads \(namespace)/\(name)")
         leadership.begin()
         defer { leadership.end() }
         let held = observation
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await lead() }
-            group.addTask { try await self.keep(held) }
+        // The group ends only when all in it has ended, so nobody still works when the lease is given back.
+        let isAsked = try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await lead()
+                return false
+            }
+            group.addTask {
+                try await self.keep(held)
+                return false
+            }
+            group.addTask {
+                try await stop.wait(since: 0)
+                return true
+            }
             defer { group.cancelAll() }
-            try await group.next()
+            return try await group.next() ?? false
+        }
+        if isAsked {
+            leadership.end()
+            try await release()
         }
     }
 
-    private func acquire(_ observation: inout LeaseObservation) async throws {
+    /// Answers whether it leads now; it does not when it was asked to stop before.
+    private func acquire(_ observation: inout LeaseObservation, until stop: Wakeup) async throws -> Bool {
         var pause = min(firstPause, retryPeriod)
-        while true {
+        while stop.ticket == 0 {
             switch try await attempt(&observation) {
-            case .held: return
+            case .held: return true
             case .refused:
                 pause = min(firstPause, retryPeriod)
-                try await world.clock.sleep(for: jittered(retryPeriod))
+                try await stop.wait(since: 0, atMost: jittered(retryPeriod), clock: world.clock)
             case .unanswered:
-                try await world.clock.sleep(for: jittered(pause))
+                try await stop.wait(since: 0, atMost: jittered(pause), clock: world.clock)
                 pause = min(pause * 2, retryPeriod)
             }
+        }
+        return false
+    }
+
+    /// Gives the lease back, so that the next one need not wait for its end. Where that fails, it has to wait.
+    private func release() async throws {
+        do {
+            try await withDeadline(.seconds(1), world.clock, "releasing the lease") {
+                var lease = try await client.get(.leases, namespace: namespace, name: name)
+                guard lease.text("spec", "holderIdentity") == identity else { return }
+                let stamp = Document(world.clock.now.rfc3339(fractionDigits: 6))
+                lease.set("", at: "spec", "holderIdentity")
+                lease.set(1, at: "spec", "leaseDurationSeconds")
+                lease.set(stamp, at: "spec", "acquireTime")
+                lease.set(stamp, at: "spec", "renewTime")
+                _ = try await client.update(.leases, namespace: namespace, name: name, lease)
+            }
+            log.info("\(identity) gave \(namespace)/\(name) back")
+        } catch {
+            try Task.checkCancellation()
+            log.warning("\(identity) could not give \(namespace)/\(name) back: \(error)")
         }
     }
 

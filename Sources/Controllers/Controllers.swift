@@ -20,6 +20,8 @@ public struct ControllerOptions: Sendable {
     public var nodeMonitorGracePeriod = Duration.seconds(50)
     public var nodeMonitorPeriod = Duration.seconds(5)
     public var nodeStartupGracePeriod = Duration.seconds(60)
+    /// Tokens in Secrets that were not used for so long are made invalid, and removed after the same time again.
+    public var legacyTokenPatience = Duration.seconds(365 * 86_400)
 
     public init() {}
 }
@@ -61,6 +63,14 @@ public func runControllers(
         // Last, so that every index is in place before the first object comes.
         group.addTask { try await informers.run() }
     }
+}
+
+/// The names of all controllers for which the options leave something to do, whether chosen or not.
+public func controllerNames(client: APIClient, world: World, options: ControllerOptions) -> [String] {
+    let informers = Informers(client: client, world: world, log: .silent)
+    let served = ServedResources(client: client, informers: informers, world: world, log: .silent)
+    let setting = ControllerSetting(informers: informers, served: served, options: options)
+    return roster.compactMap { $0(setting)?.name } + [NamespaceController.name, GarbageCollector.name]
 }
 
 /// What a controller is made from.
@@ -127,6 +137,7 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
             TokenController(setting.informers, certificate: setting.options.rootCertificate, make: $0)
         }
     },
+    { LegacyTokenCleaner($0.informers, patience: $0.options.legacyTokenPatience) },
     { setting in
         setting.options.rootCertificate.map { RootCAPublisher(setting.informers, certificate: $0) }
     },

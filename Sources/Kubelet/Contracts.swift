@@ -49,6 +49,12 @@ public struct PodHostPort: Sendable, Equatable {
     public var port: UInt16
     public var podPort: UInt16
 
+    /// A port on every address is also that of each single one.
+    func collides(with other: PodHostPort) -> Bool {
+        port == other.port && transport == other.transport
+            && (address == nil || other.address == nil || address == other.address)
+    }
+
     /// Those of all containers of a pod.
     public static func all(of pod: Document) -> [PodHostPort] {
         (pod.list("spec", "initContainers").filter { $0.text("restartPolicy") == "Always" }

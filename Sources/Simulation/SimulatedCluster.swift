@@ -69,8 +69,10 @@ public final class SimulatedCluster: Sendable {
     public var trace: [String] { recorded.lines }
 
     /// Runs the cluster for as long as `body` takes.
+    ///
+    /// - Parameter hasManagers: false where `body` brings controllers and scheduler itself.
     public func run<Value: Sendable>(
-        options: ControllerOptions = SimulatedCluster.defaultOptions,
+        options: ControllerOptions = SimulatedCluster.defaultOptions, hasManagers: Bool = true,
         _ body: @escaping @Sendable (SimulatedCluster) async throws -> Value
     ) async throws -> Value {
         try await withThrowingTaskGroup(of: Value?.self) { group in
@@ -85,16 +87,18 @@ public final class SimulatedCluster: Sendable {
             try await createNamespaces()
             // Pods need an account to be admitted, also where the controller that makes it is not part of the scene.
             if faults != nil { try await createAccount() }
-            group.addTask {
-                try await runControllers(
-                    client: self.client(of: .controllers), world: self.world, log: self.log.named("controllers"),
-                    options: options)
-                return nil
-            }
-            group.addTask {
-                try await runScheduler(
-                    client: self.client(of: .scheduler), world: self.world, log: self.log.named("scheduler"))
-                return nil
+            if hasManagers {
+                group.addTask {
+                    try await runControllers(
+                        client: self.client(of: .controllers), world: self.world, log: self.log.named("controllers"),
+                        options: options)
+                    return nil
+                }
+                group.addTask {
+                    try await runScheduler(
+                        client: self.client(of: .scheduler), world: self.world, log: self.log.named("scheduler"))
+                    return nil
+                }
             }
             for node in nodes {
                 group.addTask {

@@ -20,12 +20,13 @@ struct Testbox: Sendable {
             return 0
         case .eat(let megabytes): return try await eat(megabytes)
         case .awaitText(let path, let text): return try await awaitText(path, text)
+        case .awaitNothing(let path): return try await awaitNothing(path)
         case .fill(let path, let megabytes, let pause):
             try FileBehaviour.fill(path, megabytes: megabytes)
             return try await untilSignal { try await world.clock.sleep(for: pause) }
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
-        case .serve(let port): return try await serve(port)
+        case .serve(let port, let healthy): return try await serve(port, healthy: healthy)
         case .health(let port, let status): return try await serveHealth(port, status)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
         case .fetch(let fetch): return try await self.fetch(fetch)
@@ -54,6 +55,17 @@ struct Testbox: Sendable {
             try await world.clock.sleep(for: .milliseconds(100))
         }
         Output.error("testbox: \(path) does not have the line \"\(text)\"")
+        return 1
+    }
+
+    /// Waits until there is nothing at the path.
+    private func awaitNothing(_ path: String) async throws -> Int32 {
+        let end = world.clock.uptime + Self.patience
+        while world.clock.uptime < end {
+            if !Files.exists(path) { return 0 }
+            try await world.clock.sleep(for: .milliseconds(100))
+        }
+        Output.error("testbox: \(path) is still there")
         return 1
     }
 

@@ -48,7 +48,8 @@ struct UsageError: Error, CustomStringConvertible {
 
 /// What the program was asked to do.
 enum Behaviour: Equatable {
-    case serve(port: UInt16)
+    /// Healthy for ever, or so long after its start.
+    case serve(port: UInt16, healthy: Duration? = nil)
     case health(port: UInt16, status: UInt8)
     case get(url: URL, timeout: Duration, count: Int)
     case fetch(Fetch)
@@ -58,20 +59,22 @@ enum Behaviour: Equatable {
     case burn(Duration)
     case eat(megabytes: Int)
     case awaitText(path: String, text: String)
+    case awaitNothing(path: String)
     case fill(path: String, megabytes: Int, pause: Duration)
     case echo(String)
     case file(FileBehaviour)
     case cat
 
     static let usage = """
-        usage: testbox serve [--port 8080]
+        usage: testbox serve [--port 8080] [--healthy SECONDS]
                testbox health [--port 8080] [--status 1]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
-               testbox write PATH TEXT... | read PATH | show PATH | remove PATH
-               testbox await PATH TEXT...
+               testbox write PATH TEXT... [--mode 644] | read PATH | show PATH | survey PATH... | remove PATH
+               testbox await PATH TEXT... | await-nothing PATH
+               testbox mount PATH | unmount PATH
                testbox link TARGET PATH | fill PATH MEGABYTES [--then-sleep SECONDS] | limits
         """
 
@@ -87,7 +90,8 @@ enum Behaviour: Equatable {
             return
         }
         let known: [String: [String]] = [
-            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"], "fill": ["then-sleep"],
+            "serve": ["port", "healthy"], "health": ["port", "status"], "get": ["timeout", "repeat"],
+            "fill": ["then-sleep"], "write": ["mode"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -126,7 +130,10 @@ enum Behaviour: Equatable {
         switch name {
         case "serve":
             try expect(0...0)
-            return .serve(port: try number(flags["port"] ?? "8080", "--port"))
+            let healthy = flags["healthy"]
+            return .serve(
+                port: try number(flags["port"] ?? "8080", "--port"),
+                healthy: healthy == nil ? .none : try seconds(healthy ?? "", "--healthy"))
         case "health":
             try expect(0...0)
             return .health(
@@ -160,13 +167,22 @@ enum Behaviour: Equatable {
             return .eat(megabytes: megabytes)
         case "write":
             try expect(2...1_000)
-            return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
+            let text = operands.dropFirst().joined(separator: " ")
+            guard let mode = flags["mode"] else { return .file(.write(path: operands[0], text: text)) }
+            guard let bits = mode_t(mode, radix: 8), bits <= 0o7777 else { throw UsageError("--mode \(mode) is none") }
+            return .file(.write(path: operands[0], text: text, mode: bits))
         case "read":
             try expect(1...1)
             return .file(.read(path: operands[0]))
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
+        case "survey":
+            try expect(1...1_000)
+            return .file(.survey(paths: operands))
+        case "await-nothing":
+            try expect(1...1)
+            return .awaitNothing(path: operands[0])
         case "await":
             try expect(2...1_000)
             return .awaitText(path: operands[0], text: operands.dropFirst().joined(separator: " "))
@@ -182,6 +198,12 @@ enum Behaviour: Equatable {
         case "link":
             try expect(2...2)
             return .file(.link(target: operands[0], path: operands[1]))
+        case "mount":
+            try expect(1...1)
+            return .file(.mount(path: operands[0]))
+        case "unmount":
+            try expect(1...1)
+            return .file(.unmount(path: operands[0]))
         case "limits":
             try expect(0...0)
             return .file(.limits)

@@ -12,8 +12,11 @@ public struct ManagerRole: Sendable {
     let record: NodeRecord
     let world: World
     let log: Log
+    /// Woken when the process is to end: leases are given back before `run` returns.
+    let stop: Wakeup
 
-    public init(record: NodeRecord, world: World, log: Log) {
+    public init(record: NodeRecord, world: World, log: Log, stop: Wakeup) {
+        self.stop = stop
         self.record = record
         self.world = world
         self.log = log
@@ -48,6 +51,8 @@ public struct ManagerRole: Sendable {
             }
             defer { group.cancelAll() }
             try await group.next()
+            // Asked to stop, both give their leases back.
+            if stop.ticket > 0 { try await group.next() }
         }
     }
 
@@ -77,7 +82,13 @@ public struct ManagerRole: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { try await http.run() }
             group.addTask {
-                if record.leaderElection { try await elector.runAlways(work) } else { try await work() }
+                if record.leaderElection { return try await elector.runAlways(until: stop, work) }
+                try await withThrowingTaskGroup { alone in
+                    alone.addTask { try await work() }
+                    alone.addTask { try await stop.wait(since: 0) }
+                    defer { alone.cancelAll() }
+                    try await alone.next()
+                }
             }
             defer { group.cancelAll() }
             try await group.next()

@@ -158,9 +158,10 @@ extension DeploymentStatus {
             ("unavailableReplicas", max(0, state.totalReplicas - counts.available)),
         ] where count > 0 { status[field] = Document(count) }
         if let collisionCount { status["collisionCount"] = Document(collisionCount) }
+        if let terminating = Self.terminating(state) { status["terminatingReplicas"] = Document(terminating) }
         let fields = [
             "observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
-            "unavailableReplicas", "collisionCount",
+            "unavailableReplicas", "collisionCount", "terminatingReplicas",
         ]
         if fields.allSatisfy({ (old.number($0) ?? 0) == (status.number($0) ?? 0) }),
             (old["conditions"] ?? .emptyArray).isSame(as: conditions)
@@ -175,6 +176,16 @@ extension DeploymentStatus {
             .patch(
                 .deployments, namespace: deployment.namespace, name: deployment.name, ["status": patch],
                 subresource: "status"))
+    }
+
+    /// Unknown as long as one of the sets does not tell.
+    private static func terminating(_ state: DeploymentState) -> Int? {
+        var sum = 0
+        for set in state.sets {
+            guard let count = set.number("status", "terminatingReplicas") else { return nil }
+            sum += count
+        }
+        return state.sets.isEmpty ? nil : sum
     }
 
     private mutating func noteAvailability(_ state: DeploymentState, _ counts: Counts) {

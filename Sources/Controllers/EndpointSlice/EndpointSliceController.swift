@@ -34,8 +34,12 @@ struct EndpointSliceController: Controller {
                     ObjectKey.make(namespace: $0.namespace, name: $0.labels[EndpointSlicePlan.serviceLabel] ?? "")
                 }
             },
-            // Only so that the zones are known before the first round.
-            Source(nodes) { _ in [] },
+            Source(nodes) { change in
+                guard ZoneShares.differ(change.old, change.new) else { return [] }
+                return services.all.filter { TopologyHints.dependsOnZones($0) }.map {
+                    ObjectKey.make(namespace: $0.namespace, name: $0.name)
+                }
+            },
         ]
     }
 
@@ -51,6 +55,6 @@ struct EndpointSliceController: Controller {
         }
         return EndpointSlicePlan.plan(
             service, pods: members, slices: slices.indexed("service", key), zones: zones,
-            changedAt: triggers.latest(key, service, members))
+            shares: ZoneShares(nodes.all), changedAt: triggers.latest(key, service, members))
     }
 }

@@ -18,10 +18,12 @@ enum EndpointSlicePlan {
         var endpoints: [Document]
     }
 
-    /// - Parameter zones: the zone of each node that has one.
+    /// - Parameters:
+    ///   - zones: the zone of each node that has one.
+    ///   - shares: what each zone has of the cluster's processors; only read where the service wants it.
     static func plan(
         _ service: Document, pods: [Document], slices: [Document], zones: [String: String],
-        changedAt: Timestamp? = nil
+        shares: @autoclosure () -> ZoneShares? = nil, changedAt: Timestamp? = nil
     ) -> Plan {
         var plan = Plan()
         let slices = slices.filter { $0.labels[managerLabel] == manager && !$0.isTerminating }
@@ -30,7 +32,15 @@ enum EndpointSlicePlan {
         let families = service.list("spec", "ipFamilies").compactMap(\.string)
         var groups: [Group] = []
         for family in families.isEmpty ? ["IPv4"] : families {
-            groups += self.groups(service, pods, family: family, zones: zones)
+            var own = self.groups(service, pods, family: family, zones: zones)
+            if TopologyHints.isWanted(by: service) {
+                let hinted = TopologyHints.spread(own.map(\.endpoints), shares())
+                if case .spread(let endpoints) = hinted {
+                    for index in own.indices { own[index].endpoints = endpoints[index] }
+                }
+                plan.then(TopologyHints.events(service, family, hinted, slices))
+            }
+            groups += own
         }
         var unclaimed = slices
         for group in groups {
@@ -116,7 +126,9 @@ enum EndpointSlicePlan {
         ]
         if !pod.nodeName.isEmpty { endpoint["nodeName"] = Document(pod.nodeName) }
         if let zone { endpoint["zone"] = Document(zone) }
-        if ready { endpoint["hints"] = hints(service, zone: zone, node: pod.nodeName) }
+        if ready, !TopologyHints.isWanted(by: service) {
+            endpoint["hints"] = hints(service, zone: zone, node: pod.nodeName)
+        }
         return endpoint
     }
 

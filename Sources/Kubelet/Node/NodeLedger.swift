@@ -11,9 +11,13 @@ final class NodeLedger: Sendable {
     private struct State {
         var promised: [String: Amounts] = [:]
         var burstable: Set<String> = []
+        /// Of those pods alone that have some.
+        var ports: [String: [PodHostPort]] = [:]
 
         mutating func promise(_ pod: Document, _ uid: String, _ wanted: Amounts) {
             promised[uid] = wanted
+            let own = PodHostPort.all(of: pod)
+            if !own.isEmpty { ports[uid] = own }
             if QualityOfService(pod) == .burstable { burstable.insert(uid) }
         }
 
@@ -59,7 +63,7 @@ final class NodeLedger: Sendable {
             let check = PodAdmission(
                 nodeName: nodeName, labels: state.labels, limits: limits.adding(state.extended),
                 used: others.reduce(Amounts()) { $0.plus($1) }, podCount: others.count, pressure: state.pressure,
-                sysctls: sysctls)
+                sysctls: sysctls, takenPorts: state.ports.filter { $0.key != uid }.values.flatMap { $0 })
             if let failure = check.refusal(pod, wanted) { return failure }
             state.promise(pod, uid, wanted)
             return nil
@@ -91,6 +95,7 @@ final class NodeLedger: Sendable {
         state.withLock { state in
             state.promised[uid] = nil
             state.burstable.remove(uid)
+            state.ports[uid] = nil
             state.waiting[uid] = nil
         }
         tellWaiting(but: uid)

@@ -22,10 +22,12 @@ struct PodAdmission {
     let podCount: Int
     let pressure: Set<NodePressure>
     let sysctls: SysctlPolicy
+    /// Ports of this node that other pods have.
+    var takenPorts: [PodHostPort] = []
 
     func refusal(_ pod: Document, _ wanted: Amounts) -> PodFailure? {
         refusalForPressure(pod) ?? refusalForProfiles(pod) ?? refusalForSysctls(pod) ?? refusalForRoom(pod, wanted)
-            ?? refusalForPlace(pod)
+            ?? refusalForPlace(pod) ?? refusalForPorts(pod)
     }
 
     private static func refuse(_ reason: String, _ message: String) -> PodFailure {
@@ -106,6 +108,12 @@ struct PodAdmission {
             selector.allSatisfy { labels[$0.key] == $0.value }
             && (required.map { NodeTerms.match($0, name: nodeName, labels: labels) } ?? true)
         return fits ? nil : Self.refuse("NodeAffinity", "Predicate NodeAffinity failed")
+    }
+
+    private func refusalForPorts(_ pod: Document) -> PodFailure? {
+        guard !takenPorts.isEmpty else { return nil }
+        let isTaken = PodHostPort.all(of: pod).contains { own in takenPorts.contains { own.collides(with: $0) } }
+        return isTaken ? Self.refuse("NodePorts", "Predicate NodePorts failed") : nil
     }
 
     static func resize(_ wanted: Amounts, limits: Amounts, used: Amounts) -> ResizeVerdict {

@@ -14,7 +14,8 @@ actor ResourceLocator {
         .persistentVolumes, .pods, .podTemplates, .replicationControllers, .resourceQuotas, .secrets, .serviceAccounts,
         .services, .controllerRevisions, .daemonSets, .deployments, .replicaSets, .statefulSets, .jobs, .cronJobs,
         .horizontalPodAutoscalers, .podDisruptionBudgets, .endpointSlices, .leases, .ingresses, .networkPolicies,
-        .storageClasses, .priorityClasses, .runtimeClasses, .certificateSigningRequests, .customResourceDefinitions,
+        .storageClasses, .csiDrivers, .csiNodes, .csiStorageCapacities, .volumeAttributesClasses, .volumeAttachments,
+        .priorityClasses, .runtimeClasses, .certificateSigningRequests, .customResourceDefinitions,
         .roles, .roleBindings, .clusterRoles, .clusterRoleBindings,
     ]
 

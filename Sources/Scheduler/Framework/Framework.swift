@@ -84,8 +84,14 @@ struct Framework {
         }
         let order = cluster.nodeOrder()
         let wanted = enough(of: order.count)
-        var looked = 0
         if start >= order.count { start = 0 }
+        // Waiting pods make nodes differ from what was counted.
+        if cluster.nominated.isEmpty {
+            feasible = takers(run, cluster, order, wanted)
+            // Reasons matter only where nobody takes the pod: then all nodes are asked again for theirs.
+            if !feasible.isEmpty { return feasible }
+        }
+        var looked = 0
         var position = start
         while looked < order.count, feasible.count < wanted {
             let node = cluster.nodes[order[position]]
@@ -100,6 +106,28 @@ struct Framework {
         }
         start = position
         return feasible
+    }
+
+    /// The nodes that can take the pod, as many as are wanted, without a word about those that cannot.
+    private mutating func takers(_ run: Run, _ cluster: Cluster, _ order: [Int], _ wanted: Int) -> [NodeInfo] {
+        var bounds: [CountBound] = []
+        var others: [any Check] = []
+        for check in run.filters { if let own = check.bounds { bounds += own } else { others.append(check) } }
+        var found: [NodeInfo] = []
+        found.reserveCapacity(wanted)
+        var position = start
+        for _ in order.indices {
+            let slot = order[position]
+            position += 1
+            if position == order.count { position = 0 }
+            guard bounds.allSatisfy({ $0.admits(slot) }) else { continue }
+            let node = cluster.nodes[slot]
+            guard run.table.verdict(node).rejection < 0, others.allSatisfy({ $0.filter(node) == nil }) else { continue }
+            found.append(node)
+            if found.count == wanted { break }
+        }
+        start = position
+        return found
     }
 
     /// Pods that wait for others to leave the node have its room already, if they are at least as important. But a

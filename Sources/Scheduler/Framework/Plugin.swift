@@ -23,9 +23,28 @@ final class Rejection: Sendable, Equatable {
     }
 }
 
+/// Asks of a node only how many pods there are where it is: so cheap that thousands of nodes can be asked for each pod.
+struct CountBound {
+    let counts: [Int32]
+    /// Which of the counts is a node's, by slot; -1 where it has none.
+    let ofNode: [Int32]
+    var least = Int32.min
+    var most = Int32.max
+    var admitsUncounted = false
+
+    func admits(_ slot: Int) -> Bool {
+        let place = Int(ofNode[slot])
+        if place < 0 { return admitsUncounted }
+        let count = counts[place]
+        return count >= least && count <= most
+    }
+}
+
 /// What a plug-in has worked out for one pod, and asks of one node after the other.
 protocol Check {
     func filter(_ node: NodeInfo) -> Rejection?
+    /// Where these say all that `filter` does, except for the reason: a node passes if all of them admit it.
+    var bounds: [CountBound]? { get }
     /// Whether the plug-in has a preference for this pod.
     var scores: Bool { get }
     /// Sees the nodes that passed every filter, before they are scored.
@@ -37,6 +56,7 @@ protocol Check {
 
 extension Check {
     func filter(_ node: NodeInfo) -> Rejection? { nil }
+    var bounds: [CountBound]? { nil }
     var scores: Bool { false }
     mutating func begin(_ feasible: [NodeInfo]) {}
     func score(_ node: NodeInfo) -> Int { 0 }

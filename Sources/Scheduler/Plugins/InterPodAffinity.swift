@@ -45,6 +45,13 @@ struct InterPodAffinity: Plugin {
             return nil
         }
 
+        var bounds: [CountBound]? {
+            near.map { CountBound(counts: $0.counts, ofNode: $0.ofNode, least: isFirst ? .min : 1) }
+                + (far + forbidden).map {
+                    CountBound(counts: $0.counts, ofNode: $0.ofNode, most: 0, admitsUncounted: true)
+                }
+        }
+
         func score(_ node: NodeInfo) -> Int {
             preference.reduce(0) { $0 + $1.weight * ($1.count(node) ?? 0) }
         }

@@ -36,7 +36,7 @@ struct PodTopologySpread: Plugin {
     }
 
     private struct Spread: Check {
-        var bounds: [Bound] = []
+        var required: [Bound] = []
         var wishes: [Wish] = []
         /// Nodes that lack one of the labels are worth nothing.
         var needsAllLabels = true
@@ -44,7 +44,7 @@ struct PodTopologySpread: Plugin {
         var scores: Bool { !wishes.isEmpty }
 
         func filter(_ node: NodeInfo) -> Rejection? {
-            for bound in bounds {
+            for bound in required {
                 let domain = Int(bound.ofNode[node.slot])
                 if domain < 0 { return PodTopologySpread.unlabelled }
                 let count = Int(bound.counts[domain]) + (bound.matchesSelf ? 1 : 0)
@@ -53,14 +53,29 @@ struct PodTopologySpread: Plugin {
             return nil
         }
 
+        var bounds: [CountBound]? {
+            required.map { bound in
+                let most = bound.constraint.maxSkew - (bound.matchesSelf ? 1 : 0)
+                let (sum, overflow) = bound.least.addingReportingOverflow(most)
+                return CountBound(
+                    counts: bound.counts, ofNode: bound.ofNode, most: overflow ? .max : Int32(clamping: sum))
+            }
+        }
+
         mutating func begin(_ feasible: [NodeInfo]) {
             let counted = feasible.filter { !isIgnored($0) }
             for index in wishes.indices {
                 var size = counted.count
                 if wishes[index].constraint.key != "kubernetes.io/hostname" {
-                    var seen = Set<Int32>()
-                    for node in counted { seen.insert(wishes[index].ofNode[node.slot]) }
-                    size = seen.count
+                    // One more for the nodes without the label, which count as one value.
+                    var isSeen = [Bool](repeating: false, count: wishes[index].counts.count + 1)
+                    size = 0
+                    for node in counted {
+                        let place = Int(wishes[index].ofNode[node.slot]) + 1
+                        if isSeen[place] { continue }
+                        isSeen[place] = true
+                        size += 1
+                    }
                 }
                 wishes[index].weight = log(Double(size + 2))
             }
@@ -126,7 +141,7 @@ struct PodTopologySpread: Plugin {
             let tally = cluster.count([rule], key: constraint.key, skipsEnding: true, scope: scope)
             let ofNode = cluster.topology(of: tally).ofNode
             if constraint.isRequired {
-                spread.bounds.append(
+                spread.required.append(
                     Bound(
                         constraint: constraint, counts: tally.counts, ofNode: ofNode,
                         least: tally.domains < constraint.minDomains ? 0 : tally.least,
