@@ -73,7 +73,7 @@ let package = Package(
         module(
             "Simulation",
             ["Basics", "Document", "Wire", "Kinds", "Store", "APIServer", "Client", "Controllers", "Scheduler"]),
-        module("Testbox", ["Basics", "Linux", "Wire"]),
+        module("Testbox", ["Basics", "Document", "Linux", "Wire"]),
         module("Scenario", ["Basics", "Document", "Wire", "Kinds", "Client"]),
 
         // Layer 7
