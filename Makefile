@@ -15,15 +15,17 @@ TEST_PACKAGES := busybox-static nftables iproute2 curl openssl python3-venv dock
 # Programs for Kubernetes that the tests run against the API server, out of the way of the system's own.
 CLIENTS := .build/clients
 
-.PHONY: up build test test-only fuzz bench fmt check conformance clean packages test-packages test-clients help
+.PHONY: up build test test-only fuzz soak bench fmt check conformance behaviours clean packages test-packages test-clients help
 
 help:
 	@echo "make up           build lab and create a cluster"
 	@echo "make test         run every test"
 	@echo "make fuzz         attack every parser; SECONDS=N each (default 30), SEED=N repeats a run, ONLY=NAME one of them"
+	@echo "make soak         kill parts of a cluster at random under a churn of pods; SECONDS=N (default 600), PODS=N (100), SEED=N repeats a run"
 	@echo "make build        build the release binary ($(BINARY))"
-	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|names|network|images"
-	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'"
+	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|pods|names|network|images"
+	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'; HTML=FILE and JUNIT=FILE keep reports"
+	@echo "make behaviours   write the pages of Conformance/ that are printed: behaviours, language, schema"
 	@echo "make fmt          format; make check  formatter's verdict, the tidy test, and with LAB_REFERENCE the published types"
 	@echo "make clean        remove what was built"
 
@@ -78,6 +80,12 @@ fuzz: packages
 	LAB_FUZZ_SECONDS=$(if $(SECONDS),$(SECONDS),30) $(if $(SEED),LAB_FUZZ_SEED=$(SEED)) $(if $(ONLY),LAB_FUZZ_ONLY=$(ONLY)) \
 	    swift test --skip-build --filter FuzzTests
 
+soak: build
+	@echo "==> building the tests"
+	swift build --build-tests
+	$(SUDO) env LAB_BINARY=$(abspath $(BINARY)) LAB_CHAOS_SECONDS=$(if $(SECONDS),$(SECONDS),600) LAB_CHAOS_PODS=$(if $(PODS),$(PODS),100) \
+	    $(if $(SEED),LAB_CHAOS_SEED=$(SEED)) swift test --skip-build --filter ChaosTests
+
 bench: build
 	@echo "==> building the bench"
 	swift build -c release --static-swift-stdlib --product lab-bench
@@ -92,7 +100,14 @@ check:
 	swift test --filter 'TidyTests|KindsTests.ReferenceTests'
 
 conformance: build
-	$(SUDO) $(BINARY) conformance --cluster $(CLUSTER)
+	$(SUDO) $(BINARY) conformance --cluster $(CLUSTER) $(if $(HTML),--html $(HTML)) $(if $(JUNIT),--junit $(JUNIT))
+
+# With any binary that was built from this checkout.
+LAB ?= $(BINARY)
+behaviours:
+	@for page in 'behaviours --page:BEHAVIOURS.md' 'reference:LANGUAGE.md' 'schema:scenario.schema.json'; do \
+	    $(LAB) conformance --$${page%%:*} > Conformance/.page; mv Conformance/.page Conformance/$${page##*:}; done
+	@echo "==> Conformance/BEHAVIOURS.md, LANGUAGE.md and scenario.schema.json are as the scenarios are"
 
 clean:
 	rm -rf .build out

@@ -73,15 +73,19 @@ let package = Package(
         module(
             "Simulation",
             ["Basics", "Document", "Wire", "Kinds", "Store", "APIServer", "Client", "Controllers", "Scheduler"]),
-        module("Testbox", ["Basics", "Linux", "Wire"]),
-        module("Scenario", ["Basics", "Document", "Wire", "Kinds", "Client"]),
+        module("Testbox", ["Basics", "Linux", "Wire", "Document"]),
+        module("Scenario", ["Basics", "Document", "Wire", "Schema", "Kinds", "Client"]),
+        // The suite of `Conformance/`, so that a binary without a checkout has it.
+        .target(name: "SuiteFiles", swiftSettings: strict, plugins: ["EmbedSuite"]),
+        .plugin(name: "EmbedSuite", capability: .buildTool(), dependencies: ["embed-suite"]),
+        .executableTarget(name: "embed-suite", swiftSettings: strict),
 
         // Layer 7
         module(
             "CLI",
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
-                "Scenario", "Testbox",
+                "Scenario", "SuiteFiles", "Testbox",
             ]),
         .executableTarget(
             name: "lab",

@@ -49,7 +49,7 @@ public final class APIServer: Sendable {
         self.resources = resources
         let connector = ServiceConnector(
             resources: resources, nameServers: configuration.nameServers,
-            clientCertificate: configuration.proxyClient)
+            clientCertificate: configuration.proxyClient.map { ($0.certificatePEM, $0.keyPEM) })
         let aggregator = Aggregator(
             registry: registry, store: store, world: world, log: log, connector: connector)
         self.aggregator = aggregator
@@ -107,6 +107,8 @@ public final class APIServer: Sendable {
         defer { if let slot { resources.fairness.finish(slot) } }
         do {
             let user = try await identify(request, info)
+            let agent = request.headers["User-Agent"] ?? ""
+            try await configuration.clientFaults?.disturb(user: user.name, agent: agent)
             switch await resources.fairness.admit(user, info, resources) {
             case .admitted(let given): slot = given
             case .unlimited: break
@@ -119,9 +121,13 @@ public final class APIServer: Sendable {
                     .forward(request, as: user, to: remote)
                 return (response, slot?.headers ?? [])
             }
-            response =
+            var answer =
                 try await info.isResource
                 ? dispatch(request, info, user, warnings) : paths.answer(request, info)
+            if info.verb == "watch", let faults = configuration.clientFaults {
+                answer = faults.watching(answer, user: user.name, agent: agent)
+            }
+            response = answer
             return (response, (slot?.headers ?? []) + warnings.headers)
         } catch {
             let status = APIStatus.from(error)

@@ -25,16 +25,20 @@ public struct CommandSyntax: Sendable {
     public var fewestOperands = 0
     public var mostOperands: Int
     public var summary: String
+    /// What its help tells besides.
+    public var details: String
     public var flags: [Flag]
 
     public init(
-        _ name: String, operands: String = "", fewest: Int = 0, most: Int = 0, _ summary: String, flags: [Flag] = []
+        _ name: String, operands: String = "", fewest: Int = 0, most: Int = 0, _ summary: String, details: String = "",
+        flags: [Flag] = []
     ) {
         self.name = name
         self.operands = operands
         self.fewestOperands = fewest
         self.mostOperands = most
         self.summary = summary
+        self.details = details
         self.flags = flags
     }
 
@@ -47,6 +51,7 @@ public struct CommandSyntax: Sendable {
 
     public var help: String {
         var text = "\(summary)\n\n\(usage)\n"
+        if !details.isEmpty { text += "\n\(details)\n" }
         guard !flags.isEmpty else { return text }
         text += "\nflags:\n"
         let titles = flags.map { "--\($0.name)\($0.placeholder.isEmpty ? "" : " \($0.placeholder)")" }

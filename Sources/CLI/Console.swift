@@ -14,7 +14,7 @@ public final class Console: Progress {
 
     private let clock: any WorldClock
     private let state = Mutex(State())
-    private let isTerminal: Bool
+    let isTerminal: Bool
     private let colors: Bool
 
     public init(clock: any WorldClock) {
@@ -26,6 +26,15 @@ public final class Console: Progress {
 
     public func out(_ text: String) { Self.write(text + "\n", to: 1) }
     public func err(_ text: String) { Self.write(text + "\n", to: 2) }
+
+    /// As it is, to where progress goes.
+    func control(_ text: String) { Self.write(text, to: 2) }
+
+    /// A result that ends with a newline of its own.
+    func text(_ text: String) { Self.write(text, to: 1) }
+
+    /// Somebody sees what is asked, and can answer.
+    var canAsk: Bool { isTerminal && isatty(0) == 1 }
 
     public func error(_ message: String, remedy: String) {
         err("\(paint("error:", 31)) \(message)")
@@ -66,7 +75,7 @@ public final class Console: Progress {
 
     public func note(_ text: String) { err("   \(text)") }
 
-    private func paint(_ text: String, _ color: Int) -> String { colors ? "\u{1B}[\(color)m\(text)\u{1B}[0m" : text }
+    func paint(_ text: String, _ color: Int) -> String { colors ? "\u{1B}[\(color)m\(text)\u{1B}[0m" : text }
 
     /// A closed pipe or a full disk at the other end is the reader's matter, not ours.
     static func write(_ text: String, to file: Int32) {

@@ -25,6 +25,17 @@ public struct Environment: Sendable {
             interruption: { _ = try await signals.next() })
     }
 
+    /// The same machine for work on the side: somebody else listens for interruptions already, and only one may.
+    var hostOnTheSide: Host {
+        let clock = world.clock
+        return Host(
+            layout: host.layout, world: world, runtime: host.runtime, blocking: host.blocking, log: host.log,
+            interruption: { while true { try await clock.sleep(for: .seconds(3_600)) } })
+    }
+
+    var isRoot: Bool { geteuid() == 0 }
+    var processID: Int32 { getpid() }
+
     /// Making namespaces, mounts and cgroups takes root.
     func requireRoot(for what: String) throws {
         guard geteuid() == 0 else {

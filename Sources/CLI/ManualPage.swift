@@ -23,6 +23,7 @@ enum ManualPage {
             if !command.flags.isEmpty { page += " \\fR[flags]" }
             if !command.operands.isEmpty { page += " \\fI\(escaped(command.operands))\\fR" }
             page += "\n\(escaped(command.summary))\n"
+            if !command.details.isEmpty { page += ".RS\n.nf\n\(escaped(command.details))\n.fi\n.RE\n" }
             guard !command.flags.isEmpty else { continue }
             page += ".RS\n"
             for flag in command.flags {

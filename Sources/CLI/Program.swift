@@ -6,6 +6,9 @@ import Kinds
 import Linux
 import Runtime
 
+/// A failure of which the command's own output tells everything.
+struct ToldFailure: Error {}
+
 /// The binary's entry: one file that is many programs, told apart by how it is called.
 public enum Program {
     public static let version = LabVersion.current
@@ -100,6 +103,8 @@ public enum Program {
         do {
             try body()
             return Exit.success
+        } catch is ToldFailure {
+            return Exit.failure
         } catch {
             let (message, remedy) = describe(error)
             if isJSON {

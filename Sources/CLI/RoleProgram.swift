@@ -4,6 +4,7 @@ import Cluster
 import Document
 import Glibc
 import Linux
+import Runtime
 
 /// `lab role NAME`: what the supervisors start. Not for people, so it is not in the help.
 enum RoleProgram {
@@ -20,7 +21,9 @@ enum RoleProgram {
                 .init("namespace", .one, "FD", "forward, images: descriptor of the host's network namespace"),
                 .init("listen", .one, "SOCKET", "images: where to be asked"),
                 .init("store", .one, "DIR", "images: the content store"),
-                .init("home", .one, "DIR", "images: where lab keeps things"),
+                .init("home", .one, "DIR", "images, fault: where lab keeps things"),
+                .init("cluster", .one, "NAME", "fault: the cluster"),
+                .init("mend", .none, "", "fault: only end it"),
             ])
         return Program.report {
             let arguments = try Arguments(words, for: syntax)
@@ -31,9 +34,13 @@ enum RoleProgram {
                     try? Files.writeAll(Array((line + "\n").utf8), to: 2, name: "log")
                 }
                 let signals = try await SignalSource([SIGTERM, SIGINT], loop: loop)
+                if role == "fault" { return try await fault(arguments, signals, world: world, log: log) }
                 try await withThrowingTaskGroup { group in
                     let stop = Wakeup()
-                    group.addTask { try await perform(role, arguments, stop, loop: loop, world: world, log: log) }
+                    group.addTask {
+                        async let _ = settle(world.clock)
+                        try await perform(role, arguments, stop, loop: loop, world: world, log: log)
+                    }
                     group.addTask {
                         let signal = try await signals.next()
                         log.info("ending on signal \(signal)")
@@ -46,6 +53,12 @@ enum RoleProgram {
                 }
             }
         }
+    }
+
+    /// A part of a cluster runs for days in what it needed for its first second, unless it gives that back.
+    private static func settle(_ clock: any WorldClock) async throws {
+        try await clock.sleep(for: .seconds(10))
+        ProcessMemory.giveBackWhatTheStartUsed()
     }
 
     private static func perform(
@@ -75,6 +88,27 @@ enum RoleProgram {
 }
 
 extension RoleProgram {
+    /// Breaks something until its time is over or it is asked to end, and mends it then.
+    private static func fault(
+        _ arguments: Arguments, _ signals: SignalSource, world: World, log: Log
+    ) async throws {
+        guard let file = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
+        let host = Host(
+            layout: Layout(home: arguments["home"] ?? "/var/lib/lab"), world: world, runtime: LinuxSupervisor(),
+            blocking: BlockingPool(), log: log, interruption: {})
+        let keeper = FaultKeeper(file: file, cluster: arguments["cluster"], host: host)
+        if !arguments.has("mend") {
+            let lasts = try await keeper.begin()
+            try await withThrowingTaskGroup { group in
+                if let lasts { group.addTask { try await world.clock.sleep(for: lasts) } }
+                group.addTask { _ = try await signals.next() }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+        try await keeper.end()
+    }
+
     private static func images(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {
         guard let socket = arguments["listen"], let store = arguments["store"], let home = arguments["home"],
             let namespace = arguments["namespace"].flatMap(Int32.init)

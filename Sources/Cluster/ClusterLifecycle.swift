@@ -2,6 +2,7 @@ import Basics
 import Client
 import Document
 import Glibc
+import Kubelet
 import Linux
 import Runtime
 
@@ -104,6 +105,8 @@ public struct ClusterLifecycle: Sendable {
         try await host.blocking.run {
             try group.remove()
             group.removeEmptyParents()
+            // Devices that show volumes' files are the kernel's, and stay when all who used them are gone.
+            try LoopDevice.detachAll(in: cluster.volumeDirectories())
         }
     }
 

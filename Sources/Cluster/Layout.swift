@@ -1,4 +1,5 @@
 import Basics
+import Linux
 
 /// Where lab keeps things on the host. One directory holds everything, so that deleting is one step.
 public struct Layout: Sendable, Equatable {
@@ -50,6 +51,12 @@ public struct ClusterLayout: Sendable, Equatable {
     /// Below every cgroup hierarchy's root.
     public var cgroup: String { "lab/\(name)" }
 
+    /// Of all nodes that have one.
+    func volumeDirectories() -> [String] {
+        let nodes = "\(directory)/nodes"
+        return ((try? Files.list(nodes)) ?? []).map { "\(nodes)/\($0)/var/\(NodeLayout.volumes)" }
+    }
+
     public func node(_ node: String) -> NodeLayout {
         // Without the cluster's name: a socket's path has 107 bytes. It need not be this cluster's, for the nodes of a
         // fork keep their names.
@@ -73,6 +80,8 @@ public struct NodeLayout: Sendable, Equatable {
     public var configuration: String { "\(directory)/etc" }
     /// Bound to `/var` in the node: pods' volumes and upper layers, the store.
     public var data: String { "\(directory)/var" }
+    /// In the node's data: the volumes of the built-in class.
+    static let volumes = "lib/lab-volumes"
     /// Bound to `/run/lab` in the node: the control socket of its supervisor.
     public var state: String { "\(directory)/s" }
 }

@@ -31,7 +31,7 @@ public struct NodeBlueprint: Sendable {
 
     /// Directories of the node's writable data, which becomes `/var`.
     public static let dataSkeleton = [
-        "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay", "lib/lab-volumes",
+        "lib/lab-images", "lib/kubelet", "lib/store", "log/pods", "log/lab", "tmp", "lib/overlay", NodeLayout.volumes,
     ]
 
     /// The node's own supervisor, as the first process of a nested container.

@@ -3,6 +3,7 @@ import Client
 import Document
 import Glibc
 import Kinds
+import Kubelet
 import Linux
 import Runtime
 import Wire
@@ -172,6 +173,7 @@ public struct NodeEditor: Sendable {
         let group = try Cgroup(layout.cgroup, layout: try CgroupLayout.ofProcess())
         try await host.blocking.run {
             try group.remove()
+            try LoopDevice.detachAll(in: ["\(layout.data)/\(NodeLayout.volumes)"])
             if removing { try Files.removeTree(layout.directory) }
         }
     }

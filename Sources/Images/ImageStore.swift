@@ -1,12 +1,15 @@
 import Document
 import Glibc
 import Linux
+import Synchronization
 
 /// The images of one machine, below one directory. Calls block. Several processes may use the same directory at the
 /// same time: locks order them, and what is not finished is nobody's.
 public final class ImageStore: Sendable {
     let layout: StoreLayout
     let content: ContentStore
+    /// What the last list has read.
+    private let read = Mutex<[Digest: Image]>([:])
 
     public init(root: String) throws {
         layout = StoreLayout(root: root)
@@ -54,7 +57,21 @@ public final class ImageStore: Sendable {
 
     // MARK: Reading
 
-    public func list() throws -> [Image] { try ImageIndex.read(layout).entries.map { try image($0) } }
+    /// Every image, in the index's order. What a digest names cannot change, so each image is read once; a node lists them
+    /// with every heartbeat.
+    public func list() throws -> [Image] {
+        let entries = try ImageIndex.read(layout).entries
+        let before = read.withLock { $0 }
+        let images = try entries.map { entry in
+            guard var image = before[entry.digest] else { return try self.image(entry) }
+            image.names = entry.names
+            image.repoDigests = entry.repoDigests
+            return image
+        }
+        let now = Dictionary(zip(entries.map(\.digest), images)) { first, _ in first }
+        read.withLock { $0 = now }
+        return images
+    }
 
     /// The image that a name, a name with digest, or an image ID means; nil where the store has none.
     public func resolve(_ reference: String) throws -> Image? {

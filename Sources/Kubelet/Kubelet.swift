@@ -137,6 +137,7 @@ public final class Kubelet: Sendable {
                 }
                 guard let pod = change.new, let uid = newUID else { continue }
                 if let worker = table[uid] {
+                    worker.writer.compare(pod)
                     worker.inbox.update(pod)
                 } else if !table.isFinished(uid) {
                     let worker = PodWorker(pod: pod, node: node, refusal: await admit(pod))
@@ -192,6 +193,9 @@ final class WorkerTable: Sendable {
         state.withLock { $0.workers[worker.uid] = worker }
         arrival.wake()
     }
+
+    /// Of those, how many have their sandbox.
+    var runningCount: Int { living.count { $0.hasSandbox } }
 
     /// In the order of their uids.
     var living: [PodWorker] { state.withLock { $0.workers.values.sorted { $0.uid < $1.uid } } }

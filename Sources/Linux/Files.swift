@@ -7,25 +7,26 @@ public enum Files {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw SystemError("open", path, errno: errno) }
         defer { close(file) }
+        // One read takes a plain file whole, and one more finds its end; files that the kernel makes up have no size.
+        var facts = stat()
+        let expected = fstat(file, &facts) == 0 ? Int(facts.st_size) + 1 : 0
+        var wanted = min(max(expected, 16 << 10), limit + 1)
         var all: [UInt8] = []
         while true {
-            let wanted = 64 << 10
-            let start = all.count
-            var result = 0
-            all.append(contentsOf: repeatElement(0, count: wanted))
-            result = all.withUnsafeMutableBytes { buffer in
-                Glibc.read(file, buffer.baseAddress.map { $0 + start }, wanted)
-            }
-            if result < 0 {
-                if errno == EINTR {
-                    all.removeLast(wanted)
-                    continue
+            let part = try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+                while true {
+                    let result = Glibc.read(file, buffer.baseAddress, buffer.count)
+                    if result >= 0 {
+                        count = result
+                        return
+                    }
+                    guard errno == EINTR else { throw SystemError("read", path, errno: errno) }
                 }
-                throw SystemError("read", path, errno: errno)
             }
-            all.removeLast(wanted - result)
-            if result == 0 { return all }
+            if part.isEmpty { return all }
+            if all.isEmpty { all = part } else { all += part }
             guard all.count <= limit else { throw SystemError("read", path, errno: EFBIG) }
+            wanted = 64 << 10
         }
     }
 

@@ -20,13 +20,21 @@ struct Testbox: Sendable {
             return 0
         case .eat(let megabytes): return try await eat(megabytes)
         case .awaitText(let path, let text): return try await awaitText(path, text)
+        case .awaitNothing(let path): return try await awaitNothing(path)
         case .fill(let path, let megabytes, let pause):
             try FileBehaviour.fill(path, megabytes: megabytes)
             return try await untilSignal { try await world.clock.sleep(for: pause) }
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
-        case .serve(let port): return try await serve(port)
+        case .serve(let port, let healthy): return try await serve(port, healthy: healthy)
         case .health(let port, let status): return try await serveHealth(port, status)
+        case .hooks(let port, let directory, let names):
+            return try await serveHooks(port, directory: directory, names: names)
+        case .group(let port, let group, let version, let authority, let names):
+            return try await serveGroup(
+                port, FlunderGroup(group: group, version: version), authority: authority, names: names)
+        case .keep(let keeper): return try await keep(keeper)
+        case .checkToken(let issuer): return try await checkToken(issuer: issuer)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
         case .fetch(let fetch): return try await self.fetch(fetch)
         case .lookup(let name, let type): return try await lookup(name, type)
@@ -54,6 +62,17 @@ struct Testbox: Sendable {
             try await world.clock.sleep(for: .milliseconds(100))
         }
         Output.error("testbox: \(path) does not have the line \"\(text)\"")
+        return 1
+    }
+
+    /// Waits until there is nothing at the path.
+    private func awaitNothing(_ path: String) async throws -> Int32 {
+        let end = world.clock.uptime + Self.patience
+        while world.clock.uptime < end {
+            if !Files.exists(path) { return 0 }
+            try await world.clock.sleep(for: .milliseconds(100))
+        }
+        Output.error("testbox: \(path) is still there")
         return 1
     }
 

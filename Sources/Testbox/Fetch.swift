@@ -142,6 +142,7 @@ enum Echo {
     /// - `/headers` the request's fields, a line each
     /// - `/echo` the request's body, or what comes over a WebSocket
     /// - `/slow?MILLISECONDS` an answer that takes its time
+    /// - `/redirect?to=LOCATION` leads there; a `%3F` in it becomes a question mark
     static func answer(_ request: Request, world: World) async -> Response? {
         let parts = request.target.split(separator: "?", maxSplits: 1).map(String.init)
         switch parts.first {
@@ -164,9 +165,17 @@ enum Echo {
             let time = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
             try? await world.clock.sleep(for: .milliseconds(min(max(0, time), 600_000)))
             return text("slow")
+        case "/redirect":
+            let query = parts.count > 1 ? parts[1] : ""
+            guard query.hasPrefix("to=") else { return nil }
+            let location = String(query.dropFirst(3)).replacing("%3F", with: "?")
+            return Response(
+                status: 302, headers: Headers([("Location", location)]), body: .bytes(Array("elsewhere\n".utf8)))
         default: return nil
         }
     }
+
+    static let ill = Response(status: 500, body: .bytes(Array("ill\n".utf8)))
 
     private static func text(_ text: String) -> Response {
         Response(

@@ -3,26 +3,38 @@ import Linux
 
 /// What scenarios do with the files of volumes.
 enum FileBehaviour: Equatable {
-    case write(path: String, text: String)
+    case write(path: String, text: String, mode: mode_t? = nil)
     case read(path: String)
     /// Mode, owner and file system.
     case show(path: String)
+    /// Content, mode, owner and file system of each.
+    case survey(paths: [String])
     case remove(path: String)
     case link(target: String, path: String)
+    /// A file system in memory.
+    case mount(path: String)
+    case unmount(path: String)
     /// What the control group allows.
     case limits
 
     func run() throws {
         switch self {
-        case .write(let path, let text): try Self.write(Array((text + "\n").utf8), to: path)
+        case .write(let path, let text, let mode): try Self.write(Array((text + "\n").utf8), to: path, mode: mode)
         case .read(let path):
             var text = try Files.text(path)
             if text.last == "\n" { text.removeLast() }
             Output.line(text)
         case .show(let path): Output.line(try Self.description(of: path))
+        case .survey(let paths): Output.line(Survey.lines(of: paths).joined(separator: "\n"))
         case .remove(let path): try Files.removeTree(path)
         case .link(let target, let path):
             guard symlink(target, path) == 0 else { throw SystemError("symlink", path, errno: errno) }
+        case .mount(let path):
+            guard Glibc.mount("tmpfs", path, "tmpfs", 0, "size=1m") == 0 else {
+                throw SystemError("mount", path, errno: errno)
+            }
+        case .unmount(let path):
+            guard umount2(path, 0) == 0 else { throw SystemError("unmount", path, errno: errno) }
         case .limits: Output.line(try Self.limits())
         }
     }
@@ -32,11 +44,13 @@ enum FileBehaviour: Equatable {
     }
 
     /// In place: the file may be a mount of its own.
-    private static func write(_ bytes: [UInt8], to path: String) throws {
+    private static func write(_ bytes: [UInt8], to path: String, mode: mode_t? = nil) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw SystemError("create", path, errno: errno) }
         defer { close(file) }
         try Files.writeAll(bytes, to: file, name: path)
+        // What is asked for is what is made, whatever the mask.
+        if let mode, fchmod(file, mode) != 0 { throw SystemError("chmod", path, errno: errno) }
     }
 
     /// `memory=52428800 cpu=3000/100000`, `memory=none cpu=none`.

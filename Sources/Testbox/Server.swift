@@ -6,12 +6,14 @@ import Wire
 
 extension Testbox {
     /// Serves until a signal comes or `/exit` is asked for. Requests under way are answered first.
-    func serve(_ port: UInt16) async throws -> Int32 {
+    func serve(_ port: UInt16, healthy: Duration?) async throws -> Int32 {
+        let illAt = healthy.map { world.clock.uptime + $0 }
         let listener = try await world.network.listen(on: .ip(IPAddress(v4: 0), port: port))
         let code = Mutex<Int32>(0)
         let identity = Identity()
         let asked = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let server = HTTPServer(listener: listener, clock: world.clock) { request in
+            if let illAt, request.target == "/healthz", self.world.clock.uptime >= illAt { return Echo.ill }
             if let echo = await Echo.answer(request, world: self.world) { return echo }
             let answer = identity.answer(request)
             if let exit = answer.exit {

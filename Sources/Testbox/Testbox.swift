@@ -48,8 +48,13 @@ struct UsageError: Error, CustomStringConvertible {
 
 /// What the program was asked to do.
 enum Behaviour: Equatable {
-    case serve(port: UInt16)
+    /// Healthy for ever, or so long after its start.
+    case serve(port: UInt16, healthy: Duration? = nil)
     case health(port: UInt16, status: UInt8)
+    case hooks(port: UInt16, directory: String, names: [String])
+    case group(port: UInt16, group: String, version: String, authority: String, names: [String])
+    case checkToken(issuer: URL)
+    case keep(Keeper)
     case get(url: URL, timeout: Duration, count: Int)
     case fetch(Fetch)
     case lookup(name: String, type: String)
@@ -58,20 +63,26 @@ enum Behaviour: Equatable {
     case burn(Duration)
     case eat(megabytes: Int)
     case awaitText(path: String, text: String)
+    case awaitNothing(path: String)
     case fill(path: String, megabytes: Int, pause: Duration)
     case echo(String)
     case file(FileBehaviour)
     case cat
 
     static let usage = """
-        usage: testbox serve [--port 8080]
+        usage: testbox serve [--port 8080] [--healthy SECONDS]
                testbox health [--port 8080] [--status 1]
+               testbox hooks DIRECTORY HOST... [--port 8443]
+               testbox group GROUP VERSION CLIENT_AUTHORITY HOST... [--port 8443]
+               testbox keep [--port 8080] [--writes URL] [--reads URL]
+               testbox check-token [http://HOST]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
-               testbox write PATH TEXT... | read PATH | show PATH | remove PATH
-               testbox await PATH TEXT...
+               testbox write PATH TEXT... [--mode 644] | read PATH | show PATH | survey PATH... | remove PATH
+               testbox await PATH TEXT... | await-nothing PATH
+               testbox mount PATH | unmount PATH
                testbox link TARGET PATH | fill PATH MEGABYTES [--then-sleep SECONDS] | limits
         """
 
@@ -87,7 +98,9 @@ enum Behaviour: Equatable {
             return
         }
         let known: [String: [String]] = [
-            "serve": ["port"], "health": ["port", "status"], "get": ["timeout", "repeat"], "fill": ["then-sleep"],
+            "serve": ["port", "healthy"], "health": ["port", "status"], "hooks": ["port"],
+            "keep": ["port", "writes", "reads"], "group": ["port"], "get": ["timeout", "repeat"],
+            "fill": ["then-sleep"], "write": ["mode"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -126,12 +139,34 @@ enum Behaviour: Equatable {
         switch name {
         case "serve":
             try expect(0...0)
-            return .serve(port: try number(flags["port"] ?? "8080", "--port"))
+            let healthy = flags["healthy"]
+            return .serve(
+                port: try number(flags["port"] ?? "8080", "--port"),
+                healthy: healthy == nil ? .none : try seconds(healthy ?? "", "--healthy"))
         case "health":
             try expect(0...0)
             return .health(
                 port: try number(flags["port"] ?? "8080", "--port"),
                 status: try number(flags["status"] ?? "1", "--status"))
+        case "hooks":
+            try expect(2...10)
+            return .hooks(
+                port: try number(flags["port"] ?? "8443", "--port"), directory: operands[0],
+                names: Array(operands.dropFirst()))
+        case "group":
+            try expect(4...10)
+            return .group(
+                port: try number(flags["port"] ?? "8443", "--port"), group: operands[0], version: operands[1],
+                authority: operands[2], names: Array(operands.dropFirst(3)))
+        case "keep":
+            try expect(0...0)
+            var keeper = Keeper(port: try number(flags["port"] ?? "8080", "--port"))
+            if let place = flags["writes"] { keeper.writes = try URL(place) }
+            if let place = flags["reads"] { keeper.reads = try URL(place) }
+            return .keep(keeper)
+        case "check-token":
+            try expect(0...1)
+            return .checkToken(issuer: try URL(operands.first ?? "http://kubernetes.default.svc"))
         case "get":
             try expect(1...1)
             let count: Int = try number(flags["repeat"] ?? "1", "--repeat")
@@ -160,13 +195,22 @@ enum Behaviour: Equatable {
             return .eat(megabytes: megabytes)
         case "write":
             try expect(2...1_000)
-            return .file(.write(path: operands[0], text: operands.dropFirst().joined(separator: " ")))
+            let text = operands.dropFirst().joined(separator: " ")
+            guard let mode = flags["mode"] else { return .file(.write(path: operands[0], text: text)) }
+            guard let bits = mode_t(mode, radix: 8), bits <= 0o7777 else { throw UsageError("--mode \(mode) is none") }
+            return .file(.write(path: operands[0], text: text, mode: bits))
         case "read":
             try expect(1...1)
             return .file(.read(path: operands[0]))
         case "show":
             try expect(1...1)
             return .file(.show(path: operands[0]))
+        case "survey":
+            try expect(1...1_000)
+            return .file(.survey(paths: operands))
+        case "await-nothing":
+            try expect(1...1)
+            return .awaitNothing(path: operands[0])
         case "await":
             try expect(2...1_000)
             return .awaitText(path: operands[0], text: operands.dropFirst().joined(separator: " "))
@@ -182,6 +226,12 @@ enum Behaviour: Equatable {
         case "link":
             try expect(2...2)
             return .file(.link(target: operands[0], path: operands[1]))
+        case "mount":
+            try expect(1...1)
+            return .file(.mount(path: operands[0]))
+        case "unmount":
+            try expect(1...1)
+            return .file(.unmount(path: operands[0]))
         case "limits":
             try expect(0...0)
             return .file(.limits)

@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters|names|network|images] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|pods|names|network|images] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,7 +18,7 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
-    private static let parts = ["api", "scheduling", "clusters", "names", "network", "images"]
+    private static let parts = ["api", "scheduling", "clusters", "pods", "names", "network", "images"]
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -72,6 +72,10 @@ func measure(_ options: Options, loop: EventLoop) async throws {
 
     if options.only == "clusters" {
         rows = try Clusters(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
+        return try finish(rows, options, earlier)
+    }
+    if options.only == "pods" {
+        rows = try await Pods(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
         return try finish(rows, options, earlier)
     }
     if options.only == nil || options.only == "images" {

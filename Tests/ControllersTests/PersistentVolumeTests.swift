@@ -303,7 +303,7 @@ extension Plan {
 
     @Test func refusesWhatADirectoryCannotBe() {
         for spec: Document in [
-            ["accessModes": ["ReadWriteMany"]], ["volumeMode": "Block"], ["selector": ["matchLabels": ["a": "b"]]],
+            ["accessModes": ["ReadWriteMany"]], ["selector": ["matchLabels": ["a": "b"]]],
         ] {
             let plan = plan(wanting(spec), node: node)
             #expect(plan.events.first?.hasPrefix("Warning ProvisioningFailed") == true)

@@ -214,7 +214,7 @@ struct TestNode<Runtime: SandboxRuntime> {
         return configuration
     }
 
-    func remove() { try? VolumeManager.removePodDirectory(directory) }
+    func remove() { try? VolumeManager.removePodDirectory(directory, volumes: "\(directory)/volumes") }
 
     /// Runs a node agent for as long as `body` takes; the pods outlive it, as they shall.
     func withKubelet(

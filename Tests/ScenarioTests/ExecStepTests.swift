@@ -49,7 +49,7 @@ struct ExecStepTests {
         let body = steps.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
         let scenario = try Scenario(yaml: Array("name: x\nsteps:\n\(body)\n".utf8), file: "x.yaml")
         let result = await Suite([scenario], options: SuiteOptions()).run(
-            on: ClusterAccess(transport: cluster, anonymous: cluster), world: cluster.cluster.world,
+            on: Ground(access: ClusterAccess(transport: cluster, anonymous: cluster)), world: cluster.cluster.world,
             stop: StopSignal(), progress: { _ in })
         return result.results.first?.outcome
     }

@@ -61,7 +61,7 @@ struct ScenarioFileTests {
         ("steps:\n  - wait: 1s", 1, "the field name is missing"),
         (
             "name: x\ncolour: red\nsteps: [{wait: 1s}]", 2,
-            "colour: unknown field; known are behaviours, description, name, steps, tags, timeout"
+            "colour: unknown field; known are behaviours, cases, cleanup, description, name, requires, steps, tags, timeout"
         ),
         (
             "name: x\nsteps:\n  - wait: 1s\n  - wait: 1 parsec", 4,
@@ -75,11 +75,11 @@ struct ScenarioFileTests {
         ("name: x\nsteps:\n  - wait: 1s\n    script: x", 3, "steps[0]: more than one action: script, wait"),
         (
             "name: x\nsteps:\n  - eventually:\n      object: {kind: Pod, name: x}", 4,
-            "steps[0].eventually: either matches or absent"
+            "steps[0].eventually: either matches (or cel) or absent"
         ),
         (
             "name: x\nsteps:\n  - eventually:\n      object: {kind: Pod, name: x}\n      matchs: {}", 4,
-            "steps[0].eventually: either matches or absent"
+            "steps[0].eventually: either matches (or cel) or absent"
         ),
         (
             "name: x\nsteps:\n  - always:\n      within: 3s\n      objects: {kind: Pod}\n      count: 1", 4,

@@ -38,19 +38,6 @@ public enum Commands {
         "port", operands: "add|remove|list [MAPPING...]", fewest: 1, most: 1_000,
         "Publish ports of a running cluster on this machine, as \(PublishedPort.syntax).",
         flags: [.init("cluster", .one, "NAME", "a cluster of this machine (default lab)"), json])
-    public static let conformance = CommandSyntax(
-        "conformance", operands: "[PATH...]", most: 1_000,
-        "Run the scenarios of the conformance suite (or those in PATH) against a cluster.",
-        flags: [
-            .init("cluster", .one, "NAME", "a cluster of this machine (default lab)"),
-            .init("kubeconfig", .one, "FILE", "any cluster: the current context of FILE"),
-            .init("focus", .one, "TEXT", "run only scenarios whose name or tags contain TEXT"),
-            .init("skip", .one, "TEXT", "leave those out"),
-            .init("image", .one, "REF", "image to use in place of lab.local/testbox"),
-            .init("parallel", .one, "N", "scenarios that run at the same time (default 4)"),
-            .init("junit", .one, "FILE", "write the results as JUnit XML"),
-            .init("fail-fast", .none, "", "stop at the first failure"),
-        ])
     public static let apiserver = CommandSyntax(
         "apiserver", "Run an API server alone, without controllers and nodes, and write a kubeconfig for it.",
         flags: [
@@ -69,13 +56,23 @@ public enum Commands {
         flags: [.init("data", .one, "DIR", "the server's own data directory")])
     public static let fault = CommandSyntax(
         "fault", operands: "add|list|remove ...", fewest: 1, most: 4,
-        "Break a cluster's network on purpose: add KIND PLACE [PLACE], list, remove NAME.",
+        "Break a cluster on purpose: add KIND PLACE [PLACE], list, remove NAME.",
+        details: """
+            kinds and their places:
+              partition loss reset dns              node/NAME pod/NS/NAME, to also service/NS/NAME
+              kill stop freeze                      component/NAME[@NODE] node/NAME pod/NS/NAME
+              disk-full                             node/NAME
+              api-slow api-error                    user/NAME agent/BEGINNING, or every client
+              watch-drop watch-lag watch-stale      the same
+            components: apiserver, manager (controllers and scheduler), agent@NODE (kubelet, proxy, DNS)
+            """,
         flags: [
             .init("cluster", .one, "NAME", "which cluster (default lab)"),
             .init("name", .one, "NAME", "add: how the fault is called (default: its kind and a number)"),
             .init("for", .one, "DUR", "add: how long it lasts (default: until it is removed)"),
             .init("one-way", .none, "", "add: only what the first place sends"),
-            .init("percent", .one, "N", "add loss: so many of a hundred packets"),
+            .init("percent", .one, "N", "add loss, api-error: so many of a hundred"),
+            .init("delay", .one, "DUR", "add api-slow, watch-lag: how long"),
             .init("all", .none, "", "remove: every fault"), json,
         ])
     public static let doctor = CommandSyntax(

@@ -41,3 +41,6 @@ int lab_copy_window(int from, int to);
 int lab_set_subreaper(int yes);
 void lab_close_on_exec_from(unsigned first);
 long lab_file_system_type(const char *path);  // statfs's f_type, or -1
+// Gives the pages of the program's own read-only segments and the free heap back to the kernel.
+void lab_give_back_memory(void);
+

@@ -68,11 +68,15 @@ public struct Fault: Sendable, Equatable {
 
     private static let longestName = 40
 
-    private func check() throws(UsageError) {
+    static func check(name: String) throws(UsageError) {
         let isWord = name.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
-        guard isWord, !name.isEmpty, name.utf8.count <= Self.longestName else {
+        guard isWord, !name.isEmpty, name.utf8.count <= longestName else {
             throw UsageError("'\(name)' is no name for a fault", remedy: "use at most 40 of a-z, 0-9 and '-'")
         }
+    }
+
+    private func check() throws(UsageError) {
+        try Self.check(name: name)
         if case .loss(let percent) = kind, !(1...100).contains(percent) {
             throw UsageError("\(percent) percent cannot be lost", remedy: "use a number from 1 to 100")
         }

@@ -40,10 +40,18 @@ public struct APIServerRole: Sendable {
         configuration.admission.disabled = Set(record.components.disabledAdmission)
         configuration.processStatistics = { ProcessUsage.statistics() }
         configuration.nameServers = ResolverFile.ofThisMachine
+        // Clusters that were made before there was one have none.
+        if Files.exists("\(pki)/front-proxy-client.crt") {
+            configuration.proxyClient = .init(
+                authority: try file("front-proxy-ca.crt"), certificatePEM: try file("front-proxy-client.crt"),
+                keyPEM: try file("front-proxy-client.key"))
+        }
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))
         configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]
         configuration.offersUsage = true
+        let faults = ClientFaults(clock: world.clock, random: world.random)
+        configuration.clientFaults = faults
         configuration.nodeTransport = { _, addresses, port in
             HTTPTransport(
                 .ip(addresses.first ?? .loopback, port: port), host: "\(addresses.first ?? .loopback):\(port)",
@@ -55,6 +63,9 @@ public struct APIServerRole: Sendable {
         let inside = APIClient(
             transport: InProcessTransport(handler: server.handler), userAgent: "lab-bootstrap", bearerToken: token)
         try await ClusterObjects(client: inside).ensure()
+        let ruling = APIClient(
+            transport: InProcessTransport(handler: server.handler), userAgent: ClientFaults.sparedAgent,
+            bearerToken: token)
 
         let tls = try TLSServerContext(
             certificatePEM: try file("apiserver.crt"), keyPEM: try file("apiserver.key"), clientCAPEM: authority)
@@ -65,6 +76,7 @@ public struct APIServerRole: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
             group.addTask { try await http.run() }
+            group.addTask { try await ClientFaultRules(client: ruling).follow(into: faults, world, log) }
             defer { group.cancelAll() }
             try await group.next()
         }

@@ -2,6 +2,7 @@ import Basics
 import Client
 import Document
 import Glibc
+import Kubelet
 import Linux
 
 /// `lab snapshot`, `lab restore` and `lab fork`: copies of a whole cluster, at one moment of it.
@@ -207,6 +208,8 @@ public struct ClusterSnapshots: Sendable {
         return try await host.blocking.run {
             if runs { try group.setFrozen(true) }
             defer { if runs { try? group.setFrozen(false) } }
+            // What was written to block devices is not in their files yet.
+            try LoopDevice.writeOut(in: cluster.volumeDirectories())
             return try job.run()
         }
     }

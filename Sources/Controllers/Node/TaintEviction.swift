@@ -40,9 +40,11 @@ struct TaintEvictionController: Controller {
             scheduled.set(key, nil)
             return .nothing
         }
-        var plan = Self.plan(pod, on: node, situation)
-        let wasScheduled = scheduled.set(key, plan.lookAgain == nil ? nil : pod.uid) == pod.uid
-        if wasScheduled, plan == .nothing, !pod.isTerminating, !pod.isFinished {
+        let before = scheduled[key].flatMap { $0.uid == pod.uid ? $0 : nil }
+        var plan = Self.plan(pod, on: node, situation, waitingSince: before?.since)
+        let entry = ScheduledEvictions.Entry(uid: pod.uid, since: before?.since ?? situation.now)
+        scheduled.set(key, plan.lookAgain == nil ? nil : entry)
+        if before != nil, plan == .nothing, !pod.isTerminating, !pod.isFinished {
             plan.then(
                 .event(
                     pod, .normal, reason: "TaintManagerEviction",
@@ -51,13 +53,17 @@ struct TaintEvictionController: Controller {
         return plan
     }
 
-    static func plan(_ pod: Document, on node: Document, _ situation: Situation) -> Plan {
+    /// A taint that does not say since when it is there counts from when the pod was first seen to wait for it: not
+    /// from now, or the end would never come nearer.
+    static func plan(
+        _ pod: Document, on node: Document, _ situation: Situation, waitingSince start: Timestamp? = nil
+    ) -> Plan {
         if pod.isTerminating || pod.isFinished { return .nothing }
         let tolerations = pod.list("spec", "tolerations").map { Toleration($0) }
         var due: Timestamp?
         for taint in node.list("spec", "taints") where taint.text("effect") == "NoExecute" {
             let matching = tolerations.filter { $0.tolerates(taint) }
-            let since = taint.time("timeAdded") ?? situation.now
+            let since = taint.time("timeAdded") ?? start ?? situation.now
             let limits = matching.compactMap(\.seconds)
             if matching.isEmpty {
                 due = since
@@ -92,16 +98,16 @@ struct TaintEvictionController: Controller {
 
 /// The pods that will be evicted unless something changes, so that users hear of the change.
 private final class ScheduledEvictions: Sendable {
-    private let pods = Mutex<[String: String]>([:])
-
-    /// Answers what was there before.
-    @discardableResult
-    func set(_ key: String, _ uid: String?) -> String? {
-        pods.withLock { pods in
-            defer { pods[key] = uid }
-            return pods[key]
-        }
+    struct Entry {
+        var uid: String
+        var since: Timestamp
     }
+
+    private let pods = Mutex<[String: Entry]>([:])
+
+    subscript(key: String) -> Entry? { pods.withLock { $0[key] } }
+
+    func set(_ key: String, _ entry: Entry?) { pods.withLock { $0[key] = entry } }
 }
 
 /// What a pod puts up with.

@@ -11,7 +11,6 @@ extension NodeDirectory {
             return "access mode \(mode) is not supported: a directory on one node supports ReadWriteOnce and "
                 + "ReadWriteOncePod"
         }
-        if claim.volumeMode != "Filesystem" { return "volume mode \(claim.volumeMode) is not supported" }
         if claim.at("spec", "selector") != nil { return "claim Selector is not supported" }
         if claim.at("spec", "dataSource") != nil || claim.at("spec", "dataSourceRef") != nil {
             return "data sources are not supported"
@@ -44,7 +43,7 @@ extension NodeDirectory {
                     "resourceVersion": claim.at("metadata", "resourceVersion") ?? .null,
                 ],
                 "persistentVolumeReclaimPolicy": storageClass["reclaimPolicy"] ?? "Delete",
-                "storageClassName": Document(claim.storageClass), "volumeMode": "Filesystem",
+                "storageClassName": Document(claim.storageClass), "volumeMode": Document(claim.volumeMode),
                 "local": ["path": Document("\(root)/\(name)")],
                 "nodeAffinity": [
                     "required": [

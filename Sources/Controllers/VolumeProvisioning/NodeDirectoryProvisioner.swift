@@ -187,7 +187,8 @@ struct AttributesChange {
     }
 }
 
-/// A claim that asks for more than its volume has. A directory has no size of its own, so both sides are only told.
+/// A claim that asks for more than its volume has. A directory has no size of its own, so both sides are only told; a
+/// block device is made larger by its node, which follows the volume's object.
 struct Expansion {
     let claim: Document
     let volume: Document

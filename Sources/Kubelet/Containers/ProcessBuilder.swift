@@ -87,7 +87,9 @@ struct ProcessBuilder {
         process.limits = Resources.limits(container["resources"])
         process.privileges = try Security.privileges(
             container: container, pod: pod, user: user, profileDirectory: "\(configuration.rootDirectory)/seccomp")
-        process.privileges.devices = try blockDevices().map { "b \($0.device.major):\($0.device.minor) rwm" }
+        process.privileges.devices = try blockDevices().map {
+            "b \($0.device.major):\($0.device.minor) \($0.readOnly ? "r" : "rwm")"
+        }
         process.oomScoreAdjust = Resources.oomScoreAdjust(
             container: container, pod: pod, memoryCapacity: plan.memoryCapacity)
         if container.flag("stdin") == true { process.input = .open(once: container.flag("stdinOnce") == true) }
@@ -165,7 +167,7 @@ struct ProcessBuilder {
         if !messagePath.isEmpty { mounts.append(bind(terminationFile, messagePath, readOnly: false)) }
         // Shallow targets first, so that a mount below another one is not hidden by it.
         let volumes = try container.list("volumeMounts").map { try volumeMount($0, environment) }
-        mounts += try blockDevices().map { bind($0.path, Self.cleaned($0.target), readOnly: false) }
+        mounts += try blockDevices().map { bind($0.path, Self.cleaned($0.target), readOnly: $0.readOnly) }
         return mounts + volumes.sorted { Self.depth($0.target) < Self.depth($1.target) }
     }
 
@@ -174,14 +176,14 @@ struct ProcessBuilder {
     }
 
     /// The block devices that the container asks for: what is on the node, and where it shall be.
-    private func blockDevices() throws -> [(path: String, target: String, device: BlockDevice)] {
+    private func blockDevices() throws -> [(path: String, target: String, device: BlockDevice, readOnly: Bool)] {
         try container.list("volumeDevices").map { entry in
             let name = entry.text("name") ?? ""
             guard let volume = plan.volumes[name], let device = volume.device else {
                 throw StartProblem(
                     reason: "CreateContainerConfigError", message: "volume \"\(name)\" is no block device")
             }
-            return (volume.path, entry.text("devicePath") ?? "", device)
+            return (volume.path, entry.text("devicePath") ?? "", device, volume.readOnly)
         }
     }
 
@@ -194,7 +196,7 @@ struct ProcessBuilder {
         var source = volume.path
         var part = mount.text("subPath") ?? ""
         if let expression = mount.text("subPathExpr"), !expression.isEmpty {
-            part = Expansion.expand(expression) { environment[$0] }
+            part = try expandedPart(expression, environment)
         }
         if !part.isEmpty {
             do { source = try SubPath.prepare(part, below: volume.path) } catch {
@@ -217,6 +219,26 @@ struct ProcessBuilder {
         options.append(isRecursive ? "rro" : isReadOnly ? "ro" : "rw")
         return Mount(
             source: source, target: Self.cleaned(mount.text("mountPath") ?? ""), type: "bind", options: options)
+    }
+
+    /// A part of a volume must have a name that is known as a whole, and stay inside.
+    private func expandedPart(_ expression: String, _ environment: Environment) throws -> String {
+        var missing: Set<String> = []
+        let part = Expansion.expand(expression) { name in
+            let value = environment[name] ?? ""
+            if value.isEmpty { missing.insert(name) }
+            return value
+        }
+        var problem: String?
+        if !missing.isEmpty {
+            problem = "missing value for \(missing.sorted().joined(separator: ", "))"
+        } else if part.hasPrefix("/") {
+            problem = "error SubPath `\(part)` must not be an absolute path"
+        } else if part.split(separator: "/").contains("..") {
+            problem = "unable to provision SubPath `\(part)`: must not contain '..'"
+        }
+        if let problem { throw StartProblem(reason: "CreateContainerConfigError", message: problem) }
+        return part
     }
 
     private static func depth(_ path: String) -> Int { path.split(separator: "/").count }

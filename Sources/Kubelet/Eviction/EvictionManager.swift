@@ -119,6 +119,14 @@ struct EvictionManager: Sendable {
         node.events.add(
             object, type: "Warning", reason: "EvictionThresholdMet",
             message: "Attempting to reclaim \(threshold.signal.resource)")
+        if threshold.signal.pressure == .disk {
+            // What nobody uses goes before what somebody does.
+            await reclaim(for: threshold, sample, living)
+            let now = try await node.pool.run { [self] in Self.sample(node) }
+            if !threshold.isMet(by: now) {
+                return node.log.info("eviction: enough of \(threshold.signal.resource) without evicting a pod")
+            }
+        }
         let candidates = try await node.pool.run { [self] in
             living.filter { !PodAdmission.isCritical($0.pod) }.map { candidate($0, threshold.signal) }
         }
@@ -132,6 +140,20 @@ struct EvictionManager: Sendable {
             grace = max(grace, min(own, node.configuration.eviction.longestPodGrace))
         }
         evict(worker, first.message(threshold, sample), grace: grace)
+    }
+
+    /// The layers of containers that have ended, and images.
+    private func reclaim(for threshold: EvictionThreshold, _ sample: EvictionSample, _ living: [PodWorker]) async {
+        for worker in living { await worker.removeDeadLayers() }
+        // No more than is missing: the images may be those of other nodes, too. Those that came just now have somebody
+        // who is about to use them.
+        let missing = sample.amounts[threshold.signal].map { threshold.bytes(of: $0.capacity) - $0.available } ?? 0
+        let bytes = threshold.signal.resource == "inodes" ? Int64.max : max(0, missing)
+        let limit = node.world.clock.now + (.zero - node.configuration.imageMinimumAge)
+        do {
+            let outcome = try await node.images.collect(bytes: bytes, unusedSince: limit)
+            if outcome.freed > 0 { node.log.info("eviction: removed \(outcome.removed), \(outcome.freed) bytes") }
+        } catch { node.log.warning("eviction: removing images: \(error)") }
     }
 
     private func candidate(_ worker: PodWorker, _ signal: EvictionSignal) -> EvictionCandidate {

@@ -68,6 +68,12 @@ public struct EvictionThreshold: Sendable, Equatable {
     }
 }
 
+extension EvictionThreshold {
+    func isMet(by sample: EvictionSample) -> Bool {
+        sample.amounts[signal].map { $0.available < bytes(of: $0.capacity) } ?? false
+    }
+}
+
 public struct EvictionSettings: Sendable, Equatable {
     /// The disk is the whole machine's, on which a cluster of nodes is a guest: how full it may be is not theirs to say
     /// unless they are told.
@@ -106,9 +112,7 @@ struct EvictionState: Sendable {
     mutating func observe(_ sample: EvictionSample, now: Timestamp) -> EvictionThreshold? {
         var due: [EvictionThreshold] = []
         for (index, threshold) in settings.all.enumerated() {
-            guard let amount = sample.amounts[threshold.signal],
-                amount.available < threshold.bytes(of: amount.capacity)
-            else {
+            guard threshold.isMet(by: sample) else {
                 firstMet[index] = nil
                 continue
             }

@@ -234,8 +234,10 @@ extension PodLifecycle {
         guard let index = index(of: name), containers[index].attempt == attempt, containers[index].isRunning,
             let changed = containers[index].probes[kind]?.count(result, now: now)
         else { return }
-        if case .failure(let why) = result {
-            warn("Unhealthy", "\(kind.title) probe failed: \(why)", container: name)
+        switch result {
+        case .success: break
+        case .warning(let why): warn("ProbeWarning", "\(kind.title) probe warning: \(why)", container: name)
+        case .failure(let why): warn("Unhealthy", "\(kind.title) probe failed: \(why)", container: name)
         }
         let verdict = containers[index].probes[kind]?.verdict
         guard changed, verdict == false, kind != .readiness, containers[index].stop == nil, stage == .alive else {

@@ -16,6 +16,8 @@ enum ProbeKind: String, Sendable, CaseIterable, Hashable {
 
 enum ProbeResult: Sendable, Equatable {
     case success
+    /// A success that its owner should hear of.
+    case warning(String)
     case failure(String)
 }
 
@@ -45,7 +47,7 @@ struct ProbeState: Sendable, Equatable {
         due = now + period
         let before = verdict
         switch result {
-        case .success:
+        case .success, .warning:
             successes += 1
             failures = 0
             if successes >= successThreshold { verdict = true }

@@ -62,7 +62,7 @@ struct KubeletServer: Sendable {
 
     private var metrics: String {
         let all = pods.all
-        let running = all.filter { $0.text("status", "phase") == "Running" }.count
+        let running = workers.runningCount
         return """
             # HELP kubelet_running_pods Number of pods that have a running pod sandbox
             # TYPE kubelet_running_pods gauge

@@ -38,6 +38,38 @@ enum StatusPatch {
         return ["metadata": ["uid": Document(uid)], "status": patch]
     }
 
+    // MARK: What others write
+
+    /// What only a node knows of a pod; other members are those of schedulers and controllers.
+    private static let own: Set<String> = [
+        "phase", "conditions", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass",
+        "initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses", "observedGeneration",
+        "allocatedResources", "resources",
+    ]
+
+    static func ownPart(of status: Document) -> Document {
+        var result = Document.emptyObject
+        for member in status.members where own.contains(member.key) { result[member.key] = member.value }
+        return result
+    }
+
+    /// True where the node's part of the status is not what the node has written. A pod that somebody has declared
+    /// to be over stays so.
+    static func isOverwritten(_ status: Document, by seen: Document) -> Bool {
+        let isOver = ["Succeeded", "Failed"].contains(seen.text("phase") ?? "")
+        if isOver, status.text("phase") != seen.text("phase") { return false }
+        return make(from: ownPart(of: seen), to: ownPart(of: status), uid: "") != nil
+    }
+
+    /// For where servers may show other things in another form than they were written.
+    static func differsInConditions(_ status: Document, _ seen: Document?) -> Bool {
+        guard let seen else { return false }
+        let known = seen.list("conditions").map { [$0.text("type"), $0.text("status"), $0.text("reason")] }
+        return status.list("conditions").contains {
+            !known.contains([$0.text("type"), $0.text("status"), $0.text("reason")])
+        }
+    }
+
     /// Elements are merged member by member, so what the old condition had and the new one has not is taken away.
     private static func replacing(_ condition: Document, in old: Document) -> Document {
         let before = old.list("conditions").first { $0.text("type") == condition.text("type") }

@@ -17,27 +17,63 @@ struct AtomicDirectory {
     }
 
     let path: String
+    /// Who owns the directories beside the root: the group that the pod's volumes belong to.
+    var group: UInt32?
 
     /// Returns false when the directory holds exactly these files already. `generation` names the new one.
     func write(_ files: [String: File], generation: String) throws -> Bool {
         try Files.makeDirectories(path)
-        chmod(path, 0o777)
+        try setAccess(of: path, mode: 0o777)
         let current = Self.link("\(path)/..data")
-        if let current, try holds(files, in: "\(path)/\(current)") { return false }
+        let names = Set(files.keys.map { String($0.prefix { $0 != "/" }) })
+        if let current, try holds(files, in: "\(path)/\(current)") {
+            // Whoever wrote them may have been stopped before it came to the rest.
+            try updateLinks(names)
+            try removeGenerations(but: current)
+            return false
+        }
+        // What an earlier try left behind takes room that this one may need.
+        try removeGenerations(but: current)
         var directory = "..\(generation)"
         var count = 0
         while Files.exists("\(path)/\(directory)") {
             count += 1
             directory = "..\(generation).\(count)"
         }
-        try writeGeneration(files, "\(path)/\(directory)")
+        do {
+            try writeGeneration(files, "\(path)/\(directory)")
+            try pointTo(directory)
+        } catch {
+            // The old files stay as they are: nobody shall find half of the new ones, nor room that is lost to them.
+            try? Files.removeTree("\(path)/\(directory)")
+            throw error
+        }
+        try updateLinks(names)
+        try removeGenerations(but: directory)
+        return true
+    }
+
+    private func pointTo(_ directory: String) throws {
         let temporary = "\(path)/..data_tmp"
         unlink(temporary)
         guard symlink(directory, temporary) == 0 else { throw SystemError("symlink", temporary, errno: errno) }
         guard rename(temporary, "\(path)/..data") == 0 else { throw SystemError("rename", temporary, errno: errno) }
-        try updateLinks(Set(files.keys.map { String($0.prefix { $0 != "/" }) }))
-        if let current { try Files.removeTree("\(path)/\(current)") }
-        return true
+    }
+
+    private func removeGenerations(but current: String?) throws {
+        for name in try Files.list(path) where name.hasPrefix("..") && name != "..data" && name != current {
+            try Files.removeTree("\(path)/\(name)")
+        }
+    }
+
+    /// A directory that everybody may look into; the group's own members find their group on what lies in it.
+    private func setAccess(of directory: String, mode: mode_t) throws {
+        var wanted = mode
+        if let group {
+            guard chown(directory, .max, group) == 0 else { throw SystemError("chown", directory, errno: errno) }
+            wanted |= 0o2550
+        }
+        guard chmod(directory, wanted) == 0 else { throw SystemError("chmod", directory, errno: errno) }
     }
 
     private func holds(_ files: [String: File], in directory: String) throws -> Bool {
@@ -58,10 +94,16 @@ struct AtomicDirectory {
 
     private func writeGeneration(_ files: [String: File], _ directory: String) throws {
         try Files.makeDirectories(directory)
-        chmod(directory, 0o755)
+        try setAccess(of: directory, mode: 0o755)
         for (name, file) in files {
+            var parent = directory
+            for step in name.split(separator: "/").dropLast() {
+                parent += "/\(step)"
+                if Files.exists(parent) { continue }
+                try Files.makeDirectories(parent)
+                try setAccess(of: parent, mode: 0o755)
+            }
             let target = "\(directory)/\(name)"
-            if let slash = target.lastIndex(of: "/") { try Files.makeDirectories(String(target[..<slash])) }
             try PlainFile.write(file.bytes, to: target, mode: file.mode)
             if file.owner != nil || file.group != nil {
                 // All ones leave the respective id as it is.

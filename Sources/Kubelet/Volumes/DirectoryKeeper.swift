@@ -4,7 +4,7 @@ import Document
 import Kinds
 import Linux
 
-/// Removes the directories of volumes of the built-in class that were deleted.
+/// Removes the directories of volumes of the built-in class that were deleted, and enlarges those that are files.
 ///
 /// The volume object is all that is known of a volume. It carries this node's name as a label, and a finalizer that
 /// only this node's agent takes away: after the directory.
@@ -25,8 +25,12 @@ struct DirectoryKeeper: Sendable {
         return "\(root)/\(name)"
     }
 
+    static func size(of volume: Document) -> Int64 { Quantity.value(volume.at("spec", "capacity", "storage")) ?? 0 }
+
     enum Step: Equatable {
         case nothing
+        /// A block device has the size that its object says.
+        case grow(path: String, bytes: Int64)
         /// The data goes, then the finalizer.
         case remove(path: String)
         /// The data stays, for whoever wants to look at it.
@@ -34,6 +38,11 @@ struct DirectoryKeeper: Sendable {
     }
 
     static func step(_ volume: Document, root: String) -> Step {
+        if volume.text("metadata", "deletionTimestamp") == nil, volume.text("spec", "volumeMode") == "Block",
+            let path = path(of: volume, root: root)
+        {
+            return .grow(path: path, bytes: size(of: volume))
+        }
         guard volume.text("metadata", "deletionTimestamp") != nil,
             volume.list("metadata", "finalizers").contains(where: { $0.string == NodeDirectory.finalizer }),
             volume.text("status", "phase") != "Bound"
@@ -73,8 +82,14 @@ struct DirectoryKeeper: Sendable {
         do {
             switch Self.step(volume, root: configuration.volumeDirectory) {
             case .nothing: return true
+            case .grow(let path, let bytes):
+                try await pool.run { try BlockFile.growIfThere(path, bytes: bytes) }
             case .remove(let path):
-                try await pool.run { try Files.removeTree(path) }
+                try await pool.run {
+                    // A pod that was removed while this agent was not there may have left it attached.
+                    try LoopDevice.attached(to: path)?.detach()
+                    try Files.removeTree(path)
+                }
                 try await letGo(volume)
             case .letGo: try await letGo(volume)
             }
@@ -84,7 +99,9 @@ struct DirectoryKeeper: Sendable {
         } catch let status as APIStatus where status.isConflict {
             return false
         } catch {
-            events.add(volume, type: "Warning", reason: "VolumeFailedDelete", message: "\(error)", fieldPath: nil)
+            let isDeletion = volume.text("metadata", "deletionTimestamp") != nil
+            let reason = isDeletion ? "VolumeFailedDelete" : "VolumeResizeFailed"
+            events.add(volume, type: "Warning", reason: reason, message: "\(error)", fieldPath: nil)
             return false
         }
     }

@@ -10,7 +10,8 @@ enum ImageVolume {
     /// Mounts the image's layers; what is mounted stays as it is.
     static func mount(_ layers: [String], at path: String) throws {
         try Files.makeDirectories(path)
-        if try EmptyDirectory.isMountPoint(path) { return }
+        // A bind of a directory on the same file system shows in the table alone.
+        if try EmptyDirectory.isMountPoint(path) || MountTable.points().contains(path) { return }
         guard let top = layers.first else { throw VolumeProblem("the image has no layers") }
         let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
         if layers.count > 1 {

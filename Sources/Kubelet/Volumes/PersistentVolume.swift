@@ -29,6 +29,11 @@ struct PersistentVolumeSetup: Sendable {
             let group = pod.number("spec", "securityContext", "fsGroup").map { UInt32(truncatingIfNeeded: $0) }
             let onlyOnMismatch = pod.text("spec", "securityContext", "fsGroupChangePolicy") == "OnRootMismatch"
             let isOwn = DirectoryKeeper.path(of: volume, root: configuration.volumeDirectory) == path
+            if isOwn, claimed.isBlock {
+                let bytes = DirectoryKeeper.size(of: volume)
+                try await pool.run { try BlockFile.prepare(path, bytes: bytes) }
+                return path
+            }
             try await pool.run {
                 if isOwn, !Files.exists(path) { try Self.make(path) }
                 try Self.check(path, claimed)

@@ -39,7 +39,7 @@ struct Projection {
         if let group = pod.number("spec", "securityContext", "fsGroup") {
             for name in result.files.keys {
                 result.files[name]?.group = UInt32(truncatingIfNeeded: group)
-                result.files[name]?.mode |= 0o040
+                result.files[name]?.mode |= 0o440
             }
         }
         return result

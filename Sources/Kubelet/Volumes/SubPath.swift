@@ -9,11 +9,13 @@ enum SubPath {
         guard !part.hasPrefix("/"), !steps.contains("..") else { throw SystemError("subPath", part, errno: EINVAL) }
         var path = root
         var status = stat()
+        guard stat(root, &status) == 0 else { throw SystemError("stat", root, errno: errno) }
+        let rootMode = status.st_mode & 0o2777
         for (index, step) in steps.enumerated() {
             path += "/\(step)"
             if lstat(path, &status) != 0 {
                 guard errno == ENOENT else { throw SystemError("stat", path, errno: errno) }
-                guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw SystemError("mkdir", path, errno: errno) }
+                try make(path, mode: rootMode)
                 guard lstat(path, &status) == 0 else { throw SystemError("stat", path, errno: errno) }
             }
             if status.st_mode & S_IFMT == S_IFLNK {
@@ -25,6 +27,18 @@ enum SubPath {
             }
         }
         return path
+    }
+
+    /// Whoever may write to the volume may write to a part of it that is made here.
+    private static func make(_ path: String, mode: mode_t) throws {
+        guard mkdir(path, 0o755) == 0 else {
+            if errno == EEXIST { return }
+            throw SystemError("mkdir", path, errno: errno)
+        }
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard directory >= 0 else { throw SystemError("open", path, errno: errno) }
+        defer { close(directory) }
+        guard fchmod(directory, mode) == 0 else { throw SystemError("chmod", path, errno: errno) }
     }
 
     /// A part that has to be there already.

@@ -36,7 +36,9 @@ struct VolumeManager: Sendable {
             let name = volume.text("name") ?? ""
             do {
                 if let projected = try await projection.files(of: volume) {
-                    let atomic = AtomicDirectory(path: directory(pod, name))
+                    let group = pod.number("spec", "securityContext", "fsGroup")
+                    let atomic = AtomicDirectory(
+                        path: directory(pod, name), group: group.map { UInt32(truncatingIfNeeded: $0) })
                     let generation = "\(clock.now.nanoseconds)"
                     let files = projected.files
                     let isSecret = Self.isSecret(volume)
@@ -88,9 +90,7 @@ struct VolumeManager: Sendable {
     ) async throws -> VolumePath {
         let link = directory(pod, name)
         let readOnly = volume.flag("persistentVolumeClaim", "readOnly") == true
-        if let path = AtomicDirectory.link(link) {
-            return VolumePath(path: path, readOnly: readOnly, device: try await device(path))
-        }
+        if let path = AtomicDirectory.link(link) { return try await usable(path, readOnly: readOnly) }
         let persistent: ClaimedVolume
         do { persistent = try await ClaimResolver(client: client).resolve(volume, claim: claim, pod: pod) } catch {
             throw UnmountedVolume(name: name, problem: "\(error)")
@@ -109,11 +109,16 @@ struct VolumeManager: Sendable {
             if let slash = link.lastIndex(of: "/") { try Files.makeDirectories(String(link[..<slash])) }
             guard symlink(path, link) == 0 || errno == EEXIST else { throw SystemError("symlink", link, errno: errno) }
         }
-        return VolumePath(path: path, readOnly: readOnly, device: try await device(path))
+        return try await usable(path, readOnly: readOnly)
     }
 
-    /// The numbers of a block device; nil for everything else.
-    private func device(_ path: String) async throws -> BlockDevice? { try await pool.run { BlockDevice(path) } }
+    /// What a pod's link leads to: a directory, or a device of this moment.
+    private func usable(_ path: String, readOnly: Bool) async throws -> VolumePath {
+        try await pool.run { [root = configuration.volumeDirectory] in
+            let shown = BlockFile.isOne(path, root: root) ? try BlockFile.attach(path).path : path
+            return VolumePath(path: shown, readOnly: readOnly, device: BlockDevice(shown))
+        }
+    }
 
     private func plain(_ volume: Document, _ name: String, _ pod: Document) async throws -> VolumePath {
         if let empty = volume["emptyDir"] {
@@ -140,24 +145,24 @@ struct VolumeManager: Sendable {
         objects.release(user: uid)
         await tokens.forget(pod: uid)
         let path = configuration.podDirectory(uid)
-        try await pool.run { try Self.removePodDirectory(path) }
+        try await pool.run { [root = configuration.volumeDirectory] in
+            try Self.removePodDirectory(path, volumes: root)
+        }
     }
 
-    static func removePodDirectory(_ path: String) throws {
-        // Deepest first; the mount table is the truth, also after a crash.
-        let table = (try? Files.text("/proc/self/mountinfo")) ?? ""
-        let below = table.split(separator: "\n").compactMap { line -> String? in
-            let words = line.split(separator: " ")
-            guard words.count > 4 else { return nil }
-            let point = String(words[4]).replacing("\\040", with: " ")
-            return point.hasPrefix(path + "/") ? point : nil
-        }
+    /// `volumes` is the directory of the built-in class's volumes.
+    static func removePodDirectory(_ path: String, volumes: String) throws {
+        // Deepest first.
+        let below = MountTable.points().filter { $0.hasPrefix(path + "/") }
         for point in below.reversed() {
             guard umount2(point, Int32(MNT_DETACH)) == 0 || errno == EINVAL || errno == ENOENT else {
                 throw SystemError("umount", point, errno: errno)
             }
         }
+        let blockFiles = BlockFile.files(ofPod: path, root: volumes)
         try Files.removeTree(path)
+        let pods = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        for file in blockFiles { try BlockFile.detachUnused(file, pods: pods) }
     }
 }
 
@@ -174,33 +179,45 @@ struct UnmountedVolume: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// Directories that pods begin with empty. They are made once, and then belong to their pods: what a container makes of
+/// the directory's own mode and owner stays.
 enum EmptyDirectory {
     static func make(_ path: String, medium: String, limit: Int64?, group: UInt32?) throws {
-        let isNew = !Files.exists(path)
-        try Files.makeDirectories(path)
         switch medium {
-        case "": break
-        case "Memory": if try !mountMemory(path, limit: limit), !isNew { return }
+        case "": try makeOnDisk(path, group: group)
+        case "Memory": try mountMemory(path, limit: limit, group: group)
         default: throw VolumeProblem("emptyDir medium \"\(medium)\" is not supported by this node agent")
         }
+    }
+
+    /// Under another name until it is as it shall be: where the directory is, it is finished.
+    private static func makeOnDisk(_ path: String, group: UInt32?) throws {
+        if Files.exists(path) { return }
+        let unfinished = "\(path).unfinished"
+        try Files.makeDirectories(unfinished)
         if let group {
-            guard chown(path, .max, group) == 0 else { throw SystemError("chown", path, errno: errno) }
+            guard chown(unfinished, .max, group) == 0 else { throw SystemError("chown", unfinished, errno: errno) }
         }
-        guard chmod(path, group == nil ? 0o777 : 0o2777) == 0 else { throw SystemError("chmod", path, errno: errno) }
+        guard chmod(unfinished, group == nil ? 0o777 : 0o2777) == 0 else {
+            throw SystemError("chmod", unfinished, errno: errno)
+        }
+        guard rename(unfinished, path) == 0 else { throw SystemError("rename", unfinished, errno: errno) }
     }
 
     /// Makes the directory one in memory; false when it is that already.
     @discardableResult
-    static func mountMemory(_ path: String, limit: Int64?) throws -> Bool {
+    static func mountMemory(_ path: String, limit: Int64?, group: UInt32? = nil) throws -> Bool {
         try Files.makeDirectories(path)
         if try isMountPoint(path) { return false }
-        let options = limit.map { "size=\($0),mode=777" } ?? "mode=777"
+        var options = group.map { "mode=2777,gid=\($0)" } ?? "mode=777"
+        if let limit { options += ",size=\(limit)" }
         guard mount("tmpfs", path, "tmpfs", UInt(MS_NOSUID | MS_NODEV), options) == 0 else {
             throw SystemError("mount tmpfs", path, errno: errno)
         }
         return true
     }
 
+    /// Of a file system of its own.
     static func isMountPoint(_ path: String) throws -> Bool {
         var own = stat()
         var parent = stat()
@@ -208,6 +225,17 @@ enum EmptyDirectory {
             throw SystemError("stat", path, errno: errno)
         }
         return own.st_dev != parent.st_dev
+    }
+}
+
+/// What is mounted, in the kernel's words. The mount table is the truth, also after a crash.
+enum MountTable {
+    static func points() -> [String] {
+        let table = (try? Files.text("/proc/self/mountinfo")) ?? ""
+        return table.split(separator: "\n").compactMap { line -> String? in
+            let words = line.split(separator: " ")
+            return words.count > 4 ? String(words[4]).replacing("\\040", with: " ") : nil
+        }
     }
 }
 

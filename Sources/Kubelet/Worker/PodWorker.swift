@@ -55,6 +55,7 @@ final class PodWorker: Sendable {
     var podDirectory: String { node.configuration.podDirectory(uid) }
     /// The attempts of the containers that run now.
     var attempts: [String: Int] { state.withLock { $0.running } }
+    var hasSandbox: Bool { state.withLock { $0.sandbox != nil } }
     var hostname: String { SandboxBuilder.hostname(of: pod, nodeName: node.configuration.nodeName) }
     var isHostNetwork: Bool { pod.flag("spec", "hostNetwork") == true }
 
@@ -212,6 +213,20 @@ final class PodWorker: Sendable {
             if let found = pod.list("spec", list).first(where: { $0.text("name") == name }) { return found }
         }
         return nil
+    }
+
+    /// Frees the writable layers of containers that have ended; what they have printed stays.
+    func removeDeadLayers() async {
+        guard let sandbox = state.withLock({ $0.sandbox }), let processes = try? await sandbox.processes() else {
+            return
+        }
+        for process in processes {
+            guard case .exited = process.state, let name = ProcessName(process.id) else { continue }
+            let layer = "\(podDirectory)/containers/\(name.container)/\(name.attempt)"
+            do { try await node.pool.run { try Files.removeTree(layer) } } catch {
+                node.log.warning("pod \(uid): layer of \(process.id): \(error)")
+            }
+        }
     }
 
     // MARK: Volumes that follow the API

@@ -33,7 +33,8 @@ struct Prober: Sendable {
         } catch { return .failure("dial tcp \(endpoint): \(error)") }
     }
 
-    /// 200 to 399 is healthy.
+    /// 200 to 399 is healthy. Redirects are followed on the same host; one that leads away ends the probe well, but
+    /// whoever wrote it shall know.
     func http(_ action: Document, host: IPAddress, container: Document, timeout: Duration) async -> ProbeResult {
         guard let port = Self.port(action["port"], container) else {
             return .failure("port \"\(action.text("port") ?? "")\" is not known")
@@ -42,29 +43,55 @@ struct Prober: Sendable {
         guard let address = ownHost.isEmpty ? host : IPAddress(ownHost) else {
             return .failure("host \"\(ownHost)\" is no address")
         }
-        let isSecure = action.text("scheme") == "HTTPS"
-        let endpoint = Endpoint.ip(address, port: port)
         let path = action.text("path") ?? "/"
-        let url = "\(isSecure ? "https" : "http")://\(endpoint)\(path.hasPrefix("/") ? path : "/\(path)")"
-        let request = Self.request(action, path: path, endpoint: endpoint)
+        let target = ProbeTarget(
+            isSecure: action.text("scheme") == "HTTPS", host: address, port: port,
+            path: path.hasPrefix("/") ? path : "/\(path)")
+        let what = "Get \"\(target.url)\""
         do {
-            let line = try await within(timeout, "Get \"\(url)\"") { try await exchange(request, endpoint, isSecure) }
-            let words = line.split(separator: " ", maxSplits: 2)
-            guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]) else {
-                return .failure("Get \"\(url)\": malformed HTTP response")
-            }
-            return (200..<400).contains(status) ? .success : .failure("\(Self.statusFailure)\(status)")
-        } catch { return .failure("Get \"\(url)\": \(error)") }
+            return try await within(timeout, what) { try await ask(action.list("httpHeaders"), target) }
+        } catch let problem as StartProblem { return .failure(problem.message) } catch {
+            return .failure("\(what): \(error)")
+        }
     }
 
-    private static func request(_ action: Document, path: String, endpoint: Endpoint) -> [UInt8] {
-        var text = "GET \(path.hasPrefix("/") ? path : "/\(path)") HTTP/1.1\r\n"
-        let headers = action.list("httpHeaders")
+    private func ask(_ headers: [Document], _ first: ProbeTarget) async throws -> ProbeResult {
+        var target = first
+        var keepsHost = true
+        for _ in 0...ProbeTarget.mostRedirects {
+            let request = Self.request(headers, target, keepsHost: keepsHost)
+            let answer: ProbeAnswer
+            do {
+                guard let read = ProbeAnswer(try await exchange(request, target)) else {
+                    return .failure("Get \"\(target.url)\": malformed HTTP response")
+                }
+                answer = read
+            } catch let error as CancellationError { throw error } catch {
+                return .failure("Get \"\(target.url)\": \(error)")
+            }
+            guard (200..<400).contains(answer.status) else { return .failure("\(Self.statusFailure)\(answer.status)") }
+            if answer.status < 300 { return .success }
+            guard ProbeTarget.redirections.contains(answer.status), let location = answer.location,
+                case .follow(let next, let keeps) = target.next(location)
+            else { return .warning("Probe terminated redirects, Response body: \(answer.body)") }
+            (target, keepsHost) = (next, keepsHost && keeps)
+        }
+        return .failure("Get \"\(target.url)\": stopped after \(ProbeTarget.mostRedirects) redirects")
+    }
+
+    private static func request(_ headers: [Document], _ target: ProbeTarget, keepsHost: Bool) -> [UInt8] {
+        var text = "GET \(target.path) HTTP/1.1\r\n"
         func has(_ name: String) -> Bool { headers.contains { $0.text("name")?.lowercased() == name } }
-        if !has("host") { text += "Host: \(endpoint)\r\n" }
+        if !keepsHost || !has("host") { text += "Host: \(target.endpoint)\r\n" }
         if !has("user-agent") { text += "User-Agent: kube-probe/1.36\r\n" }
         if !has("accept") { text += "Accept: */*\r\n" }
-        for header in headers { text += "\(header.text("name") ?? ""): \(header.text("value") ?? "")\r\n" }
+        for header in headers {
+            let (name, value) = (header.text("name") ?? "", header.text("value") ?? "")
+            if name.lowercased() == "host", !keepsHost { continue }
+            // An empty value of these two is the wish to send none.
+            if value.isEmpty, ["accept", "user-agent"].contains(name.lowercased()) { continue }
+            text += "\(name): \(value)\r\n"
+        }
         return Array((text + "Connection: close\r\n\r\n").utf8)
     }
 
@@ -102,27 +129,24 @@ struct Prober: Sendable {
         } catch { return .failure("error: health rpc probe failed: \(error)") }
     }
 
-    /// Sends the request and answers the status line.
-    private func exchange(_ request: [UInt8], _ endpoint: Endpoint, _ isSecure: Bool) async throws -> String {
-        var connection = try await network.connect(to: endpoint)
+    /// Sends the request and reads the answer's head; of one that leads elsewhere what there is of its body, too.
+    private func exchange(_ request: [UInt8], _ target: ProbeTarget) async throws -> [UInt8] {
+        var connection = try await network.connect(to: target.endpoint)
         defer { connection.close() }
-        if isSecure {
-            guard case .ip(let address, _) = endpoint else {
-                throw StartProblem(reason: "Probe", message: "\(endpoint) is no address")
-            }
+        if target.isSecure {
             // Probes ask whether somebody answers, not who: no certificate is checked, as upstream.
-            connection = try await TLSClientContext(caPEM: nil).connect(connection, serverName: "\(address)")
+            connection = try await TLSClientContext(caPEM: nil).connect(connection, serverName: "\(target.host)")
         }
         try await connection.write(request)
         var answer: [UInt8] = []
         while answer.count < Self.answerLimit {
             let piece = try await connection.read(atMost: Self.answerLimit - answer.count)
+            if piece.isEmpty { break }
             answer += piece
-            if let end = answer.firstIndex(of: 13) ?? (piece.isEmpty ? answer.endIndex : nil) {
-                return String(decoding: answer[..<end], as: UTF8.self)
-            }
+            let leadsElsewhere = answer.count < 10 || answer.dropFirst(9).first == UInt8(ascii: "3")
+            if leadsElsewhere ? ProbeAnswer(answer)?.isComplete == true : answer.contains(10) { break }
         }
-        return ""
+        return answer
     }
 
     /// A number, or the name of one of the container's ports.
