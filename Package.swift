@@ -73,9 +73,8 @@ let package = Package(
         module(
             "Simulation",
             ["Basics", "Document", "Wire", "Kinds", "Store", "APIServer", "Client", "Controllers", "Scheduler"]),
-        module("Testbox", ["Basics", "Linux", "Wire"]),
+        module("Testbox", ["Basics", "Linux", "Wire", "Document"]),
         module("Scenario", ["Basics", "Document", "Wire", "Schema", "Kinds", "Client"]),
-
         // The suite of `Conformance/`, so that a binary without a checkout has it.
         .target(name: "SuiteFiles", swiftSettings: strict, plugins: ["EmbedSuite"]),
         .plugin(name: "EmbedSuite", capability: .buildTool(), dependencies: ["embed-suite"]),

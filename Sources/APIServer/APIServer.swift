@@ -49,7 +49,7 @@ public final class APIServer: Sendable {
         self.resources = resources
         let connector = ServiceConnector(
             resources: resources, nameServers: configuration.nameServers,
-            clientCertificate: configuration.proxyClient)
+            clientCertificate: configuration.proxyClient.map { ($0.certificatePEM, $0.keyPEM) })
         let aggregator = Aggregator(
             registry: registry, store: store, world: world, log: log, connector: connector)
         self.aggregator = aggregator

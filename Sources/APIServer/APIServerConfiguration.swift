@@ -33,14 +33,30 @@ public struct APIServerConfiguration: Sendable {
     public var offersUsage = false
     /// What the process uses of its machine, for its metrics.
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
-    /// The certificate and key in PEM with which this server calls the servers that extend it.
-    public var proxyClient: (certificatePEM: [UInt8], keyPEM: [UInt8])?
     /// What goes wrong on purpose for some clients.
     public var clientFaults: ClientFaults?
+    /// With which this server shows the servers that extend it that it is the one to be believed about users.
+    public var proxyClient: ProxyClient?
     /// How long events stay.
     public var eventLifetime = Duration.seconds(3_600)
     /// How long the past stays for watches and pages that began in it.
     public var historyWindow = Duration.seconds(300)
+
+    public struct ProxyClient: Sendable {
+        /// In PEM, like the rest. It issues nothing but these certificates: who has another client certificate of the
+        /// cluster must not pass for this server.
+        public var authority: [UInt8]
+        public var certificatePEM: [UInt8]
+        public var keyPEM: [UInt8]
+        /// The certificate's common name.
+        public static let name = "front-proxy-client"
+
+        public init(authority: [UInt8], certificatePEM: [UInt8], keyPEM: [UInt8]) {
+            self.authority = authority
+            self.certificatePEM = certificatePEM
+            self.keyPEM = keyPEM
+        }
+    }
 
     public init(
         serviceCIDR: CIDR, advertiseAddress: IPAddress, advertisePort: UInt16 = 6443, clientCA: [UInt8],

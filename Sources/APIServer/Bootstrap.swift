@@ -17,7 +17,7 @@ extension APIServer {
         try await ensureServiceRange()
         try await ensure(kubernetesService)
         if let address = configuration.dnsAddress { try await ensure(Self.dnsService(address)) }
-        if !configuration.clientCA.isEmpty { try await ensure(clientAuthority) }
+        if !configuration.clientCA.isEmpty { try await apply(clientAuthority) }
         try await resources.repairAddresses()
         try await publishEndpoints()
         try await custom.load()
@@ -46,12 +46,21 @@ extension APIServer {
         }
     }
 
-    /// Where other servers of the cluster find the authority that signs the clients' certificates.
+    /// Where other servers of the cluster find the authority that signs the clients' certificates, and by what they
+    /// know this server when it tells them who asks. Lists are JSON within the text.
     private var clientAuthority: Document {
-        [
+        var data: Document = ["client-ca-file": Document(String(decoding: configuration.clientCA, as: UTF8.self))]
+        if let proxy = configuration.proxyClient {
+            data["requestheader-client-ca-file"] = Document(String(decoding: proxy.authority, as: UTF8.self))
+            for (key, value) in [
+                ("allowed-names", APIServerConfiguration.ProxyClient.name), ("extra-headers-prefix", "X-Remote-Extra-"),
+                ("group-headers", "X-Remote-Group"), ("uid-headers", "X-Remote-Uid"),
+                ("username-headers", "X-Remote-User"),
+            ] { data["requestheader-\(key)"] = Document(Document([Document(value)]).jsonText) }
+        }
+        return [
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": ["name": "extension-apiserver-authentication", "namespace": "kube-system"],
-            "data": ["client-ca-file": Document(String(decoding: configuration.clientCA, as: UTF8.self))],
+            "metadata": ["name": "extension-apiserver-authentication", "namespace": "kube-system"], "data": data,
         ]
     }
 
@@ -165,6 +174,7 @@ extension APIServer {
             group.addTask { try await self.aggregator.run(self.aggregatorWriter) }
             group.addTask { try await self.custom.run(cleaning: self.removeObjects) }
             group.addTask { try await FairnessKeeper(server: self).run() }
+            group.addTask { try await self.noteLegacyTokens() }
             try await group.next()
             group.cancelAll()
         }

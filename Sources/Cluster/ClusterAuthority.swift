@@ -1,3 +1,4 @@
+import APIServer
 import Basics
 import Client
 import Linux
@@ -99,9 +100,23 @@ struct ClusterAuthority {
                     commonName: name, organizations: organizations, usage: [.client], now: now,
                     validity: Self.leafValidity), into: directory)
         }
+        try writeFrontProxy(into: directory)
         try Files.write(serviceAccountKey, to: "\(directory)/service-account.key", mode: 0o600)
         // With it the controllers sign the certificates that are asked for and approved.
         try Files.write(authority.keyPEM, to: "\(directory)/ca.key", mode: 0o600)
+    }
+
+    /// By this certificate the servers that extend the API know the one in front, whose word about users they take.
+    /// It has an authority of its own, whose key nobody keeps: no other certificate of the cluster passes for it.
+    private func writeFrontProxy(into directory: String) throws {
+        let front = try CertificateAuthority.create(
+            commonName: "front-proxy-ca", now: now, validity: Self.authorityValidity)
+        try Files.write(front.certificatePEM, to: "\(directory)/front-proxy-ca.crt")
+        try write(
+            "front-proxy-client",
+            try front.issue(
+                commonName: APIServerConfiguration.ProxyClient.name, usage: [.client], now: now,
+                validity: Self.leafValidity), into: directory)
     }
 
     private func write(_ name: String, _ issued: IssuedCertificate, into directory: String) throws {

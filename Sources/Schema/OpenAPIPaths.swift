@@ -221,7 +221,7 @@ struct OpenAPIPaths {
         ]
         var parameters = isConnect || isText ? [] : Parameter.query(of: verb).map { $0.document(form, verb: verb) }
         let answer = answer(resource, verb, body)
-        if !isConnect { addBody(verb, body, to: &operation, parameters: &parameters) }
+        if !isConnect { addBody(verb, body, of: resource, to: &operation, parameters: &parameters) }
         if !parameters.isEmpty { operation["parameters"] = Document(parameters) }
         var forms = verb == "list" ? streamed(resource) : forms(resource)
         if isConnect { forms = ["*/*"] }
@@ -244,12 +244,14 @@ struct OpenAPIPaths {
     }
 
     private static let patchTypes = [
-        "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
-        "application/apply-patch+yaml",
+        "application/json-patch+json", "application/merge-patch+json", strategicType, "application/apply-patch+yaml",
     ]
+    private static let strategicType = "application/strategic-merge-patch+json"
 
-    private func addBody(_ verb: String, _ body: TypeInfo?, to operation: inout Document, parameters: inout [Document])
-    {
+    private func addBody(
+        _ verb: String, _ body: TypeInfo?, of resource: ResourceInfo, to operation: inout Document,
+        parameters: inout [Document]
+    ) {
         let schema: Document
         var types = ["*/*"]
         switch verb {
@@ -258,7 +260,8 @@ struct OpenAPIPaths {
             schema = form.reference(body.fullName)
         case "patch":
             schema = form.reference(OpenAPISchemas.metaPackage + "Patch")
-            types = Self.patchTypes
+            // Strategic merges need declared types, and clients believe what stands here.
+            types = Self.patchTypes.filter { resource.custom == nil || $0 != Self.strategicType }
         case "delete", "deletecollection": schema = form.reference(OpenAPISchemas.metaPackage + "DeleteOptions")
         default: return
         }

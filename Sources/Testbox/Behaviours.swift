@@ -28,6 +28,13 @@ struct Testbox: Sendable {
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
         case .serve(let port, let healthy): return try await serve(port, healthy: healthy)
         case .health(let port, let status): return try await serveHealth(port, status)
+        case .hooks(let port, let directory, let names):
+            return try await serveHooks(port, directory: directory, names: names)
+        case .group(let port, let group, let version, let authority, let names):
+            return try await serveGroup(
+                port, FlunderGroup(group: group, version: version), authority: authority, names: names)
+        case .keep(let keeper): return try await keep(keeper)
+        case .checkToken(let issuer): return try await checkToken(issuer: issuer)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
         case .fetch(let fetch): return try await self.fetch(fetch)
         case .lookup(let name, let type): return try await lookup(name, type)

@@ -26,7 +26,7 @@ extension Testbox {
         return code
     }
 
-    private func fetch(_ url: URL) async throws -> (status: Int, body: [UInt8]) {
+    func fetch(_ url: URL) async throws -> (status: Int, body: [UInt8]) {
         let address: IPAddress
         if let literal = IPAddress(url.host) {
             address = literal

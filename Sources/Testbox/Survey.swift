@@ -29,20 +29,23 @@ enum Survey {
             return errno == ENOENT || errno == ENOTDIR ? "missing" : "out of reach"
         }
         guard let description = try? FileBehaviour.description(of: path) else { return "missing" }
-        if status.st_mode & S_IFMT == S_IFBLK { return "\(start(ofDevice: path)) (\(description)) bytes=\(size(path))" }
+        if status.st_mode & S_IFMT == S_IFBLK {
+            let text = start(of: path).map { shown(Array($0.prefix { $0 != 0 })) } ?? "unreadable"
+            return "\(text) (\(description)) bytes=\(size(path))"
+        }
         guard status.st_mode & S_IFMT == S_IFREG else { return "(\(description))" }
-        guard let bytes = try? Files.read(path) else { return "unreadable (\(description))" }
+        guard let bytes = start(of: path) else { return "unreadable (\(description))" }
         return "\(shown(bytes)) (\(description))"
     }
 
-    /// The text that a device begins with.
-    private static func start(ofDevice path: String) -> String {
-        let device = open(path, O_RDONLY | O_CLOEXEC)
-        guard device >= 0 else { return "unreadable" }
-        defer { close(device) }
+    /// What a file or a device begins with; nil where it may not be read.
+    private static func start(of path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: longest)
-        let count = read(device, &bytes, bytes.count)
-        return shown(Array(bytes.prefix(max(0, count)).prefix { $0 != 0 }))
+        let count = read(file, &bytes, bytes.count)
+        return count < 0 ? nil : Array(bytes.prefix(count))
     }
 
     private static func size(_ path: String) -> Int {
@@ -55,7 +58,7 @@ enum Survey {
     /// On one line: what is no plain character is written as `\xNN`, but for the last line's end.
     static func shown(_ bytes: [UInt8]) -> String {
         let content = bytes.last == 10 ? bytes.dropLast() : bytes[...]
-        return content.prefix(longest).map { byte in
+        return content.map { byte in
             if (32..<127).contains(byte) { return String(UnicodeScalar(byte)) }
             let hex = String(byte, radix: 16)
             return "\\x" + (hex.count == 1 ? "0" : "") + hex

@@ -51,6 +51,10 @@ enum Behaviour: Equatable {
     /// Healthy for ever, or so long after its start.
     case serve(port: UInt16, healthy: Duration? = nil)
     case health(port: UInt16, status: UInt8)
+    case hooks(port: UInt16, directory: String, names: [String])
+    case group(port: UInt16, group: String, version: String, authority: String, names: [String])
+    case checkToken(issuer: URL)
+    case keep(Keeper)
     case get(url: URL, timeout: Duration, count: Int)
     case fetch(Fetch)
     case lookup(name: String, type: String)
@@ -68,6 +72,10 @@ enum Behaviour: Equatable {
     static let usage = """
         usage: testbox serve [--port 8080] [--healthy SECONDS]
                testbox health [--port 8080] [--status 1]
+               testbox hooks DIRECTORY HOST... [--port 8443]
+               testbox group GROUP VERSION CLIENT_AUTHORITY HOST... [--port 8443]
+               testbox keep [--port 8080] [--writes URL] [--reads URL]
+               testbox check-token [http://HOST]
                testbox get URL [--timeout SECONDS] [--repeat N]
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
                testbox lookup NAME [TYPE]
@@ -90,7 +98,8 @@ enum Behaviour: Equatable {
             return
         }
         let known: [String: [String]] = [
-            "serve": ["port", "healthy"], "health": ["port", "status"], "get": ["timeout", "repeat"],
+            "serve": ["port", "healthy"], "health": ["port", "status"], "hooks": ["port"],
+            "keep": ["port", "writes", "reads"], "group": ["port"], "get": ["timeout", "repeat"],
             "fill": ["then-sleep"], "write": ["mode"],
         ]
         var flags: [String: String] = [:]
@@ -139,6 +148,25 @@ enum Behaviour: Equatable {
             return .health(
                 port: try number(flags["port"] ?? "8080", "--port"),
                 status: try number(flags["status"] ?? "1", "--status"))
+        case "hooks":
+            try expect(2...10)
+            return .hooks(
+                port: try number(flags["port"] ?? "8443", "--port"), directory: operands[0],
+                names: Array(operands.dropFirst()))
+        case "group":
+            try expect(4...10)
+            return .group(
+                port: try number(flags["port"] ?? "8443", "--port"), group: operands[0], version: operands[1],
+                authority: operands[2], names: Array(operands.dropFirst(3)))
+        case "keep":
+            try expect(0...0)
+            var keeper = Keeper(port: try number(flags["port"] ?? "8080", "--port"))
+            if let place = flags["writes"] { keeper.writes = try URL(place) }
+            if let place = flags["reads"] { keeper.reads = try URL(place) }
+            return .keep(keeper)
+        case "check-token":
+            try expect(0...1)
+            return .checkToken(issuer: try URL(operands.first ?? "http://kubernetes.default.svc"))
         case "get":
             try expect(1...1)
             let count: Int = try number(flags["repeat"] ?? "1", "--repeat")

@@ -133,12 +133,22 @@ enum Equivalents {
             let other = resource.version == "v1" ? "v2" : "v1"
             return [registry.resource(group: resource.group, version: other, plural: resource.plural)].compactMap { $0 }
         }
-        return []
+        // The other versions that a definition serves.
+        guard let custom = resource.custom else { return [] }
+        return registry.groupVersions.filter { $0.group == resource.group && $0.version != resource.version }
+            .compactMap { registry.resource(group: $0.group, version: $0.version, plural: resource.plural) }
+            .filter { $0.custom?.definition == custom.definition }
     }
 
     /// An object of one form in the other.
-    static func converted(_ object: Document, from: ResourceInfo, to: ResourceInfo) -> Document {
+    static func converted(
+        _ object: Document, from: ResourceInfo, to: ResourceInfo, _ resources: Resources
+    ) async throws -> Document {
         if from.apiVersion == to.apiVersion { return object }
+        if to.custom != nil {
+            guard let store = resources.store as? CustomResourceStore else { return object }
+            return try await store.converted(object, from: from, to: to)
+        }
         var result = Conversion.shown(Conversion.stored(object, from), to)
         result["apiVersion"] = Document(to.apiVersion)
         result["kind"] = Document(to.kind)

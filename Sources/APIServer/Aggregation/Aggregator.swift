@@ -19,9 +19,23 @@ final class Aggregator: Sendable {
         var finding: Availability.Finding
         /// The server's own list of its resources, as far as it ever gave one.
         var resources: [Document]
+        var specification: Specification?
 
         var groupPriority: Int { spec.number("groupPriorityMinimum") ?? 0 }
         var versionPriority: Int { spec.number("versionPriority") ?? 0 }
+    }
+
+    /// What a server last said in its OpenAPI 2 document, and the tag by which it tells whether that is still so.
+    final class Specification: Sendable {
+        let document: Document
+        let tag: String?
+        let time: Duration
+
+        init(document: Document, tag: String?, time: Duration) {
+            self.document = document
+            self.tag = tag
+            self.time = time
+        }
     }
 
     private let registry: Schema.Registry
@@ -43,6 +57,9 @@ final class Aggregator: Sendable {
     private static let probeInterval = Duration.seconds(10)
     private static let probeTimeout = Duration.seconds(5)
     private static let listLimit = 8 << 20
+    private static let specificationLimit = 32 << 20
+    /// How long an OpenAPI document is taken as it was.
+    private static let specificationAge = Duration.seconds(60)
     /// Registrations under way at once: enough that the store commits them together.
     private static let registrations = 16
 
@@ -130,7 +147,8 @@ final class Aggregator: Sendable {
                     message: condition?.text("message") ?? "")
                 remotes[name] = Remote(
                     group: spec.text("group") ?? "", version: spec.text("version") ?? "", spec: spec,
-                    finding: finding, resources: state.remotes[name]?.resources ?? [])
+                    finding: finding, resources: state.remotes[name]?.resources ?? [],
+                    specification: state.remotes[name]?.specification)
             }
             let isSame =
                 remotes.count == state.remotes.count
@@ -295,7 +313,8 @@ final class Aggregator: Sendable {
                 return Availability.failed(
                     "FailedDiscoveryCheck", "failing or missing response from \(url): Get \"\(url)\": \(error)")
             }
-            note(name, answer.list("resources"))
+            let isNew = note(name, answer.list("resources"))
+            try await lookUpSpecification(name, target, isNew: isNew)
             return Availability.passed
         } catch let error as CancellationError {
             throw error
@@ -304,13 +323,44 @@ final class Aggregator: Sendable {
         }
     }
 
-    private func note(_ name: String, _ resources: [Document]) {
+    /// True where the resources are others than before.
+    private func note(_ name: String, _ resources: [Document]) -> Bool {
         state.withLock { state in
             guard let known = state.remotes[name]?.resources, !Document(known).means(Document(resources)) else {
-                return
+                return false
             }
             state.remotes[name]?.resources = resources
             state.generation += 1
+            return true
+        }
+    }
+
+    /// Fetches the server's OpenAPI 2 document where it may be another one now. A server without one is as good as
+    /// others: what it serves is not described, and nothing else follows from it.
+    private func lookUpSpecification(_ name: String, _ target: ServiceConnector.Target, isNew: Bool) async throws {
+        let known = state.withLock { $0.remotes[name]?.specification }
+        let now = world.clock.uptime
+        if let known, !isNew, now < known.time + Self.specificationAge { return }
+        var headers = AggregatedProxy.identity(AggregatedProxy.aggregatorUser)
+        headers.add("Accept", "application/json")
+        if let tag = known?.tag { headers.add("If-None-Match", tag) }
+        var document = known?.document ?? .emptyObject
+        var tag = known?.tag
+        do {
+            let stream = try await connector.transport(target).send(Request("GET", "/openapi/v2", headers: headers))
+            let bytes = try await stream.collect(limit: Self.specificationLimit)
+            if stream.status == 200, let fresh = try? Document(json: bytes), fresh.isObject {
+                document = fresh
+                tag = stream.headers["ETag"]
+            }
+        } catch let error as CancellationError {
+            throw error
+        } catch { log.info("no OpenAPI document of \(name): \(error)") }
+        let isChanged = known.map { !$0.document.means(document) } ?? (document.count > 0)
+        let fresh = Specification(document: document, tag: tag, time: now)
+        state.withLock { state in
+            state.remotes[name]?.specification = fresh
+            if isChanged { state.generation += 1 }
         }
     }
 }

@@ -27,6 +27,8 @@ public struct Authenticator: Sendable {
     let bootstrapTokensAllowed: Bool
     let clock: any WorldClock
     let lookup: Lookup
+    /// Secrets whose tokens were used for the first time on a day.
+    let legacyUses: LegacyTokenUses
     private let certificates = CertificateUsers()
 
     public init(
@@ -39,6 +41,7 @@ public struct Authenticator: Sendable {
         self.bootstrapTokensAllowed = bootstrapTokensAllowed
         self.clock = clock
         self.lookup = lookup
+        legacyUses = LegacyTokenUses()
     }
 
     public static let unauthorized = APIStatus(code: 401, reason: "Unauthorized", message: "Unauthorized")
@@ -189,5 +192,6 @@ public struct Authenticator: Sendable {
                     + "TokenRequest API or manually created secret-based tokens, or remove the '\(mark)' label from "
                     + "the secret to temporarily allow use of this token")
         }
+        legacyUses.note(secret, now: clock.now)
     }
 }

@@ -185,9 +185,13 @@ public struct Discovery: Sendable {
     }
 
     private func aggregated(_ resource: ResourceInfo) -> Document {
+        // Empty is the list's own; only what definitions add is spelled out.
+        let (group, version) = resource.custom == nil ? ("", "") : (resource.group, resource.version)
         var entry: Document = [
             "resource": Document(resource.plural),
-            "responseKind": ["group": "", "version": "", "kind": Document(resource.kind)],
+            "responseKind": [
+                "group": Document(group), "version": Document(version), "kind": Document(resource.kind),
+            ],
             "scope": resource.namespaced ? "Namespaced" : "Cluster",
             "singularResource": Document(resource.singular), "verbs": Document(verbs(of: resource)),
         ]
@@ -200,8 +204,8 @@ public struct Discovery: Sendable {
             return [
                 "subresource": Document(subresource.name),
                 "responseKind": [
-                    "group": Document(own ? "" : subresource.group),
-                    "version": Document(own ? "" : subresource.version), "kind": Document(subresource.kind),
+                    "group": Document(own ? group : subresource.group),
+                    "version": Document(own ? version : subresource.version), "kind": Document(subresource.kind),
                 ],
                 "verbs": Document(subresource.verbs),
             ]

@@ -239,20 +239,29 @@ final class PathHandlers: Sendable {
     /// As JSON or as protobuf, whichever the client names first.
     private func openAPIv2(_ request: Request) throws -> Response {
         let accept = request.headers["Accept"] ?? "*/*"
+        // Both only grow: no two states have the same sum.
+        let generation = registry.generation + aggregator.remotes.generation
         for clause in accept.split(separator: ",") {
             let name = clause.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
             if ["application/json", "*/*", "application/*"].contains(name) {
-                let entry = make("v2", registry.generation) { registry.openAPIv2() }
+                let entry = make("v2", generation, openAPIv2Document)
                 return tagged(entry.bytes, type: "application/json", varies: "Accept-Encoding", request)
             }
             if OpenAPIProtobuf.accepted.contains(name) {
-                let entry = make("v2 as protobuf", registry.generation, bytes: { OpenAPIProtobuf.encode($0) }) {
-                    registry.openAPIv2()
-                }
+                let entry = make(
+                    "v2 as protobuf", generation, bytes: { OpenAPIProtobuf.encode($0) }, openAPIv2Document)
                 return tagged(entry.bytes, type: OpenAPIProtobuf.contentType, varies: "Accept-Encoding", request)
             }
         }
         return Response(status: 406, headers: Headers())
+    }
+
+    /// What is served here and by the servers that extend this one.
+    private func openAPIv2Document() -> Document {
+        aggregator.remotes.list.reduce(registry.openAPIv2()) { document, remote in
+            guard let other = remote.specification?.document else { return document }
+            return OpenAPIMerge.add(other, group: remote.group, version: remote.version, to: document)
+        }
     }
 
     private var openAPIPaths: [(String, String, String)] {

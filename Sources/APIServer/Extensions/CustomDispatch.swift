@@ -23,8 +23,7 @@ extension APIServer {
         switch info.subresource {
         case "":
             if resource.isTerminating, info.verb == "create" {
-                throw Self.unsupported(
-                    call, "create not allowed while custom resource definition is terminating")
+                throw CustomResourceStore.isTerminating(resource)
             }
             return try rendered(try await object(call, view), call)
         case "status" where resource.hasStatus: return try rendered(try await status(call, view), call)
@@ -35,9 +34,8 @@ extension APIServer {
         }
     }
 
-    private static func unsupported(_ call: Call, _ message: String? = nil) -> APIStatus {
-        let text =
-            message ?? "\(call.info.verb) is not supported on resources of kind \"\(call.resource.qualifiedName)\""
+    private static func unsupported(_ call: Call) -> APIStatus {
+        let text = "\(call.info.verb) is not supported on resources of kind \"\(call.resource.qualifiedName)\""
         var status = APIStatus.failure(405, "MethodNotAllowed", text)
         status.group = call.resource.group
         status.kind = call.resource.plural

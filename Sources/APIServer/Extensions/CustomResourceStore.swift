@@ -34,6 +34,23 @@ final class CustomResourceStore: Store {
         definition.versions.values.first { $0.apiVersion == apiVersion }
     }
 
+    /// An object of one version in another: for those who judge what is written as one of that version.
+    func converted(_ object: Document, from: ResourceInfo, to: ResourceInfo) async throws -> Document {
+        var object = object
+        object["apiVersion"] = Document(from.apiVersion)
+        object["kind"] = Document(from.kind)
+        guard definition.spec.text("conversion", "strategy") == "Webhook" else {
+            // Versions that differ in nothing but their name: what only one of them knows must not get lost between.
+            object["apiVersion"] = Document(to.apiVersion)
+            return object
+        }
+        guard var result = try await converter.convert([object], definition, to: to.version).first else {
+            return object
+        }
+        Kinds.registry.applyDefaults(to: &result, type: to.type)
+        return result
+    }
+
     // MARK: Reading
 
     private static func mark(_ apiVersion: String) -> [UInt8] { Array("{\"apiVersion\":\"\(apiVersion)\",".utf8) }
@@ -132,6 +149,14 @@ final class CustomResourceStore: Store {
 
     // MARK: Writing
 
+    static func isTerminating(_ resource: ResourceInfo) -> APIStatus {
+        var status = APIStatus.failure(
+            405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating")
+        status.group = resource.group
+        status.kind = resource.plural
+        return status
+    }
+
     /// What goes to the store for what the caller would write.
     private func stored(_ encode: @escaping Encoding) async throws -> Encoding {
         if resource.version == definition.storageVersion {
@@ -154,6 +179,8 @@ final class CustomResourceStore: Store {
 
     func create(_ key: String, _ encode: @escaping Encoding) async throws -> Record {
         guard key.hasPrefix(prefix) else { return try await base.create(key, encode) }
+        guard definition.gate.enter() else { throw Self.isTerminating(resource) }
+        defer { definition.gate.leave() }
         return try await shown(try await base.create(key, try await stored(encode)))
     }
 

@@ -186,7 +186,9 @@ final class CustomResources: Sendable {
                 let known = state.served[name].flatMap { $0.isCurrent(entry.document) ? $0 : nil }
                 guard
                     let definition = known
-                        ?? ServedDefinition(entry.document, since: entry.record.revision, registry: registry)
+                        ?? ServedDefinition(
+                            entry.document, since: entry.record.revision, registry: registry,
+                            gate: state.served[name]?.gate)
                 else { continue }
                 served[name] = definition
                 if known == nil { isNew = true }
@@ -210,15 +212,12 @@ final class CustomResources: Sendable {
 
     // MARK: Going
 
-    /// Requests that were under way when a definition was deleted get this long to end, on every server.
-    private static let settlingTime = Duration.milliseconds(250)
     private static let recheckTime = Duration.seconds(1)
 
     /// Cleans up after deleted definitions. `remove` deletes what objects there are and says whether none is left.
     private func clean(_ remove: @escaping @Sendable (Document) async throws -> Bool) async throws {
         for await _ in cleanup {
             try Task.checkCancellation()
-            try await world.clock.sleep(for: Self.settlingTime)
             while true {
                 let waiting = state.withLock { state in
                     state.stored.values.map(\.document).filter(Self.needsCleanup)
@@ -251,6 +250,8 @@ final class CustomResources: Sendable {
             conditions.set(
                 "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
         }
+        // Who was creating objects when the gate closed comes first: what they write is removed too.
+        try await state.withLock { $0.served[name]?.gate }?.emptied()
         if isEstablished, try await !remove(definition) { return false }
         try await change(name) { definition, conditions in
             if isEstablished {

@@ -18,6 +18,7 @@ final class ServedDefinition: Sendable {
     let versions: [String: ResourceInfo]
     let served: [String]
     let storageVersion: String
+    let gate: CreationGate
     private let state = Mutex(State())
 
     private struct State {
@@ -26,7 +27,9 @@ final class ServedDefinition: Sendable {
         var watches: [ObjectIdentifier: CustomWatch] = [:]
     }
 
-    init?(_ definition: Document, since: Revision, registry: Schema.Registry) {
+    /// - gate: of the definition's earlier state, where it was served before.
+    init?(_ definition: Document, since: Revision, registry: Schema.Registry, gate: CreationGate?) {
+        self.gate = gate ?? CreationGate()
         guard let metadata = registry.type(group: "meta", version: "v1", name: "ObjectMeta"),
             let listMetadata = registry.type(group: "meta", version: "v1", name: "ListMeta")
         else { return nil }
@@ -56,7 +59,8 @@ final class ServedDefinition: Sendable {
 
     /// Whether it has begun, or stopped, to go since the last time this was said.
     func noteGoing(_ isGoing: Bool) -> Bool {
-        state.withLock { state in
+        gate.set(closed: isGoing)
+        return state.withLock { state in
             defer { state.isGoing = isGoing }
             return state.isGoing != isGoing
         }

@@ -82,8 +82,12 @@ extension Resources {
         }
         if let text = registry.decodingError(in: object, type: resource.type) { throw refuse(text) }
         if validation != .ignore {
-            var findings =
-                kind == .json ? JSONPatching.unknownFields(patch).map { "json patch unknown field \"\($0)\"" } : []
+            // What is wrong with the patch itself comes before what it leads to.
+            var findings = DuplicateFields.find(in: call.request.body).map { "duplicate field \"\($0)\"" }
+            if kind == .json {
+                findings += JSONPatching.unknownFields(patch).map { "unknown field \"\($0)\"" }
+                findings = findings.map { "json patch \($0)" }
+            }
             findings += registry.unknownFields(in: object, type: resource.type).map { "unknown field \"\($0)\"" }
             if validation == .strict, !findings.isEmpty {
                 throw refuse("strict decoding error: " + findings.joined(separator: ", "))

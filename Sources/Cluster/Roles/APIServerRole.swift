@@ -40,6 +40,12 @@ public struct APIServerRole: Sendable {
         configuration.admission.disabled = Set(record.components.disabledAdmission)
         configuration.processStatistics = { ProcessUsage.statistics() }
         configuration.nameServers = ResolverFile.ofThisMachine
+        // Clusters that were made before there was one have none.
+        if Files.exists("\(pki)/front-proxy-client.crt") {
+            configuration.proxyClient = .init(
+                authority: try file("front-proxy-ca.crt"), certificatePEM: try file("front-proxy-client.crt"),
+                keyPEM: try file("front-proxy-client.key"))
+        }
         // Known to this process alone: how it writes the cluster's own objects through its own front door.
         let token = Hex.encode(world.random.bytes(32))
         configuration.staticTokens = [token: UserInfo(name: "system:apiserver", groups: ["system:masters"])]

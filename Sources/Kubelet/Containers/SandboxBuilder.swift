@@ -18,7 +18,8 @@ enum SandboxBuilder {
         if pod.flag("spec", "shareProcessNamespace") == true, pod.flag("spec", "hostPID") != true {
             sandbox.namespaces[.pid] = .new
         }
-        sandbox.namespaces[.mount] = .new
+        // What a container mounts for the node to see gets there from the node's own mounts alone, not from copies.
+        if !sharesMounts(pod) { sandbox.namespaces[.mount] = .new }
         sandbox.cgroup = Resources.podCgroup(pod, root: configuration.cgroupRoot)
         sandbox.limits = Resources.limits(pod: pod)
         sandbox.limits.pids = configuration.podPidsLimit
@@ -34,6 +35,14 @@ enum SandboxBuilder {
             sandbox.sysctls["net.ipv4.ping_group_range"] = "0 2147483647"
         }
         return sandbox
+    }
+
+    private static func sharesMounts(_ pod: Document) -> Bool {
+        ["initContainers", "containers"].contains { list in
+            pod.list("spec", list).contains { container in
+                container.list("volumeMounts").contains { $0.text("mountPropagation") == "Bidirectional" }
+            }
+        }
     }
 
     /// The name that the kernel shows: the short one, unless the pod asks for the full one or for a certain one.

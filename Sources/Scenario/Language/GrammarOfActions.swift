@@ -27,6 +27,7 @@ extension Grammar {
                 Field("path", .text, required: true, "From `/` on, with its query."),
                 Field("body", .anything, "A document, or a text that is sent as it is."),
                 Field("contentType", .text, "`application/json` where not given."),
+                Field("accept", .text, "What the answer may be."),
                 Field("status", .bound, "200 to 299 where not given."),
                 Field("matches", .match, "What the answer's document must be like."),
                 Field("cel", .texts, "Expressions about `answer`, each of which must be true."),

@@ -187,6 +187,7 @@ public struct RawRequest: Sendable {
     var path: String
     var body: Document?
     var contentType: String
+    var accept: String?
     var status: Bound
     var matches: Document?
     var text: TextClaim?

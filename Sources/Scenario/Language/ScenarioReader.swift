@@ -228,7 +228,7 @@ struct StepReader {
         guard path.hasPrefix("/") else { throw fields.error("must start with /", at: "path") }
         let request = RawRequest(
             method: try fields.text("method") ?? "GET", path: path, body: fields.value("body"),
-            contentType: try fields.text("contentType") ?? "application/json",
+            contentType: try fields.text("contentType") ?? "application/json", accept: try fields.text("accept"),
             status: try fields.bound("status") ?? Bound(least: 200, most: 299), matches: fields.value("matches"),
             text: try textClaim(fields, allowsLines: true), expressions: try expressions(fields, .answer))
         try fields.finish()

@@ -75,6 +75,7 @@ struct Variables: Sendable {
 
     func fill(_ target: Target) throws -> Target {
         var target = target
+        target.apiVersion = try fill(target.apiVersion)
         target.name = try fill(target.name)
         target.namespace = try fill(target.namespace)
         target.labelSelector = try fill(target.labelSelector)

@@ -225,6 +225,7 @@ struct StepRunner {
             request.body = body.string.map { Array($0.utf8) } ?? body.json
             request.headers["Content-Type"] = wanted.contentType
         }
+        if let accept = wanted.accept { request.headers["Accept"] = accept }
         let response = try await client.raw(request)
         let body = String(decoding: try await response.collect(limit: 64 << 20), as: UTF8.self)
         var problems: [String] = []

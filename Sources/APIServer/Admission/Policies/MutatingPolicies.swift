@@ -45,7 +45,8 @@ struct MutatingPolicies: AdmissionPlugin {
         _ object: inout Document, _ policy: Policy, _ params: Document?, _ resource: ResourceInfo,
         _ context: AdmissionContext, _ resources: Resources
     ) async throws -> Bool {
-        let request = WebhookRequest(object: object, context: context, resource: resource, resources: resources)
+        let request = try await WebhookRequest(
+            object: object, context: context, resource: resource, resources: resources)
         guard var current = request.object else { return false }
         let source = PolicyRequest(request: request, resources: resources)
         var bindings = try await source.bindings(policy.usedVariables)
@@ -53,7 +54,7 @@ struct MutatingPolicies: AdmissionPlugin {
         guard try PolicyEvaluation.hold(policy.conditions, bindings) else { return false }
         try Self.apply(policy, bindings, &current, resource, context)
         if context.kind.kind == context.resource.kind {
-            current = Equivalents.converted(current, from: resource, to: context.resource)
+            current = try await Equivalents.converted(current, from: resource, to: context.resource, resources)
             Kinds.applyDefaults(to: &current, resource: context.resource)
         }
         if current.means(object) { return false }

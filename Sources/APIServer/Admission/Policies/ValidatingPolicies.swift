@@ -18,7 +18,8 @@ struct ValidatingPolicies: AdmissionPlugin {
         var refusals: [Refusal] = []
         for (policy, bindings) in set.policies {
             guard let resource = try await policy.match.resource(object, context, resources) else { continue }
-            let request = WebhookRequest(object: object, context: context, resource: resource, resources: resources)
+            let request = try await WebhookRequest(
+                object: object, context: context, resource: resource, resources: resources)
             var shared: CEL.Bindings?
             for binding in bindings {
                 if let match = binding.match, try await match.resource(object, context, resources) == nil { continue }

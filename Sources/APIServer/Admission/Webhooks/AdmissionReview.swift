@@ -12,16 +12,16 @@ struct WebhookRequest: Sendable {
     /// The resource as which the webhook wants to see it.
     let resource: ResourceInfo
 
-    init(object: Document?, context: AdmissionContext, resource: ResourceInfo, resources: Resources) {
+    init(object: Document?, context: AdmissionContext, resource: ResourceInfo, resources: Resources) async throws {
         self.context = context
         self.resource = resource
         let isWhole = context.operation != .connect && context.kind.kind == context.resource.kind
-        func seen(_ object: Document?) -> Document? {
-            guard let object, isWhole else { return object }
-            return Equivalents.converted(object, from: context.resource, to: resource)
+        func seen(_ object: Document?) async throws -> Document? {
+            guard let object, object.isObject, isWhole else { return object }
+            return try await Equivalents.converted(object, from: context.resource, to: resource, resources)
         }
-        self.object = context.operation == .delete ? .none : seen(object)
-        old = seen(context.old)
+        self.object = context.operation == .delete ? .none : try await seen(object)
+        old = try await seen(context.old)
     }
 
     private static func kind(_ kind: AdmissionContext.KindName) -> Document {

@@ -62,7 +62,8 @@ struct Webhook: Sendable {
         -> WebhookRequest?
     {
         guard let resource = try await match.resource(object, context, resources) else { return nil }
-        let request = WebhookRequest(object: object, context: context, resource: resource, resources: resources)
+        let request = try await WebhookRequest(
+            object: object, context: context, resource: resource, resources: resources)
         guard try await conditions.hold(for: request, ignoresFailure: ignoresFailure, resources) else { return nil }
         if context.dryRun, !canDryRun {
             throw APIStatus.badRequest("admission webhook \"\(name)\" does not support dry run")

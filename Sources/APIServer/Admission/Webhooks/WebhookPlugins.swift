@@ -45,7 +45,8 @@ struct MutatingWebhooks: AdmissionPlugin {
         var patched: Document
         do { patched = try seen.applyingJSONPatch(patch) } catch { throw APIStatus.internalError(error.message) }
         if context.kind.kind == context.resource.kind {
-            patched = Equivalents.converted(patched, from: request.resource, to: context.resource)
+            patched = try await Equivalents.converted(
+                patched, from: request.resource, to: context.resource, resources)
             Kinds.applyDefaults(to: &patched, resource: context.resource)
         }
         if patched.means(object) { return false }
