@@ -112,7 +112,8 @@ struct ConformanceRun {
         let console = environment.console
         let target = try ConformanceTarget(arguments, environment)
         let view = ConformanceView(console, clock: environment.world.clock, isQuiet: arguments.has("json"))
-        view.begin(scenarios.count, seed: options.selection.seed)
+        let chosen = scenarios.flatMap(\.instances).filter(options.selection.wants)
+        view.begin(chosen.count * options.selection.repeats, seed: options.selection.seed)
         let stop = StopSignal()
         let forks = try forks(of: target)
         let result = try await withThrowingTaskGroup(of: Void.self, returning: SuiteResult.self) { group in

@@ -136,7 +136,7 @@ struct FullDisk {
             for (index, path) in ProcessFault.covered.enumerated() where Files.exists(path) {
                 let small = "\(place)/\(index)"
                 try Files.makeDirectories(small)
-                try mounted("tmpfs", on: small, "tmpfs", "size=64k")
+                try mounted("tmpfs", on: small, "tmpfs", "size=64k,nr_inodes=16")
                 try Files.makeDirectories("\(small)/upper")
                 try Files.makeDirectories("\(small)/work")
                 try mounted(
@@ -171,11 +171,14 @@ struct FullDisk {
         }
     }
 
+    /// Of bytes, and of names: what could be made here would be lost when the fault ends.
     private static func fill(_ path: String) {
-        let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { return }
-        defer { close(file) }
         let page = [UInt8](repeating: 0, count: 4096)
-        while write(file, page, page.count) > 0 {}
+        for number in 0..<64 {
+            let file = open("\(path)-\(number)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+            guard file >= 0 else { return }
+            defer { close(file) }
+            while write(file, page, page.count) > 0 {}
+        }
     }
 }

@@ -117,7 +117,8 @@ public struct Faults: Sendable {
     /// With such a fault nobody need wait for the API's answer.
     private static func silencesAPI(_ entry: FaultEntry) -> Bool {
         (entry.kind == "stop" || entry.kind == "freeze")
-            && (entry.at.hasPrefix("component/apiserver") || entry.at.hasSuffix("control-plane"))
+            && (entry.at.hasPrefix("component/apiserver")
+                || entry.at.hasPrefix("node/") && entry.at.hasSuffix("control-plane"))
     }
 
     /// Answers whether there was such a fault.

@@ -63,9 +63,9 @@ public struct APIServerRole: Sendable {
         let inside = APIClient(
             transport: InProcessTransport(handler: server.handler), userAgent: "lab-bootstrap", bearerToken: token)
         try await ClusterObjects(client: inside).ensure()
+        let toItself = InProcessTransport(handler: server.handler)
         let ruling = APIClient(
-            transport: InProcessTransport(handler: server.handler), userAgent: ClientFaults.sparedAgent,
-            bearerToken: token)
+            transport: toItself, userAgent: ClientFaults.sparedAgent, bearerToken: token)
 
         let tls = try TLSServerContext(
             certificatePEM: try file("apiserver.crt"), keyPEM: try file("apiserver.key"), clientCAPEM: authority)
@@ -76,6 +76,7 @@ public struct APIServerRole: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
             group.addTask { try await http.run() }
+            group.addTask { try await toItself.run() }
             group.addTask { try await ClientFaultRules(client: ruling).follow(into: faults, world, log) }
             defer { group.cancelAll() }
             try await group.next()
