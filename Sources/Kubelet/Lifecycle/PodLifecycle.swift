@@ -46,7 +46,7 @@ struct PodLifecycle: Sendable {
     var vanished = false
     /// The node never took the pod in.
     private(set) var isRejected = false
-    /// The pod had ended, and nothing of it was left, before this agent first saw it.
+    /// The pod had ended, and nothing of it ran, before this agent first saw it.
     var wasOverAtFirst = false
     private(set) var nextWake: Timestamp?
 

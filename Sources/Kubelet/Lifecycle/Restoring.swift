@@ -9,8 +9,9 @@ struct FoundSandbox: Sendable {
 }
 
 extension PodLifecycle {
-    /// Rebuilds a pod's state from its object and, if there is one, its living sandbox.
-    init(pod: Document, found: FoundSandbox?, now: Timestamp) {
+    /// Rebuilds a pod's state from its object and, if there is one, its living sandbox. `hasRemains`: something of it
+    /// is on the node without one, since the agent ended before everything was removed.
+    init(pod: Document, found: FoundSandbox?, hasRemains: Bool = false, now: Timestamp) {
         self.pod = pod
         startTime = pod.text("status", "startTime").flatMap { Timestamp(rfc3339: $0) } ?? now
         for (member, role) in [
@@ -39,7 +40,7 @@ extension PodLifecycle {
                 $0.text("type") == "Initialized" && $0.text("status") == "True"
             }
         if found == nil, phase == "Succeeded" || phase == "Failed" {
-            stage = .clean
+            stage = hasRemains ? .stopping : .clean
             wasOverAtFirst = true
             initialized = true
         }

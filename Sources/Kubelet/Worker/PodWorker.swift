@@ -65,7 +65,8 @@ final class PodWorker: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { try? await self.writer.run() }
             let found = await self.findSandbox(&group)
-            var lifecycle = PodLifecycle(pod: first, found: found, now: self.now)
+            let hasRemains = [self.podDirectory, self.node.sandboxDirectory(self.uid)].contains(where: Files.exists)
+            var lifecycle = PodLifecycle(pod: first, found: found, hasRemains: hasRemains, now: self.now)
             if let refusal = self.refusal, found == nil { lifecycle.reject(refusal) }
             var status = first["status"] ?? .emptyObject
             while !Task.isCancelled {
@@ -102,8 +103,7 @@ final class PodWorker: Sendable {
 
     /// A pod that was over when we first saw it keeps the status that it has.
     private func shouldWrite(_ lifecycle: PodLifecycle) -> Bool {
-        !lifecycle.vanished && !(lifecycle.stage == .clean && lifecycle.wasOverAtFirst)
-            && lifecycle.stage != .confirming
+        !lifecycle.vanished && !lifecycle.wasOverAtFirst && lifecycle.stage != .confirming
     }
 
     /// Makes the parts of the lifecycle visible that actions need. True when the pod's volumes show something that has
