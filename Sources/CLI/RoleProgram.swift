@@ -3,6 +3,7 @@ import Client
 import Cluster
 import Document
 import Glibc
+import Images
 import Linux
 import Runtime
 
@@ -20,7 +21,8 @@ enum RoleProgram {
                 .init("control", .one, "SOCKET", "forward: where to be asked for changes"),
                 .init("namespace", .one, "FD", "forward, images: descriptor of the host's network namespace"),
                 .init("listen", .one, "SOCKET", "images: where to be asked"),
-                .init("store", .one, "DIR", "images: the content store"),
+                .init("store", .one, "DIR", "images, registry: the content store"),
+                .init("port", .one, "N", "registry: where to listen"),
                 .init("home", .one, "DIR", "images, fault: where lab keeps things"),
                 .init("cluster", .one, "NAME", "fault: the cluster"),
                 .init("mend", .none, "", "fault: only end it"),
@@ -65,6 +67,7 @@ enum RoleProgram {
         _ role: String, _ arguments: Arguments, _ stop: Wakeup, loop: EventLoop, world: World, log: Log
     ) async throws {
         if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
+        if role == "registry" { return try await registry(arguments, world: world, log: log) }
         if role == "images" { return try await images(arguments, loop: loop, world: world, log: log) }
         guard let path = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
         let record = try NodeRecord(try Document(json: try Files.read(path)))
@@ -72,7 +75,8 @@ enum RoleProgram {
         case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
         case "manager": try await ManagerRole(record: record, world: world, log: log, stop: stop).run()
         case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
-        default: throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward, images")
+        default:
+            throw UsageError("unknown role '\(role)'", remedy: "apiserver, manager, agent, forward, images, registry")
         }
     }
 
@@ -107,6 +111,16 @@ extension RoleProgram {
             }
         }
         try await keeper.end()
+    }
+
+    private static func registry(_ arguments: Arguments, world: World, log: Log) async throws {
+        guard let port = arguments["port"].flatMap(UInt16.init), let store = arguments["store"] else {
+            throw UsageError("registry needs --port and --store", remedy: "")
+        }
+        let listener = try await world.network.listen(on: .ip(.loopback, port: port))
+        let server = try RegistryServer(
+            store: ImageStore(root: store), world: world, blocking: BlockingPool(), log: log)
+        try await server.run(on: listener)
     }
 
     private static func images(_ arguments: Arguments, loop: EventLoop, world: World, log: Log) async throws {

@@ -239,6 +239,7 @@ void process_status_ready(struct process *process) {
     if (terminal >= 0) return take_terminal(process, terminal);
     watch_close(&process->status);
     process->starting = false;
+    supervisor.spread = true;
     struct client *starter = process->starter;
     process->starter = NULL;
     if (count != (ssize_t)sizeof failure) {

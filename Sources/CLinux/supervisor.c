@@ -1,15 +1,14 @@
 #define _GNU_SOURCE
+#include "include/pages.h"
 #include "supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -142,6 +141,11 @@ static _Noreturn void loop(void) {
         }
         control_tell_followers();
         sweep();
+        if (supervisor.spread) {
+            // Everybody has been told. A start runs through much that the wait for its end does not need.
+            supervisor.spread = false;
+            lab_forget_pages(supervisor.pagemap);
+        }
     }
 }
 
@@ -193,20 +197,6 @@ static int prepare(const char *state_directory, struct stage *stage) {
     return supervisor.epoll < 0 ? stage_fail(stage, "epoll_create") : 0;
 }
 
-// Start-up touched pages all over the binary, and the kernel maps sixteen around each. Let go of, they come back
-// from the page cache one by one as the loop needs them; only read-only segments can be let go of.
-static int forget_pages(struct dl_phdr_info *object, size_t size, void *unused) {
-    (void)size, (void)unused;
-    for (int index = 0; index < object->dlpi_phnum; index++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
-        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
-        uintptr_t page = 4096, start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
-        uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz + page - 1) & ~(page - 1);
-        madvise((void *)start, end - start, MADV_DONTNEED);
-    }
-    return 0;
-}
-
 _Noreturn void supervise(const char *state_directory, int plan, int status) {
     struct stage *stage = &supervisor.stage;
     setsid();
@@ -214,6 +204,8 @@ _Noreturn void supervise(const char *state_directory, int plan, int status) {
     prctl(PR_SET_NAME, "lab-supervisor");
     supervisor.is_init = getpid() == 1;
     if (!supervisor.is_init) prctl(PR_SET_CHILD_SUBREAPER, 1);
+    // Later /proc may be another one, or none.
+    supervisor.pagemap = lab_open_pagemap();
     // The socket, the directory and /dev/null are the creator's: they are opened before the root may change.
     if (prepare(state_directory, stage) < 0) give_up(stage, status);
     if (plan >= 0 && stage_run_file(stage, plan) < 0) give_up(stage, status);
@@ -230,7 +222,8 @@ _Noreturn void supervise(const char *state_directory, int plan, int status) {
     }
     open_signals();
     watch_add(&supervisor.listener, EPOLLIN);
-    dl_iterate_phdr(forget_pages, NULL);
+    // Start-up touched pages all over the binary, and the kernel maps sixteen around each.
+    lab_forget_pages(supervisor.pagemap);
     struct lab_failure ready = {.step = LAB_FAILURE_READY};
     if (status >= 0) {
         // A creator that died meanwhile does not end the sandbox: SIGPIPE must not either.

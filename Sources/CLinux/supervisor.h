@@ -126,6 +126,8 @@ struct supervisor {
     uint64_t changes;
     bool is_init;       // pid 1 of its pid namespace
     bool stopping;
+    bool spread;  // a start has touched pages all over the binary
+    int pagemap;  // of this process, or -1
     int64_t stop_due;   // monotonic: when the rest is killed
     struct stage stage; // for the held descriptors
 };

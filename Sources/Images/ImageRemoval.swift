@@ -148,6 +148,11 @@ extension ImageStore {
             blobs.formUnion(manifest.layers.map(\.digest.hex))
             layers.formUnion(configuration.diffIDs.map(\.hex))
         }
+        // What was pushed to the registry stays until it is deleted there.
+        if Files.exists(layout.repositories) {
+            blobs.formUnion(try RegistryIndex.read(layout).reachable(in: content).map(\.hex))
+        }
+        if Files.exists(layout.pending) { blobs.formUnion(try PendingBlobs.current(layout).map(\.hex)) }
         for (directory, kept, kind) in [
             (layout.blobs, blobs, "blob"), (layout.layers, layers, "layer"), (layout.stamps, images, "stamp"),
         ] {

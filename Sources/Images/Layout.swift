@@ -17,6 +17,12 @@ struct StoreLayout: Sendable {
     var uses: String { "\(root)/uses" }
     /// Empty files by the digest of an image's manifest; their time is that of its last use.
     var stamps: String { "\(root)/used" }
+    /// Blobs that are being pushed to the registry of this store, by their upload.
+    var uploads: String { "\(root)/upload" }
+    /// Which blobs were pushed and are not part of anything yet.
+    var pending: String { "\(root)/pending" }
+    /// What was pushed to the registry of this store.
+    var repositories: String { "\(root)/repositories.json" }
     /// Which images there are, and what they are called.
     var index: String { "\(root)/images.json" }
     /// Held while `index` is read and written again.

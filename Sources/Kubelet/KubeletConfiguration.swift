@@ -43,6 +43,8 @@ public struct KubeletConfiguration: Sendable {
     public var imageHighThresholdPercent = 100
     public var imageLowThresholdPercent = 80
     public var imageMinimumAge = Duration.seconds(120)
+    /// So long nobody has to have used an image for it to be removed whatever room there is; nil: never.
+    public var imageMaximumAge: Duration?
     public var imageCollectionInterval = Duration.seconds(300)
 
     /// Kernel settings that pods may have beside the safe ones: names, or beginnings that end with `*`.

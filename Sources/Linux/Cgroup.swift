@@ -21,6 +21,9 @@ public struct Cgroup: Sendable {
     /// Where the hierarchies begin for this process: with a cgroup namespace of its own, the group that it was born in.
     public static func root(_ layout: CgroupLayout) -> Cgroup { Cgroup(layout: layout) }
 
+    /// In no hierarchy: for processes that stay in the groups that they are in.
+    public static let none = Cgroup(layout: CgroupLayout(hierarchies: []))
+
     private init(layout: CgroupLayout) {
         self.layout = layout
         path = ""
@@ -121,12 +124,15 @@ public struct Cgroup: Sendable {
         }
     }
 
+    /// Most groups are empty leaves by then, which go at once: listing one costs a look at each of its files, and the
+    /// kernel makes those as they are looked at.
     private static func removeTree(_ directory: String) throws {
         for attempt in 0..<200 {
-            guard Files.exists(directory) else { return }
-            for child in subdirectories(of: directory) { try removeTree("\(directory)/\(child)") }
             if rmdir(directory) == 0 || errno == ENOENT { return }
             guard errno == EBUSY else { throw SystemError("rmdir", directory, errno: errno) }
+            let children = Files.subdirectories(of: directory)
+            for child in children { try removeTree("\(directory)/\(child)") }
+            if !children.isEmpty, rmdir(directory) == 0 || errno == ENOENT { return }
             // A dying process stays a member until it is reaped; a forking one may have slipped in.
             killMembers(of: directory)
             usleep(attempt < 20 ? 1_000 : 10_000)
@@ -139,14 +145,6 @@ public struct Cgroup: Sendable {
         for member in members.split(separator: "\n") {
             // 0 is a process that this pid namespace does not see, 1 its init: neither is ours to kill.
             if let pid = pid_t(member), pid > 1, pid != getpid() { kill(pid, SIGKILL) }
-        }
-    }
-
-    private static func subdirectories(of directory: String) -> [String] {
-        guard let names = try? Files.list(directory) else { return [] }
-        return names.filter { name in
-            var status = stat()
-            return lstat("\(directory)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
         }
     }
 }

@@ -47,13 +47,7 @@ extension Cgroup {
         while let directory = pending.popLast() {
             guard let text = try? Files.text("\(directory)/cgroup.procs") else { continue }
             found.formUnion(text.split(separator: "\n").compactMap { pid_t($0) })
-            let names = (try? Files.list(directory)) ?? []
-            for name in names {
-                var status = stat()
-                if lstat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-                    pending.append("\(directory)/\(name)")
-                }
-            }
+            pending += Files.subdirectories(of: directory).map { "\(directory)/\($0)" }
         }
         return found.sorted()
     }

@@ -90,6 +90,27 @@ public enum Files {
         return names.sorted()
     }
 
+    /// Names of the directories in a directory, sorted; none where it cannot be read. The entries' own word on what
+    /// they are is taken, so that no file among them is touched.
+    static func subdirectories(of path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            guard entry.pointee.d_type == UInt8(DT_DIR) || entry.pointee.d_type == UInt8(DT_UNKNOWN) else { continue }
+            let isKnown = entry.pointee.d_type == UInt8(DT_DIR)
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            var status = stat()
+            guard name != ".", name != "..",
+                isKnown || lstat("\(path)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            else { continue }
+            names.append(name)
+        }
+        return names.sorted()
+    }
+
     /// Removes whatever is at `path`, without following links; nothing there is fine.
     public static func removeTree(_ path: String) throws {
         var status = stat()

@@ -49,6 +49,8 @@ public struct Request: Sendable {
     public var target: String
     public var headers: Headers
     public var body: [UInt8]
+    /// Who took the body, where the server's intake named somebody.
+    public var taker: (any BodyTaker)?
     public var peer: PeerIdentity
 
     public init(
@@ -94,6 +96,15 @@ public struct Response: Sendable {
 
 /// A server's whole behaviour.
 public typealias Handler = @Sendable (Request) async -> Response
+
+/// Takes a request's body piece by piece, before the handler gets the request without it. What goes wrong is kept for
+/// the handler to tell: the rest of the body is read in any case.
+public protocol BodyTaker: AnyObject, Sendable {
+    func take(_ piece: [UInt8]) async
+}
+
+/// Who takes the body of a request with this head.
+public typealias Intake = @Sendable (Request) async -> (any BodyTaker)?
 
 /// What a client gets: the head, and the body as it arrives.
 public protocol ResponseStream: AnyObject, Sendable {

@@ -33,15 +33,20 @@ struct Containers: Sendable {
             [Self.ours] + ["crun", "runc"].filter { Command.run(["sh", "-c", "command -v \($0)"]).code == 0 }
         var own: [Double] = []
         var foreign: [String: [Double]] = [:]
+        var steps: [String: [Double]] = [:]
         for run in 0..<runs {
             own.append(try await timed { try await runOwn(run) })
             for name in others {
                 let took = try await timed { try runForeign(name, run) }
                 foreign[name, default: []].append(took)
+                steps[name, default: []].append(try await timed { try runSteps(name, run) })
             }
         }
         var rows = [Row("container: start, wait, remove (lab)", "ms", own)]
         for name in others { rows.append(Row("container: start, wait, remove (\(name))", "ms", foreign[name] ?? [])) }
+        for name in others {
+            rows.append(Row("container: create, start, wait, delete (\(name))", "ms", steps[name] ?? []))
+        }
         for name in others {
             let took = try await timed { try runManyForeign(name, runs > 10 ? 100 : 20) }
             rows.append(Row("container: \(runs > 10 ? 100 : 20) at once, all gone (\(name))", "ms", [took]))
@@ -112,8 +117,26 @@ struct Containers: Sendable {
     /// crun refuses hybrid cgroup hosts, so it gets a mount namespace without the second hierarchy.
     private func words(_ name: String, _ run: String) -> [String] {
         let id = "bench-\(getpid())-\(name)-\(run)"
-        let program = name == Self.ours ? "\(directory)/\(name)" : name
-        let start = "exec \(program) --root \(directory)/\(name)-state run --bundle \(directory) \(id)"
+        return around(name, "exec \(call(name)) run --bundle \(directory) \(id)")
+    }
+
+    private func call(_ name: String) -> String {
+        "\(name == Self.ours ? "\(directory)/\(name)" : name) --root \(directory)/\(name)-state"
+    }
+
+    /// As managers do it, a command each. The shell waits for the program's end: it holds the output open.
+    private func runSteps(_ name: String, _ run: Int) throws {
+        let id = "bench-\(getpid())-\(name)-steps-\(run)"
+        let call = call(name)
+        let ran = Command.run(
+            around(
+                name,
+                "x=$(\(call) create --bundle \(directory) \(id) && \(call) start \(id)) && \(call) delete --force \(id)"
+            ))
+        guard ran.code == 0 else { throw Failure("\(ran)") }
+    }
+
+    private func around(_ name: String, _ start: String) -> [String] {
         let hybrid = Files.exists("/sys/fs/cgroup/unified")
         return name == "crun" && hybrid
             ? ["unshare", "-m", "--propagation", "private", "sh", "-c", "umount /sys/fs/cgroup/unified; \(start)"]

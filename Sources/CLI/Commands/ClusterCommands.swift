@@ -17,6 +17,7 @@ extension Commands {
         get.name: runGet, kubeconfig.name: runKubeconfig, export.name: runExport,
         completion.name: runCompletion, man.name: runMan,
         load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
+        registry.name: runRegistry,
         conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
     ].merging(ImageCommands.implementations) { $1 }

@@ -84,6 +84,6 @@ public enum Commands {
 
     /// In the order of help; each has its implementation under the same name.
     public static let all =
-        [create, delete, list] + lifecycle + [port, load, images] + ImageCommands.all
+        [create, delete, list] + lifecycle + [port, registry, load, images] + ImageCommands.all
         + [conformance, fault, apiserver, backup, doctor, runtime] + shell + [version]
 }

@@ -92,7 +92,7 @@ extension Commands {
         ("Clusters", ["create", "delete", "list", "start", "stop", "pause", "resume", "port"]),
         ("Nodes", ["node add", "node remove", "node stop", "node start"]),
         ("Copies", ["snapshot", "restore", "fork"]),
-        ("Images", ["load", "images"] + ImageCommands.all.map(\.name)),
+        ("Images", ["registry", "load", "images"] + ImageCommands.all.map(\.name)),
         ("Looking", ["get", "kubeconfig", "export", "conformance", "doctor"]),
     ]
 

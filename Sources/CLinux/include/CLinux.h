@@ -6,5 +6,6 @@
 #include "copy.h"
 #include "eventloop.h"
 #include "net.h"
+#include "pages.h"
 #include "stage.h"
 #include "syscalls.h"

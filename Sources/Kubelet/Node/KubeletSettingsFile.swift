@@ -73,6 +73,9 @@ public enum KubeletSettingsFile {
         case "imageGCHighThresholdPercent": configuration.imageHighThresholdPercent = try number(value, name, 0...100)
         case "imageGCLowThresholdPercent": configuration.imageLowThresholdPercent = try number(value, name, 0...100)
         case "imageMinimumGCAge": configuration.imageMinimumAge = try duration(value, name)
+        case "imageMaximumGCAge":
+            let age = try duration(value, name)
+            configuration.imageMaximumAge = age > .zero ? age : .none
         case "clusterDomain": configuration.clusterDomain = try text(value, name)
         case "clusterDNS": configuration.clusterDNS = value.elements.compactMap { $0.string.flatMap { IPAddress($0) } }
         case "resolvConf": configuration.resolvConf = try text(value, name)

@@ -2,38 +2,56 @@ import Basics
 import Images
 import Linux
 
-/// Removes unused images when their file system gets full.
+/// Removes unused images when their file system gets full, and those that nobody has used for too long.
 struct ImageCollector: Sendable {
-    private let node: NodeContext
+    private let configuration: KubeletConfiguration
+    private let images: any ImageSource
+    private let clock: any WorldClock
+    private let log: Log
     private let plan: ImageCollectionPlan
 
-    /// Nil where no fullness is too full.
     init?(_ node: NodeContext) {
-        let configuration = node.configuration
+        self.init(node.configuration, node.images, clock: node.world.clock, log: node.log)
+    }
+
+    /// Nil where no fullness is too full and no age too high.
+    init?(_ configuration: KubeletConfiguration, _ images: any ImageSource, clock: any WorldClock, log: Log) {
         plan = ImageCollectionPlan(
             high: configuration.imageHighThresholdPercent, low: configuration.imageLowThresholdPercent)
-        self.node = node
-        guard plan.isOn else { return nil }
+        self.configuration = configuration
+        self.images = images
+        self.clock = clock
+        self.log = log
+        guard plan.isOn || configuration.imageMaximumAge != nil else { return nil }
     }
 
     func run() async throws {
         while true {
-            try await node.world.clock.sleep(for: node.configuration.imageCollectionInterval)
+            try await clock.sleep(for: configuration.imageCollectionInterval)
             do { try await collect() } catch let error as CancellationError { throw error } catch {
-                node.log.warning("images: \(error)")
+                log.warning("images: \(error)")
             }
         }
     }
 
-    private func collect() async throws {
-        guard let space = try await node.images.space(), let wanted = plan.bytesToFree(space) else { return }
-        let limit = node.world.clock.now + (.zero - node.configuration.imageMinimumAge)
-        let outcome = try await node.images.collect(bytes: wanted, unusedSince: limit)
-        node.log.info("images: removed \(outcome.removed), \(outcome.freed) bytes")
-        guard outcome.freed < wanted else { return }
-        node.log.warning(
+    func collect() async throws {
+        if let age = configuration.imageMaximumAge { try await collect(.max, unusedFor: age) }
+        guard plan.isOn, let space = try await images.space(), let wanted = plan.bytesToFree(space) else { return }
+        let freed = try await collect(wanted, unusedFor: configuration.imageMinimumAge)
+        guard freed < wanted else { return }
+        log.warning(
             "Failed to garbage collect required amount of images. Attempted to free \(wanted) bytes, "
-                + "but only found \(outcome.freed) bytes eligible to free.")
+                + "but only found \(freed) bytes eligible to free.")
+    }
+
+    @discardableResult
+    private func collect(_ bytes: Int64, unusedFor age: Duration) async throws -> Int64 {
+        let outcome = try await images.collect(
+            bytes: bytes, unusedSince: clock.now + (.zero - age))
+        if !outcome.removed.isEmpty {
+            log.info("images: removed \(outcome.removed), \(outcome.freed) bytes")
+        }
+        return outcome.freed
     }
 }
 

@@ -18,11 +18,17 @@ public struct Container {
         return (try? group().isFrozen()) == true ? .paused : .running
     }
 
-    public func group() throws -> Cgroup { try Cgroup(record.cgroup, layout: .ofProcess()) }
+    public func group() throws -> Cgroup {
+        record.cgroup.isEmpty ? .none : try Cgroup(record.cgroup, layout: .ofProcess())
+    }
 
     public func configuration() throws -> ContainerConfiguration {
         try ConfigurationReader.read(
             json: Files.read("\(directory)/\(ContainerStore.configurationFile)"), bundle: record.bundle)
+    }
+
+    private func laterHooks(_ kind: Hook.Kind) throws -> [Hook] {
+        try (record.laterHooks ?? configuration().hooks)[kind] ?? []
     }
 
     /// As `state` prints it.
@@ -61,7 +67,7 @@ public struct Container {
         case .running, .paused: throw ContainerError("cannot start an already running container")
         }
         try openGate()
-        let hooks = try configuration().hooks[.poststart] ?? []
+        let hooks = try laterHooks(.poststart)
         do { try HookRunner(state: record.stateDocument(.running)).run(hooks, kind: .poststart) } catch {
             return ["\(error)"]
         }
@@ -99,7 +105,7 @@ public struct Container {
         return try ContainerCompiler.create(
             configuration(),
             ContainerCompiler.Surroundings(
-                id: id, bundle: record.bundle, stateDirectory: directory, layout: group.layout, cgroup: group,
+                id: id, bundle: record.bundle, stateDirectory: directory, layout: .ofProcess(), cgroup: group,
                 creating: state, created: state))
     }
 
@@ -168,7 +174,7 @@ public struct Container {
 
     /// The group with all that is left in it, the state, and then the hooks; theirs are only warnings.
     func remove() throws -> [String] {
-        let hooks = (try? configuration().hooks[.poststop]) ?? []
+        let hooks = (try? laterHooks(.poststop)) ?? []
         if try group().isFrozen() { try group().setFrozen(false) }
         try group().remove()
         try Files.removeTree(directory)

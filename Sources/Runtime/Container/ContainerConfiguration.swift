@@ -83,6 +83,30 @@ public struct Hook: Sendable, Equatable {
     public var arguments: [String]
     public var environment: [String]
     public var timeoutSeconds: UInt64
+
+    /// As a configuration has it.
+    var document: Document {
+        [
+            "path": Document(path), "args": Document(arguments), "env": Document(environment),
+            "timeout": Document(Int64(clamping: timeoutSeconds)),
+        ]
+    }
+
+    init(path: String, arguments: [String], environment: [String], timeoutSeconds: UInt64) {
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+        self.timeoutSeconds = timeoutSeconds
+    }
+
+    /// From such a document, whose rules have been checked before.
+    init?(_ document: Document) {
+        guard let path = document.text("path") else { return nil }
+        self.init(
+            path: path, arguments: document.list("args").compactMap(\.string),
+            environment: document.list("env").compactMap(\.string),
+            timeoutSeconds: UInt64(clamping: document.number("timeout") ?? 0))
+    }
 }
 
 /// A filter ready to be installed.

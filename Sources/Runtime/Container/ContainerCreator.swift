@@ -52,12 +52,13 @@ public struct ContainerCreator {
             id: id, version: configuration.version, bundle: bundle, rootPath: configuration.rootPath, created: now,
             annotations: configuration.annotations,
             cgroup: configuration.cgroupsPath.isEmpty ? "/\(id)" : configuration.cgroupsPath,
-            process: ProcessIdentity(pid: 0, startTime: 0))
+            process: ProcessIdentity(pid: 0, startTime: 0),
+            laterHooks: configuration.hooks.filter { $0.key == .poststart || $0.key == .poststop })
         let layout = try CgroupLayout.ofProcess()
-        let group = try Cgroup(record.cgroup, layout: layout)
+        let group = try group(record.cgroup, configuration, layout)
         record.cgroup = group.path
         // What cannot be planned leaves nothing behind.
-        let plan = try ContainerCompiler.create(configuration, surroundings(record, group))
+        let plan = try ContainerCompiler.create(configuration, surroundings(record, group, layout))
         try store.reserve(id)
         var madeGroup = false
         do {
@@ -79,6 +80,10 @@ public struct ContainerCreator {
 
     private func check(_ configuration: ContainerConfiguration) throws {
         guard let process = configuration.process else { throw ConfigurationError("process", "is missing") }
+        if geteuid() != 0, configuration.namespaces[.user] == .new {
+            try Self.checkOwn(configuration.idMaps.uids, geteuid(), "linux.uidMappings")
+            try Self.checkOwn(configuration.idMaps.gids, getegid(), "linux.gidMappings")
+        }
         var status = stat()
         guard stat(configuration.rootPath, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
             throw ConfigurationError("root.path", "\(configuration.rootPath) is no directory")
@@ -98,9 +103,32 @@ public struct ContainerCreator {
         }
     }
 
-    private func surroundings(_ record: ContainerRecord, _ group: Cgroup) -> ContainerCompiler.Surroundings {
+    /// A user who may make no groups, and names none and asks for no limit, does without.
+    private func group(
+        _ path: String, _ configuration: ContainerConfiguration, _ layout: CgroupLayout
+    ) throws -> Cgroup {
+        let group = try Cgroup(path, layout: layout)
+        let isAsked =
+            !configuration.cgroupsPath.isEmpty || configuration.resources != CgroupResources()
+            || !configuration.deviceRules.isEmpty
+        let isAllowed = geteuid() == 0 || layout.hierarchies.allSatisfy { access($0.mountPoint, W_OK) == 0 }
+        return isAsked || isAllowed ? group : .none
+    }
+
+    /// The kernel lets who has no privilege map himself; more takes a helper that has one.
+    private static func checkOwn(_ map: [IDMaps.Range], _ own: UInt32, _ field: String) throws {
+        guard map.count == 1, map[0].outside == own, map[0].count == 1 else {
+            throw ConfigurationError(
+                field, "a user without privileges can map only its own id, \(own): newuidmap and newgidmap are not used"
+            )
+        }
+    }
+
+    private func surroundings(
+        _ record: ContainerRecord, _ group: Cgroup, _ layout: CgroupLayout
+    ) -> ContainerCompiler.Surroundings {
         ContainerCompiler.Surroundings(
-            id: id, bundle: bundle, stateDirectory: store.directory(id), layout: group.layout, cgroup: group,
+            id: id, bundle: bundle, stateDirectory: store.directory(id), layout: layout, cgroup: group,
             usesPivot: options.usesPivot, makesKeyring: options.makesKeyring,
             creating: record.stateAroundPID(.creating), created: record.stateAroundPID(.created),
             environment: options.environment)

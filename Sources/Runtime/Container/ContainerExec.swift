@@ -63,6 +63,7 @@ public struct ContainerExec {
     /// A container that manages groups of its own on v2 may have emptied its first one: then the group of its process.
     private func group() throws -> Cgroup {
         let group = try container.group()
+        guard !group.layout.hierarchies.isEmpty else { return group }
         var path = group.path
         if group.layout.isV2,
             let text = try? Files.text("/proc/\(container.record.process.pid)/cgroup"),

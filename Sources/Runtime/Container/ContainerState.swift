@@ -54,9 +54,12 @@ public struct ContainerRecord: Sendable, Equatable {
     /// Below the hierarchies' roots; its directories may have been there before.
     public var cgroup: String
     public var process: ProcessIdentity
+    /// Those that run outside once the container is there: starting and deleting one takes no look at its whole
+    /// configuration for them. Nil in what an earlier version wrote.
+    var laterHooks: [Hook.Kind: [Hook]]?
 
     var document: Document {
-        [
+        var document: Document = [
             "id": Document(id), "init_process_pid": Document(Int(process.pid)),
             "init_process_start": Document(Int64(clamping: process.startTime)), "created": Document(created),
             "oci_version": Document(version), "bundle": Document(bundle), "rootfs": Document(rootPath),
@@ -64,11 +67,19 @@ public struct ContainerRecord: Sendable, Equatable {
             "annotations": Document(
                 members: annotations.sorted { $0.key < $1.key }.map { ($0.key, Document($0.value)) }),
         ]
+        if let laterHooks {
+            document["hooks"] = Document(
+                members: laterHooks.sorted { $0.key.rawValue < $1.key.rawValue }.map { kind, hooks in
+                    (kind.rawValue, Document(hooks.map(\.document)))
+                })
+        }
+        return document
     }
 
     init(
         id: String, version: String, bundle: String, rootPath: String, created: String,
-        annotations: [String: String], cgroup: String, process: ProcessIdentity
+        annotations: [String: String], cgroup: String, process: ProcessIdentity,
+        laterHooks: [Hook.Kind: [Hook]]? = nil
     ) {
         self.id = id
         self.version = version
@@ -78,6 +89,7 @@ public struct ContainerRecord: Sendable, Equatable {
         self.annotations = annotations
         self.cgroup = cgroup
         self.process = process
+        self.laterHooks = laterHooks
     }
 
     init?(_ document: Document) {
@@ -90,6 +102,12 @@ public struct ContainerRecord: Sendable, Equatable {
             id: id, version: document.text("oci_version") ?? "", bundle: bundle, rootPath: rootPath, created: created,
             annotations: document.map("annotations"), cgroup: cgroup,
             process: ProcessIdentity(pid: Int32(truncatingIfNeeded: pid), startTime: UInt64(clamping: start)))
+        guard let hooks = document["hooks"] else { return }
+        var later: [Hook.Kind: [Hook]] = [:]
+        for kind in Hook.Kind.allCases where hooks[kind.rawValue] != nil {
+            later[kind] = hooks.list(kind.rawValue).compactMap { Hook($0) }
+        }
+        laterHooks = later
     }
 
     /// The state as hooks get it, and with more of it the `state` command. A stopped container has no process.

@@ -237,6 +237,10 @@ public struct HTTPParser: Sendable {
     private mutating func parseHead() throws(HTTPError) -> HTTPHead? {
         // Empty lines before a request line are forgiven, as RFC 9112 asks.
         while role == .requests, buffered > 0, buffer[start] == 13 || buffer[start] == 10 { consume(1) }
+        // Clients try TLS first where they do not know: they shall hear at once that it is not spoken here.
+        if role == .requests, buffered > 0, buffer[start] == 0x16 {
+            throw HTTPError(400, "a TLS handshake, and this server speaks plain HTTP")
+        }
         guard let end = findHeadEnd() else {
             guard buffered <= limits.headBytes else { throw tooLongHead() }
             return nil

@@ -24,6 +24,8 @@ public final class HTTPServer: Sendable {
     }
 
     let handler: Handler
+    /// Asked with a request's head who takes its body as it comes; nil for one that is gathered for the handler.
+    let intake: Intake?
     let limits: Limits
     let clock: any WorldClock
     let log: Log
@@ -46,7 +48,8 @@ public final class HTTPServer: Sendable {
 
     public init(
         listener: any Listener, tls: TLSServerContext? = nil, limits: Limits = Limits(), clock: any WorldClock,
-        log: Log = .silent, renderError: (@Sendable (HTTPError) -> Response)? = nil, handler: @escaping Handler
+        log: Log = .silent, renderError: (@Sendable (HTTPError) -> Response)? = nil, intake: Intake? = nil,
+        handler: @escaping Handler
     ) {
         self.listener = listener
         self.tls = tls
@@ -54,6 +57,7 @@ public final class HTTPServer: Sendable {
         self.clock = clock
         self.log = log
         self.handler = handler
+        self.intake = intake
         self.renderError =
             renderError ?? { error in
                 Response(

@@ -55,7 +55,12 @@ final class HTTPServerSession: Sendable {
         var request = Request(head.method, head.target, headers: head.headers, peer: peer)
         var reserved = 0
         defer { if reserved > 0 { server.bodyBytes.subtract(reserved, ordering: .relaxed) } }
-        request.body = try await readBody(stream, &parser, &reserved)
+        if let taker = await server.intake?(request) {
+            try await passBody(stream, &parser, to: taker)
+            request.taker = taker
+        } else {
+            request.body = try await readBody(stream, &parser, &reserved)
+        }
         allowForever()
         let response = await server.handler(request)
         return try await respond(to: head, with: response, stream, &parser)
@@ -99,6 +104,26 @@ final class HTTPServerSession: Sendable {
             case .head: throw HTTPError(400, "malformed request")
             case nil:
                 let bytes = try await stream.read(atMost: 64 << 10)
+                if bytes.isEmpty { throw HTTPError(400, "the request ends before its body does") }
+                parser.feed(bytes)
+            }
+        }
+    }
+
+    /// Time is given by piece: a long body is not a stuck one.
+    private func passBody(
+        _ stream: any Connection, _ parser: inout HTTPParser, to taker: any BodyTaker
+    ) async throws {
+        while true {
+            switch try parser.next() {
+            case .body(let piece):
+                allowForever()
+                await taker.take(piece)
+                allow(server.limits.requestTime)
+            case .end: return
+            case .head: throw HTTPError(400, "malformed request")
+            case nil:
+                let bytes = try await stream.read(atMost: 256 << 10)
                 if bytes.isEmpty { throw HTTPError(400, "the request ends before its body does") }
                 parser.feed(bytes)
             }

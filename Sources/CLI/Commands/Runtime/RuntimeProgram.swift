@@ -42,6 +42,11 @@ enum RuntimeProgram {
                 Console.line(RuntimeCommands.overview)
                 return Program.Exit.success
             }
+            guard !["checkpoint", "restore"].contains(name) else {
+                throw UsageError(
+                    "\(name): this runtime takes no checkpoints of containers",
+                    remedy: "that is CRIU's, which it does not use")
+            }
             guard let syntax = RuntimeCommands.all.first(where: { $0.name == name }) else {
                 throw UsageError("no such command: '\(name)'", remedy: "'lab runtime help' lists the commands")
             }
