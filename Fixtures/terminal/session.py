@@ -95,7 +95,8 @@ def attach():
     terminal.type("echo once$((1+1))\r")
     terminal.expect("once2")
     # Whoever comes later sees the same shell.
-    terminal.type("mark=kept\r")
+    terminal.type("mark=kept; echo marked$((1+1))\r")
+    terminal.expect("marked2")
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
     second = Terminal(KUBECTL, "attach", "-it", "terminal", "-c", "shell", rows=20, columns=60)
@@ -128,7 +129,7 @@ def port_forward():
         pass
     port = int(forward.seen.split(b" -> ")[0])
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as server:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as server:
             server.sendall(b"GET / HTTP/1.0\r\n\r\n")
             answer = b"".join(iter(lambda: server.recv(65536), b""))
         check("port-forward", answer.endswith(b"welcome\n"), answer)
@@ -143,7 +144,8 @@ def logs():
     number = int(run("exec", "terminal", "-c", "ticker", "--", "cat", "/tmp/count").stdout or 0)
     for next_one in range(number + 2, number + 5):
         follow.expect(f"tick {next_one}\r\n")
-    run("exec", "terminal", "-c", "ticker", "--", "touch", "/tmp/stop")
+    stopped = run("exec", "terminal", "-c", "ticker", "--", "sh", "-c", ": >/tmp/stop")
+    check("stop", stopped.returncode == 0, stopped)
     follow.expect("the end")
     check("logs -f", follow.end() == 0)
 

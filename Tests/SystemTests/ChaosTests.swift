@@ -74,9 +74,10 @@ struct ChaosTests {
         let lab = Lab("chaos")
         let host = KernelState.capture(home: lab.home, needle: lab.name)
         defer { lab.tearDown() }
-        #expect(lab.lab("create", lab.name, "--workers", "2", "--egress", "false").code == 0)
+        let created = lab.lab("create", lab.name, "--workers", "2", "--egress", "false", "--wait", "180s")
+        try #require(created.code == 0, "\(created)")
         let clean = try #require(NodeTraces.capture(lab))
-        #expect(apply(web, lab))
+        #expect(apply(web, lab, within: 60))
         let kills = churn(&random, lab)
         #expect(kills > 0)
         check(lab)
@@ -113,10 +114,10 @@ struct ChaosTests {
         return kills
     }
 
-    private func apply(_ manifest: String, _ lab: Lab) -> Bool {
+    private func apply(_ manifest: String, _ lab: Lab, within seconds: Int = 10) -> Bool {
         let file = "\(lab.home)/manifest.yaml"
         guard (try? Files.write(Array(manifest.utf8), to: file)) != nil else { return false }
-        return lab.eventually(within: 10) { lab.kubectl("apply", "-f", file, "--request-timeout=5s").code == 0 }
+        return lab.eventually(within: seconds) { lab.kubectl("apply", "-f", file, "--request-timeout=5s").code == 0 }
     }
 
     private func killOne(_ random: inout Dice, _ lab: Lab) -> Int {

@@ -33,7 +33,7 @@ struct TerminalTests {
     @Test func aPersonWorksInContainers() throws {
         let lab = Lab("terminal")
         defer { lab.tearDown() }
-        #expect(lab.lab("create", lab.name, "--workers", "1", "--egress", "false").code == 0)
+        #expect(lab.lab("create", lab.name, "--workers", "1", "--egress", "false", "--wait", "180s").code == 0)
         let archive = "\(lab.home)/busybox.tar"
         try BusyboxArchive.write(to: archive)
         #expect(lab.lab("load", archive).code == 0)

@@ -178,17 +178,21 @@ struct PortForward: Sendable {
         }
     }
 
+    /// Until the pod's program has said all it has to say. A client that has nothing more to send still listens; but one
+    /// that waits for the end of the errors before it closes would wait for ever, if its own end were waited for.
     private func join(_ near: any Connection, _ far: any Connection) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (from, to) in [(near, far), (far, near)] {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for (from, to, isAnswer) in [(near, far, false), (far, near, true)] {
                 group.addTask {
                     while case let bytes = try await from.read(atMost: 32 << 10), !bytes.isEmpty {
                         try await to.write(bytes)
                     }
                     try await to.finishWriting()
+                    return isAnswer
                 }
             }
-            try await group.waitForAll()
+            while let isAnswer = try await group.next(), !isAnswer {}
+            group.cancelAll()
         }
     }
 }
