@@ -37,8 +37,12 @@ struct ContainerCompiler {
         guard let process = configuration.process else { throw ConfigurationError("process", "is missing") }
         var compiler = ContainerCompiler(configuration, around)
         compiler.placement(process)
-        compiler.sources()
+        // A user without privileges may copy mounts only where it is root: in a namespace of its own, whose mounts are
+        // the same until they are changed.
+        let isUnprivileged = geteuid() != 0 && configuration.namespaces[.user] == .new
+        if !isUnprivileged { compiler.sources() }
         try compiler.enterNamespaces()
+        if isUnprivileged { compiler.sources() }
         compiler.steps.append(.fork)
         compiler.machine()
         if configuration.hasOwnMounts { try compiler.fileSystems() }
