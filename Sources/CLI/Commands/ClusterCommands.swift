@@ -19,6 +19,7 @@ extension Commands {
         load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
         conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
+        netTrace.name: runNetTrace, netDump.name: runNetDump,
     ].merging(ImageCommands.implementations) { $1 }
 
     static let runCreate: CommandBody = { arguments, environment in

@@ -12,11 +12,11 @@ extension Commands {
             try refuse(["all", "json"], arguments, verb)
             try await addFault(operands, arguments, environment)
         case "list":
-            try refuse(["name", "for", "one-way", "percent", "all"], arguments, verb)
+            try refuse(["name", "for", "one-way", "percent", "rate", "all"], arguments, verb)
             guard operands.isEmpty else { throw UsageError("'fault list' takes no words", remedy: fault.usage) }
             try await listFaults(arguments, environment)
         case "remove":
-            try refuse(["name", "for", "one-way", "percent", "json"], arguments, verb)
+            try refuse(["name", "for", "one-way", "percent", "rate", "json"], arguments, verb)
             try await removeFaults(operands, arguments, environment)
         default: throw UsageError("'fault \(verb)' is nothing lab can do", remedy: "add, list or remove")
         }
@@ -33,6 +33,8 @@ extension Commands {
         try ClusterConfiguration.check(name: name)
         return try FaultInjector(cluster: name, host: environment.host)
     }
+
+    private static let knownFaults = "partition, loss, rate, reset and dns"
 
     private static func addFault(
         _ operands: [String], _ arguments: Arguments, _ environment: Environment
@@ -52,11 +54,20 @@ extension Commands {
                 throw UsageError("'fault add loss' needs --percent N", remedy: "such as --percent 20")
             }
             kind = .loss(percent: percent)
-        case "delay", "jitter", "rate":
+        case "rate":
+            guard let rate = arguments["rate"] else {
+                throw UsageError("'fault add rate' needs --rate RATE", remedy: "such as --rate 1mbit")
+            }
+            kind = .rate(kilobits: try Fault.kilobits(rate))
+        case "delay", "jitter":
             throw Failure(
-                "\(word) is not supported yet", remedy: "known are partition, loss, reset and dns")
+                "packets cannot be delayed: that needs the kernel's netem, which lab does not use",
+                remedy: "known are \(knownFaults)")
         default:
-            throw UsageError("'\(word)' is no kind of fault", remedy: "known are partition, loss, reset and dns")
+            throw UsageError("'\(word)' is no kind of fault", remedy: "known are \(knownFaults)")
+        }
+        if word != "rate", arguments.has("rate") {
+            throw UsageError("only 'rate' has --rate", remedy: "leave it out")
         }
         if word != "loss", arguments.has("percent") {
             throw UsageError("only 'loss' has --percent", remedy: "leave it out")
