@@ -70,7 +70,7 @@ enum HostObjects {
         ])
         let tables = Shell.run([
             "sh", "-c",
-            "nft -a list tables | sed -n 's/^table ip \\(lab-host-[0-9]*\\).* handle \\([0-9]*\\)/\\1 \\2/p'",
+            "nft -a -t list ruleset | sed -n 's/^table ip \\(lab-host-[0-9]*\\).* handle \\([0-9]*\\)/\\1 \\2/p'",
         ])
         return Set((links.out + tables.out).split(separator: "\n").map(String.init))
     }
