@@ -86,6 +86,7 @@ let package = Package(
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
                 "Scenario", "SuiteFiles", "Testbox",
+                "Overlay", "Scenario", "Testbox",
             ]),
         .executableTarget(
             name: "lab",
@@ -105,7 +106,7 @@ let package = Package(
             name: "lab-bench",
             dependencies: [
                 "Basics", "Document", "Linux", "Wire", "Kinds", "Client", "Cluster", "Runtime", "Scheduler",
-                "Simulation", "DNS", "Ingress", "Proxy", "Policy",
+                "Simulation", "DNS", "Ingress", "Overlay", "Proxy", "Policy",
             ],
             swiftSettings: strict),
 
@@ -120,7 +121,7 @@ let package = Package(
         tests("ImagesTests", ["Images", "Document", "Basics", "Linux", "Wire"]),
         tests("RuntimeTests", ["Runtime", "Linux", "CLinux", "Document"]),
         tests("ClientTests", ["Client", "Simulation", "Kinds", "Document", "Wire"]),
-        tests("FuzzTests", ["Basics", "Document", "Schema", "Kinds", "Wire", "APIServer"]),
+        tests("FuzzTests", ["Basics", "Document", "Linux", "Schema", "Kinds", "Wire", "APIServer"]),
         tests("APIServerTests", ["APIServer", "Client", "Store", "Kinds", "Document", "Wire", "Linux"]),
         tests("ControllersTests", ["Controllers", "Kinds", "Document", "Client"]),
         tests("SchedulerTests", ["Scheduler", "Kinds", "Document", "Client"]),

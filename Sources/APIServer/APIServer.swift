@@ -215,7 +215,9 @@ public final class APIServer: Sendable {
             info.rest.isEmpty || info.subresource == "proxy"
         else { throw .noSuchResource }
         let verb = info.subresource == "proxy" && info.verb == "list" ? "get" : info.verb
-        guard subresource.verbs.contains(verb) else { throw .methodNotAllowed }
+        // What else a far server understands is its own affair.
+        let isForOthers = info.subresource == "proxy" && info.method == "OPTIONS"
+        guard isForOthers || subresource.verbs.contains(verb) else { throw .methodNotAllowed }
     }
 
     /// Objects and collections of them.

@@ -54,7 +54,9 @@ public struct CommandSyntax: Sendable {
         if !details.isEmpty { text += "\n\(details)\n" }
         guard !flags.isEmpty else { return text }
         text += "\nflags:\n"
-        let titles = flags.map { "--\($0.name)\($0.placeholder.isEmpty ? "" : " \($0.placeholder)")" }
+        let titles = flags.map {
+            "\($0.name.count == 1 ? "-" : "--")\($0.name)\($0.placeholder.isEmpty ? "" : " \($0.placeholder)")"
+        }
         let width = titles.map(\.count).max() ?? 0
         for (title, flag) in zip(titles, flags) {
             text += "  \(title)\(String(repeating: " ", count: width - title.count))  \(flag.help)\n"
@@ -107,7 +109,8 @@ public struct Arguments: Sendable, Equatable {
     ) throws(UsageError) {
         let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts[0].drop { $0 == "-" })
-        guard word.hasPrefix("--"), let flag = syntax.flags.first(where: { $0.name == name }) else {
+        guard word.hasPrefix("--") != (name.count == 1), let flag = syntax.flags.first(where: { $0.name == name })
+        else {
             throw UsageError(
                 "unknown flag '\(parts[0])'", remedy: "see 'lab \(syntax.name) --help' for the flags it takes")
         }

@@ -9,6 +9,7 @@ public struct Environment: Sendable {
     let console: Console
     let world: World
     let host: Host
+    let loop: EventLoop
 
     init(loop: EventLoop) async throws {
         let world = World.live(loop)
@@ -17,6 +18,7 @@ public struct Environment: Sendable {
         let signals = try await SignalSource([SIGINT, SIGTERM], loop: loop)
         let variables = Variables()
         self.world = world
+        self.loop = loop
         self.console = console
         host = Host(
             layout: Layout(home: variables["LAB_HOME"] ?? "/var/lib/lab"), world: world,

@@ -26,6 +26,7 @@ public enum Program {
     public static func run(_ words: [String]) -> Int32 {
         let name = words.first.map { String($0.split(separator: "/").last ?? "lab") } ?? "lab"
         if name == "lab-runc" { return RuntimeProgram.run(Array(words.dropFirst())) }
+        if name == "lab-cni" { return CNIProgram.run() }
         if name == "testbox" { return TestboxProgram.run(Array(words.dropFirst())) }
         guard let command = words.dropFirst().first else {
             Console.line(Commands.overview)

@@ -128,3 +128,17 @@ int net_announce(int index, const unsigned char mac[6], const unsigned char addr
     close(fd);
     return result;
 }
+
+int net_open_packets(int index) {
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    int room = 4 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    struct sockaddr_ll link = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index};
+    if (bind(fd, (struct sockaddr *)&link, sizeof link) < 0) {
+        int result = -errno;
+        close(fd);
+        return result;
+    }
+    return fd;
+}

@@ -202,7 +202,7 @@ public struct Doctor: Sendable {
                         remedy: "lab start \(entry.record.name), or lab delete \(entry.record.name)"))
             }
         }
-        if geteuid() == 0 { findings += hostTables() }
+        if geteuid() == 0 { findings += hostTables() + hostForwarding() }
         let copies = (try? Files.list(host.layout.clusters)) ?? []
         for name in copies where name.hasPrefix(".") {
             findings.append(

@@ -11,11 +11,14 @@ import Linux
 /// the link, and that appears as the host.
 ///
 /// The link ends with the fabric's namespace. On the host there remain, until the cluster is deleted, a table
-/// `lab-host-N` and the leave to forward.
+/// `lab-host-N`, and until the last one is, the leave to forward on the links that lead out. Which of them had none
+/// before is kept in the comment of the table `lab-host`: clusters come and go in any order and out of any home, and
+/// the kernel forgets both at once.
 public struct HostLink: Sendable, Equatable {
     public static let most = 256
     static let namePrefix = "lab-host"
     static let tablePrefix = "lab-host-"
+    static let forwardingTable = "lab-host"
     static let fabricEnd = "host0"
 
     public let number: Int
@@ -134,6 +137,7 @@ public struct HostLink: Sendable, Equatable {
             guard try NetworkSetting.read(path, in: host) == "0" else { continue }
             forwarding.append(name)
             try Files.write(document.json, to: cluster.hostLink, durable: true)
+            if name != linkName { try Self.remember(forwarding: name, host: host) }
             try NetworkSetting.write(path, "1", in: host)
         }
     }
@@ -171,12 +175,36 @@ public struct HostLink: Sendable, Equatable {
         }
         // Another cluster may have found forwarding switched on and rely on it.
         let isLast = try !outside.links().contains { $0.name.hasPrefix(Self.namePrefix) }
-        for name in forwarding where isLast && name != linkName {
+        guard isLast else { return }
+        for name in Set(forwarding).union(try Self.remembered(host: host)).sorted() where name != linkName {
             do { try NetworkSetting.write("ipv4/conf/\(name)/forwarding", "0", in: host) } catch let error
                 as SystemError
                 where error.errno == ENOENT
             {}
         }
+        if try tables.hasTable(Self.forwardingTable) {
+            var batch = NftBatch(table: Self.forwardingTable)
+            batch.deleteTable()
+            try tables.commit(batch)
+        }
+    }
+
+    // MARK: The leave to forward
+
+    /// The links of the host that forwarded nothing before the first cluster came.
+    static func remembered(host: NetworkNamespace? = nil) throws -> [String] {
+        let comment = try Nftables(in: host).tables()[forwardingTable] ?? nil
+        return (comment ?? "").split(separator: " ").map(String.init)
+    }
+
+    private static func remember(forwarding name: String, host: NetworkNamespace?) throws {
+        let before = try remembered(host: host)
+        if before.contains(name) { return }
+        var batch = NftBatch(table: forwardingTable)
+        batch.addTable()
+        batch.deleteTable()
+        batch.addTable(comment: (before + [name]).joined(separator: " "))
+        try Nftables(in: host).commit(batch)
     }
 
     /// Tables of clusters whose link is gone, by their numbers.

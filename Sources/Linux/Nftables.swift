@@ -3,7 +3,7 @@ import Glibc
 /// nftables of one network namespace, spoken to directly: no `nft` is needed, and a change costs what it changes,
 /// not what the rule set holds.
 public final class Nftables {
-    private let socket: NetlinkSocket
+    let socket: NetlinkSocket
 
     public init(_ socket: NetlinkSocket) { self.socket = socket }
 
@@ -48,22 +48,5 @@ public final class Nftables {
                 .some(isComment ? String(decoding: data[2..<2 + Int(data[1])].prefix { $0 != 0 }, as: UTF8.self) : nil)
         }
         return found
-    }
-
-    /// The keys and plain values that a set or map holds now.
-    public func elements(table: String, set: String) throws -> [NftElement] {
-        let messages = try socket.dump(type: 10 << 8 | 13, "nftables: list elements of \(set)") {
-            $0.raw([2, 0, 0, 0])
-            $0.attribute(1, text: table)
-            $0.attribute(2, text: set)
-        }
-        return messages.flatMap { message -> [NftElement] in
-            guard let list = message.attributes(after: 4)?[3]?.nested else { return [] }
-            return list.all.compactMap { element in
-                guard let body = element.nested, let key = body[1]?.nested?[1]?.payload else { return nil }
-                guard let value = body[2]?.nested?[1]?.payload else { return NftElement(Array(key)) }
-                return NftElement(Array(key), .data(Array(value)))
-            }
-        }
     }
 }

@@ -49,6 +49,8 @@ public enum NftExpression: Sendable, Equatable {
     case masquerade
     case reject(Rejection)
     case counter
+    /// Matches what goes beyond so many bytes a second. Lets a burst through, and then what the rate allows.
+    case over(bytesPerSecond: UInt64, burst: UInt32)
 }
 
 /// One of the sixteen 32-bit registers.
@@ -134,6 +136,7 @@ extension NftExpression {
         case .masquerade: "masq"
         case .reject: "reject"
         case .counter: "counter"
+        case .over: "limit"
         }
     }
 
@@ -174,6 +177,12 @@ extension NftExpression {
         case .counter:
             body.attribute(1, network: UInt64(0))
             body.attribute(2, network: UInt64(0))
+        case .over(let rate, let burst):
+            body.attribute(1, network: rate)
+            body.attribute(2, network: UInt64(1))  // the unit: a second
+            body.attribute(3, network: burst)
+            body.attribute(4, network: UInt32(1))  // bytes, not packets
+            body.attribute(5, network: UInt32(1))  // match above the limit, not below
         default:
             writeRest(to: &body)
         }

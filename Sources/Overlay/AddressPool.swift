@@ -12,8 +12,15 @@ public struct AddressPool {
         public var description: String { "every address of the pod network \(network) is taken" }
     }
 
+    /// An address in the ledger that its network does not have.
+    public struct Foreign: Error, CustomStringConvertible {
+        public let address: String
+        public let network: CIDR
+        public var description: String { "the taken address \(address) does not belong to the pod network \(network)" }
+    }
+
     private let directory: String
-    private let network: CIDR
+    public let network: CIDR
     private var owners: [IPAddress: String] = [:]
     private var addresses: [String: IPAddress] = [:]
     /// Where the search goes on, so that a freed address rests as long as possible before it is used again.
@@ -21,8 +28,10 @@ public struct AddressPool {
 
     /// The first and the last address of the network are never given out, nor is the gateway.
     private static let reservedAtStart: UInt64 = 2
+    private static let attempts = 3
 
-    public init(directory: String, network: CIDR) throws {
+    /// `ownsDirectory` is false for whoever works beside the node's agent: it throws rather than sweeps.
+    public init(directory: String, network: CIDR, ownsDirectory: Bool = true) throws {
         self.directory = directory
         self.network = network
         next = Self.reservedAtStart
@@ -32,7 +41,11 @@ public struct AddressPool {
             guard let address = IPAddress(name), network.contains(address),
                 case let owner = try Files.text("\(directory)/\(name)"), !owner.isEmpty, addresses[owner] == nil
             else {
-                try remove(name)
+                if ownsDirectory {
+                    try remove(name)
+                } else if let address = IPAddress(name), !network.contains(address) {
+                    throw Foreign(address: name, network: network)
+                }
                 continue
             }
             owners[address] = owner
@@ -42,6 +55,9 @@ public struct AddressPool {
     }
 
     public var count: Int { owners.count }
+    public var isExhausted: Bool { UInt64(owners.count) >= usable }
+    private var size: UInt64 { 1 << UInt64(32 - network.prefix) }
+    private var usable: UInt64 { size - Self.reservedAtStart - 1 }
     public var keys: [String] { addresses.keys.sorted() }
 
     public func address(of podKey: String) -> IPAddress? { addresses[podKey] }
@@ -49,8 +65,6 @@ public struct AddressPool {
     /// The pod's address: the one that it has, or a free one.
     public mutating func take(for podKey: String) throws -> IPAddress {
         if let address = addresses[podKey] { return address }
-        let size: UInt64 = 1 << UInt64(32 - network.prefix)
-        let usable = size - Self.reservedAtStart - 1
         for _ in 0..<usable {
             if next < Self.reservedAtStart || next > size - 2 { next = Self.reservedAtStart }
             let candidate = network.address(at: next)
@@ -75,12 +89,17 @@ public struct AddressPool {
 
     /// False where the file exists already.
     private func claim(_ address: IPAddress, _ podKey: String) throws -> Bool {
-        let temporary = "\(directory)/.taking-\(address)"
-        try Files.write(Array(podKey.utf8), to: temporary)
+        // Named by the process, as another one may take at the same time; an agent that starts sweeps such files away,
+        // and then it is tried again.
+        let temporary = "\(directory)/.taking-\(address)-\(getpid())"
         defer { unlink(temporary) }
-        if link(temporary, "\(directory)/\(address)") == 0 { return true }
-        guard errno == EEXIST else { throw SystemError("take pod address", "\(address)", errno: errno) }
-        return false
+        for _ in 0..<Self.attempts {
+            try Files.write(Array(podKey.utf8), to: temporary)
+            if link(temporary, "\(directory)/\(address)") == 0 { return true }
+            if errno == EEXIST { return false }
+            guard errno == ENOENT else { break }
+        }
+        throw SystemError("take pod address", "\(address)", errno: errno)
     }
 
     private func remove(_ name: String) throws {

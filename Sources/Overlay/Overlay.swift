@@ -9,6 +9,9 @@ public actor Overlay {
         public let description: String
     }
 
+    /// Keys that begin with this belong to somebody beside the node's kubelet.
+    static let foreignPrefix = "cni/"
+
     /// How often the kernel is compared with the plan when nothing has changed, and after a failure.
     private static let checkEvery = Duration.seconds(30)
     private static let retryAfter = Duration.seconds(1)
@@ -28,6 +31,7 @@ public actor Overlay {
     private var failed = false
     /// Until a look shows otherwise, an agent before this one may have left some.
     private var hasHostPorts = true
+    private var untrueSenders = UntrueSenders()
     private var waiting: [AsyncStream<Void>.Continuation] = []
 
     /// `namespace` is the node's network namespace; nil for the one that this process is in.
@@ -81,11 +85,17 @@ public actor Overlay {
         while true {
             try await world.clock.sleep(for: Self.checkEvery)
             reconcile()
+            noteUntrueSenders()
         }
     }
 
-    /// Answers whether the kernel is right now.
-    func update(nodes documents: [Document]) -> Bool {
+    private func noteUntrueSenders() {
+        guard let count = untrueSenders.news(in: namespace) else { return }
+        log.warning("\(count) packets were dropped whose sender was not at the address that they named")
+    }
+
+    /// Takes the nodes as they are now; answers whether the kernel is right now.
+    public func update(nodes documents: [Document]) -> Bool {
         let current = documents.compactMap { OverlayNode($0) }
         // Most changes of nodes are heartbeats.
         guard failed || current != nodes else { return true }
@@ -141,7 +151,8 @@ public actor Overlay {
         }
         let network = PodNetwork(address: address, gateway: plan.own.gateway, mtu: plan.mtu)
         do {
-            try PodLink(network: network).establish(node: kernel.routes, namespace: namespace)
+            try PodLink(network: network).establish(
+                node: kernel.routes, nodeNamespace: self.namespace, namespace: namespace)
         } catch {
             if isNew { try? detach(podKey: podKey) }
             throw error
@@ -171,8 +182,10 @@ public actor Overlay {
         try pool?.release(podKey)
     }
 
-    /// Detaches every pod but these.
+    /// Detaches every pod but these, and but what others have attached.
     public func retain(only keys: Set<String>) throws {
-        for key in pool?.keys ?? [] where !keys.contains(key) { try detach(podKey: key) }
+        for key in pool?.keys ?? [] where !keys.contains(key) && !key.hasPrefix(Self.foreignPrefix) {
+            try detach(podKey: key)
+        }
     }
 }

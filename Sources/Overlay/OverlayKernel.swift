@@ -114,12 +114,15 @@ struct OverlayKernel {
             // A pod that talks to itself through a service would be told of a shorter way that is none.
             set("ipv4/conf/\(which)/send_redirects", "0")
         }
+        // 1 is the strict check, and the larger of `all` and the link's own value counts. Between nodes the ways differ,
+        // so only a pod's own link is strict, see `PodLink`.
+        set("ipv4/conf/all/rp_filter", "0")
+        set("ipv4/conf/default/rp_filter", "0")
         attempt {
-            // 1 is the strict check; the larger of `all` and the link's own value counts, and 2 is the loose one.
-            let values = try ["all", "default", uplink].map {
-                try NetworkSetting.read("ipv4/conf/\($0)/rp_filter", in: namespace)
+            for name in try [uplink] + (routes.link(named: OverlayPlan.linkName).map { [$0.name] } ?? []) {
+                let path = "ipv4/conf/\(name)/rp_filter"
+                if try NetworkSetting.read(path, in: namespace) == "1" { set(path, "2") }
             }
-            if values.contains("1") { set("ipv4/conf/all/rp_filter", "2") }
         }
         return failures
     }

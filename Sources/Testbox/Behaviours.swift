@@ -26,7 +26,8 @@ struct Testbox: Sendable {
             return try await untilSignal { try await world.clock.sleep(for: pause) }
         case .sleep(let duration): return try await untilSignal { try await world.clock.sleep(for: duration) }
         case .burn(let duration): return try await untilSignal { try await burn(duration) }
-        case .serve(let port, let healthy): return try await serve(port, healthy: healthy)
+        case .serve(let port, let healthy, let datagrams):
+            return try await serve(port, healthy: healthy, datagrams: datagrams)
         case .health(let port, let status): return try await serveHealth(port, status)
         case .hooks(let port, let directory, let names):
             return try await serveHooks(port, directory: directory, names: names)
@@ -36,8 +37,10 @@ struct Testbox: Sendable {
         case .keep(let keeper): return try await keep(keeper)
         case .checkToken(let issuer): return try await checkToken(issuer: issuer)
         case .get(let url, let timeout, let count): return try await get(url, timeout: timeout, count: count)
+        case .ask(let host, let port, let timeout, let count):
+            return try await ask(host, port, timeout: timeout, count: count)
         case .fetch(let fetch): return try await self.fetch(fetch)
-        case .lookup(let name, let type): return try await lookup(name, type)
+        case .lookup(let name, let type, let overTCP): return try await lookup(name, type, overTCP: overTCP)
         }
     }
 

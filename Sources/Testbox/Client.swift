@@ -27,14 +27,7 @@ extension Testbox {
     }
 
     func fetch(_ url: URL) async throws -> (status: Int, body: [UInt8]) {
-        let address: IPAddress
-        if let literal = IPAddress(url.host) {
-            address = literal
-        } else {
-            let found = try await Resolver(world: world).addresses(of: url.host)
-            guard let first = found.first else { throw NotFound(name: url.host) }
-            address = first
-        }
+        let address = try await self.address(of: url.host)
         // Every request balances anew: a pooled connection would stay with one endpoint.
         var limits = HTTPTransport.Limits()
         limits.idle = 0
@@ -44,6 +37,12 @@ extension Testbox {
         let response = try await transport.send(
             Request("GET", url.target, headers: Headers([("Connection", "close"), ("User-Agent", "testbox")])))
         return (response.status, try await response.collect(limit: 16 << 20))
+    }
+
+    func address(of host: String) async throws -> IPAddress {
+        if let literal = IPAddress(host) { return literal }
+        guard let first = try await Resolver(world: world).addresses(of: host).first else { throw NotFound(name: host) }
+        return first
     }
 
     func within<T: Sendable>(_ limit: Duration, _ body: @escaping @Sendable () async throws -> T) async throws -> T {

@@ -42,6 +42,8 @@ struct Resolver: Sendable {
     static let patience: Duration = .seconds(2)
 
     let world: World
+    /// Asks over TCP from the start, and not only where an answer was too long.
+    var overTCPOnly = false
 
     struct Failure: Error, CustomStringConvertible {
         var description: String
@@ -83,8 +85,11 @@ struct Resolver: Sendable {
                 let id = UInt16(truncatingIfNeeded: world.random.next())
                 let query = DNSMessage(query: question, id: id)
                 do {
-                    var answer = try await limited { try await overUDP(query, server) }
-                    if answer.isTruncated { answer = try await limited { try await overTCP(query, server) } }
+                    var answer = try await overTCPOnly ? nil : limited { try await overUDP(query, server) }
+                    if answer?.isTruncated != false {
+                        answer = try await limited { try await overTCP(query, server) }
+                    }
+                    guard let answer else { continue }
                     if answer.code == .noError || answer.code == .nameError { return answer }
                     problem = "\(server) answered with code \(answer.code.rawValue)"
                 } catch let error as CancellationError {
@@ -139,11 +144,11 @@ extension Testbox {
     ]
 
     /// Prints a line for each record: name, type, value.
-    func lookup(_ name: String, _ type: String) async throws -> Int32 {
+    func lookup(_ name: String, _ type: String, overTCP: Bool) async throws -> Int32 {
         guard let type = Self.types[type] else { throw UsageError("I cannot look up \(type) records") }
         let records: [DNSRecord]
         do {
-            records = try await Resolver(world: world).records(of: name, type)
+            records = try await Resolver(world: world, overTCPOnly: overTCP).records(of: name, type)
         } catch let error as Resolver.Failure {
             Output.error("testbox: \(error)")
             return 1

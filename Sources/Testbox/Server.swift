@@ -6,9 +6,14 @@ import Wire
 
 extension Testbox {
     /// Serves until a signal comes or `/exit` is asked for. Requests under way are answered first.
-    func serve(_ port: UInt16, healthy: Duration?) async throws -> Int32 {
+    /// With a port for them, every datagram is answered with the greeting.
+    func serve(_ port: UInt16, healthy: Duration?, datagrams: UInt16?) async throws -> Int32 {
         let illAt = healthy.map { world.clock.uptime + $0 }
         let listener = try await world.network.listen(on: .ip(IPAddress(v4: 0), port: port))
+        var socket: (any DatagramSocket)?
+        if let datagrams {
+            socket = try await world.network.datagrams(on: .ip(IPAddress(v4: 0), port: datagrams))
+        }
         let code = Mutex<Int32>(0)
         let identity = Identity()
         let asked = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -27,6 +32,12 @@ extension Testbox {
             group.addTask {
                 try await server.run()
                 return true
+            }
+            if let socket {
+                group.addTask {
+                    try await Datagrams.answer(socket, identity)
+                    return true
+                }
             }
             if let signals {
                 group.addTask {
@@ -88,9 +99,11 @@ struct Identity: Sendable {
     }
 
     /// One line, so that a client's log has a line for each answer.
-    private func greeting(_ request: Request) -> String {
+    private func greeting(_ request: Request) -> String { greeting(client: request.peer.endpoint) }
+
+    func greeting(client endpoint: Endpoint?) -> String {
         var client = "unknown"
-        if case .ip(let address, _) = request.peer.endpoint { client = "\(address)" }
+        if case .ip(let address, _) = endpoint { client = "\(address)" }
         let own = variable("POD_IP") ?? addresses.first.map { "\($0)" } ?? "unknown"
         return "hostname=\(hostname) address=\(own) node=\(variable("NODE_NAME") ?? "unknown") "
             + "version=\(variable("TESTBOX_VERSION") ?? "unknown") client=\(client)"

@@ -49,15 +49,16 @@ struct UsageError: Error, CustomStringConvertible {
 /// What the program was asked to do.
 enum Behaviour: Equatable {
     /// Healthy for ever, or so long after its start.
-    case serve(port: UInt16, healthy: Duration? = nil)
+    case serve(port: UInt16, healthy: Duration? = nil, datagrams: UInt16? = nil)
     case health(port: UInt16, status: UInt8)
     case hooks(port: UInt16, directory: String, names: [String])
     case group(port: UInt16, group: String, version: String, authority: String, names: [String])
     case checkToken(issuer: URL)
     case keep(Keeper)
     case get(url: URL, timeout: Duration, count: Int)
+    case ask(host: String, port: UInt16, timeout: Duration, count: Int)
     case fetch(Fetch)
-    case lookup(name: String, type: String)
+    case lookup(name: String, type: String, overTCP: Bool = false)
     case sleep(Duration)
     case exit(Int32)
     case burn(Duration)
@@ -70,15 +71,16 @@ enum Behaviour: Equatable {
     case cat
 
     static let usage = """
-        usage: testbox serve [--port 8080] [--healthy SECONDS]
+        usage: testbox serve [--port 8080] [--healthy SECONDS] [--datagrams PORT]
                testbox health [--port 8080] [--status 1]
                testbox hooks DIRECTORY HOST... [--port 8443]
                testbox group GROUP VERSION CLIENT_AUTHORITY HOST... [--port 8443]
                testbox keep [--port 8080] [--writes URL] [--reads URL]
                testbox check-token [http://HOST]
                testbox get URL [--timeout SECONDS] [--repeat N]
+               testbox ask udp://HOST:PORT [--timeout SECONDS] [--repeat N]
                testbox fetch URL [--to ADDRESS] [--method M] [--header 'NAME: VALUE'] [--body TEXT] [--say TEXT]
-               testbox lookup NAME [TYPE]
+               testbox lookup NAME [TYPE] [--over tcp]
                testbox sleep SECONDS | exit CODE | burn SECONDS | eat MEGABYTES | echo TEXT... | cat
                testbox write PATH TEXT... [--mode 644] | read PATH | show PATH | survey PATH... | remove PATH
                testbox await PATH TEXT... | await-nothing PATH
@@ -98,9 +100,9 @@ enum Behaviour: Equatable {
             return
         }
         let known: [String: [String]] = [
-            "serve": ["port", "healthy"], "health": ["port", "status"], "hooks": ["port"],
+            "serve": ["port", "healthy", "datagrams"], "health": ["port", "status"], "hooks": ["port"],
             "keep": ["port", "writes", "reads"], "group": ["port"], "get": ["timeout", "repeat"],
-            "fill": ["then-sleep"], "write": ["mode"],
+            "ask": ["timeout", "repeat"], "lookup": ["over"], "fill": ["then-sleep"], "write": ["mode"],
         ]
         var flags: [String: String] = [:]
         var operands: [String] = []
@@ -140,9 +142,11 @@ enum Behaviour: Equatable {
         case "serve":
             try expect(0...0)
             let healthy = flags["healthy"]
+            var datagrams: UInt16?
+            if let text = flags["datagrams"] { datagrams = try number(text, "--datagrams") }
             return .serve(
                 port: try number(flags["port"] ?? "8080", "--port"),
-                healthy: healthy == nil ? .none : try seconds(healthy ?? "", "--healthy"))
+                healthy: healthy == nil ? .none : try seconds(healthy ?? "", "--healthy"), datagrams: datagrams)
         case "health":
             try expect(0...0)
             return .health(
@@ -167,15 +171,21 @@ enum Behaviour: Equatable {
         case "check-token":
             try expect(0...1)
             return .checkToken(issuer: try URL(operands.first ?? "http://kubernetes.default.svc"))
-        case "get":
+        case "get", "ask":
             try expect(1...1)
             let count: Int = try number(flags["repeat"] ?? "1", "--repeat")
             guard (1...1_000_000).contains(count) else { throw UsageError("--repeat \(count) is out of range") }
-            return .get(
-                url: try URL(operands[0]), timeout: try seconds(flags["timeout"] ?? "5", "--timeout"), count: count)
+            let timeout = try seconds(flags["timeout"] ?? "5", "--timeout")
+            guard name == "ask" else { return .get(url: try URL(operands[0]), timeout: timeout, count: count) }
+            let url = try URL(operands[0], scheme: "udp")
+            return .ask(host: url.host, port: url.port, timeout: timeout, count: count)
         case "lookup":
             try expect(1...2)
-            return .lookup(name: operands[0], type: operands.count > 1 ? operands[1].uppercased() : "A")
+            let transport = flags["over"] ?? "udp"
+            guard ["udp", "tcp"].contains(transport) else { throw UsageError("--over is udp or tcp") }
+            return .lookup(
+                name: operands[0], type: operands.count > 1 ? operands[1].uppercased() : "A",
+                overTCP: transport == "tcp")
         case "cat":
             try expect(0...0)
             return .cat
@@ -246,8 +256,8 @@ struct URL: Equatable {
     var port: UInt16
     var target: String
 
-    init(_ text: String) throws(UsageError) {
-        let prefix = "http://"
+    init(_ text: String, scheme: String = "http") throws(UsageError) {
+        let prefix = "\(scheme)://"
         guard text.hasPrefix(prefix) else { throw UsageError("\"\(text)\" does not start with \(prefix)") }
         let rest = text.dropFirst(prefix.count)
         let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) ?? rest.endIndex

@@ -58,7 +58,9 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     }
     if options.only == "network" {
         let earlier = try options.compare.map { try Document(json: try Files.read($0)) }
-        return try finish(try NetworkBench(world: .live(loop), quick: options.quick).measure(), options, earlier)
+        let rows = try NetworkBench(world: .live(loop), quick: options.quick).measure()
+        return try finish(
+            rows + (try await ThroughputBench(world: .live(loop), quick: options.quick).measure()), options, earlier)
     }
     guard let binary = getenv("LAB_BINARY").map({ String(cString: $0) }), geteuid() == 0 else {
         throw UsageError("needs root and the release binary", remedy: "run 'sudo make bench'")
@@ -95,6 +97,7 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == nil {
         say("==> services and policies")
         rows += try NetworkBench(world: .live(loop), quick: options.quick).measure()
+        rows += try await ThroughputBench(world: .live(loop), quick: options.quick).measure()
     }
     say("==> calling the API server")
     rows += try await Serving(

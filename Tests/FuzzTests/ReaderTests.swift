@@ -7,7 +7,7 @@ import Testing
 struct ReaderTests {
     /// All, or the one that `LAB_FUZZ_ONLY` names.
     static let targets: [FuzzTarget] = {
-        let all = [documents, patches, selectors, wire, streams, protobuf, languages].flatMap(\.self)
+        let all = [documents, patches, selectors, wire, streams, protobuf, languages, netlink].flatMap(\.self)
         guard let only = getenv("LAB_FUZZ_ONLY").map({ String(cString: $0) }) else { return all }
         return all.filter { $0.name == only }
     }()

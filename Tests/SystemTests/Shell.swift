@@ -1,3 +1,4 @@
+import Document
 import Glibc
 import Linux
 
@@ -59,6 +60,30 @@ struct Lab {
     }
 }
 
+/// Links and tables of the host that belong to clusters. Each is told from a later one of the same name by the number
+/// that the kernel gave it, since other tests make and delete clusters at the same time.
+enum HostObjects {
+    /// Those of every cluster there is, as `NAME NUMBER`.
+    static var all: Set<String> {
+        let links = Shell.run([
+            "sh", "-c", "cd /sys/class/net; for l in lab-host*; do [ -e $l ] && echo $l $(cat $l/ifindex); done",
+        ])
+        let tables = Shell.run([
+            "sh", "-c",
+            "nft -a -t list ruleset | sed -n 's/^table ip \\(lab-host-[0-9]*\\).* handle \\([0-9]*\\)/\\1 \\2/p'",
+        ])
+        return Set((links.out + tables.out).split(separator: "\n").map(String.init))
+    }
+
+    /// Those of one cluster, by the number in its record.
+    static func of(_ cluster: String, home: String) -> Set<String> {
+        guard let record = try? Document(json: Files.read("\(home)/clusters/\(cluster)/host-link.json")),
+            let number = record.number("number")
+        else { return [] }
+        return all.filter { $0.hasPrefix("lab-host\(number) ") || $0.hasPrefix("lab-host-\(number) ") }
+    }
+}
+
 /// What the kernel holds that a cluster could have left behind.
 struct KernelState: Equatable, CustomStringConvertible {
     var mounts: Set<String>
@@ -76,10 +101,11 @@ struct KernelState: Equatable, CustomStringConvertible {
         }
         return KernelState(
             mounts: lines("grep -F '\(home)' /proc/self/mountinfo"),
-            // Every cluster has a link and a table of the host's, also those of tests that run beside this one.
+            // Every cluster has a link and a table of the host's, also those of tests that run beside this one:
+            // `HostObjects` tells one cluster's from another's.
             links: lines("ls /sys/class/net | grep -v '^lab-host'"),
             cgroups: lines("find /sys/fs/cgroup -type d -path '*lab/\(needle)*'"),
-            tables: lines("command -v nft >/dev/null && nft list tables | grep -v lab-host-"),
+            tables: lines("command -v nft >/dev/null && nft list tables | grep -v 'lab-host'"),
             processes: lines("grep -ls '/lab/\(needle)' /proc/[0-9]*/cgroup"),
             namespaces: lines("grep -F nsfs /proc/self/mountinfo"))
     }

@@ -12,7 +12,7 @@ public struct RequestInfo: Sendable, Equatable {
     public var path: String
     public var query: Query
     /// As authorization names it: get, list, watch, create, update, patch, delete, deletecollection;
-    /// for other paths the method in lower case.
+    /// nothing where the method is none of the API's; for other paths the method in lower case.
     public var verb: String
     public var isResource = false
     public var group = ""
@@ -107,7 +107,8 @@ public struct RequestInfo: Sendable, Equatable {
                 selectedName = term.value
             }
         case "DELETE": verb = name.isEmpty ? "deletecollection" : "delete"
-        default: break
+        // No verb of the API: only who may do everything may do it.
+        default: verb = ""
         }
     }
 

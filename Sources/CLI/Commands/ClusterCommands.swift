@@ -20,6 +20,7 @@ extension Commands {
         registry.name: runRegistry,
         conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
+        netTrace.name: runNetTrace, netDump.name: runNetDump,
     ].merging(ImageCommands.implementations) { $1 }
 
     static let runCreate: CommandBody = { arguments, environment in

@@ -12,11 +12,11 @@ extension Commands {
             try refuse(["all", "json"], arguments, verb)
             try await addFault(operands, arguments, environment)
         case "list":
-            try refuse(["name", "for", "one-way", "percent", "delay", "all"], arguments, verb)
+            try refuse(["name", "for", "one-way", "percent", "rate", "delay", "all"], arguments, verb)
             guard operands.isEmpty else { throw UsageError("'fault list' takes no words", remedy: fault.usage) }
             try await listFaults(arguments, environment)
         case "remove":
-            try refuse(["name", "for", "one-way", "percent", "delay", "json"], arguments, verb)
+            try refuse(["name", "for", "one-way", "percent", "rate", "delay", "json"], arguments, verb)
             try await removeFaults(operands, arguments, environment)
         default: throw UsageError("'fault \(verb)' is nothing lab can do", remedy: "add, list or remove")
         }
@@ -51,6 +51,7 @@ extension Commands {
             }
             request.percent = percent
         }
+        request.kilobits = try arguments["rate"].map { try Fault.kilobits($0) }
         request.lasts = try arguments["for"].map { try Duration.parse($0) }
         request.delay = try arguments["delay"].map { try Duration.parse($0) }
         let name = try await faults(arguments, environment).add(request)

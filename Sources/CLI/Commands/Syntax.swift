@@ -72,6 +72,7 @@ public enum Commands {
             .init("for", .one, "DUR", "add: how long it lasts (default: until it is removed)"),
             .init("one-way", .none, "", "add: only what the first place sends"),
             .init("percent", .one, "N", "add loss, api-error: so many of a hundred"),
+            .init("rate", .one, "RATE", "add rate: what is beyond it is lost, such as 1mbit"),
             .init("delay", .one, "DUR", "add api-slow, watch-lag: how long"),
             .init("all", .none, "", "remove: every fault"), json,
         ])
@@ -85,5 +86,5 @@ public enum Commands {
     /// In the order of help; each has its implementation under the same name.
     public static let all =
         [create, delete, list] + lifecycle + [port, registry, load, images] + ImageCommands.all
-        + [conformance, fault, apiserver, backup, doctor, runtime] + shell + [version]
+        + [conformance, fault, netTrace, netDump, apiserver, backup, doctor, runtime] + shell + [version]
 }

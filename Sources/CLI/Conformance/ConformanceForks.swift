@@ -102,7 +102,7 @@ struct LabMachinery: Machinery {
     func add(_ fault: FaultDeed) async throws -> String {
         let request = FaultRequest(
             kind: fault.what, at: fault.at, to: fault.to, name: fault.name, lasts: fault.lasts, percent: fault.percent,
-            delay: fault.delay, isOneWay: fault.isOneWay)
+            kilobits: try fault.rate.map { try Fault.kilobits($0) }, delay: fault.delay, isOneWay: fault.isOneWay)
         return try await Faults(cluster: cluster, host: host).add(request)
     }
 

@@ -21,3 +21,7 @@ int net_open_netlink(int protocol, int receive_timeout_ms);
 // Tells everyone on the link `index` that `address` (IPv4, network order) is behind `mac`: one unasked ARP reply,
 // from the calling thread's namespace.
 int net_announce(int index, const unsigned char mac[6], const unsigned char address[4]);
+
+// A packet socket on the link `index` of the calling thread's namespace, which sees whole frames of every protocol in
+// both directions. It does not block.
+int net_open_packets(int index);

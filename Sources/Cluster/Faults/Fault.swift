@@ -8,6 +8,8 @@ public struct Fault: Sendable, Equatable {
         case partition
         /// So many of a hundred packets are lost.
         case loss(percent: Int)
+        /// What goes beyond so many thousand bits a second is lost, in each direction for itself.
+        case rate(kilobits: Int)
         /// TCP connections are reset; everything else passes.
         case reset
         /// Questions to the cluster's DNS go unanswered.
@@ -67,6 +69,19 @@ public struct Fault: Sendable, Equatable {
     }
 
     private static let longestName = 40
+    private static let rates = 8...10_000_000
+
+    /// `64kbit`, `10mbit`, `1gbit`, in thousands of bits a second.
+    public static func kilobits(_ text: String) throws(UsageError) -> Int {
+        let wrong = UsageError("'\(text)' is no rate", remedy: "write a number and kbit, mbit or gbit, such as 10mbit")
+        for (unit, factor) in [("kbit", 1), ("mbit", 1_000), ("gbit", 1_000_000)] where text.hasSuffix(unit) {
+            guard let number = Int(text.dropLast(4)), number > 0, number <= rates.upperBound / factor else {
+                throw wrong
+            }
+            return number * factor
+        }
+        throw wrong
+    }
 
     static func check(name: String) throws(UsageError) {
         let isWord = name.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
@@ -79,6 +94,9 @@ public struct Fault: Sendable, Equatable {
         try Self.check(name: name)
         if case .loss(let percent) = kind, !(1...100).contains(percent) {
             throw UsageError("\(percent) percent cannot be lost", remedy: "use a number from 1 to 100")
+        }
+        if case .rate(let kilobits) = kind, !Self.rates.contains(kilobits) {
+            throw UsageError("\(kilobits) kbit/s is no rate for a fault", remedy: "use 8kbit to 10gbit")
         }
         if to == from { throw UsageError("both sides are \(from.text)", remedy: "name two places, or one alone") }
         if case .service = from {
@@ -106,6 +124,9 @@ public struct Fault: Sendable, Equatable {
         case .loss(let percent):
             document["kind"] = "loss"
             document["percent"] = Document(percent)
+        case .rate(let kilobits):
+            document["kind"] = "rate"
+            document["kilobits"] = Document(kilobits)
         case .reset: document["kind"] = "reset"
         case .dns: document["kind"] = "dns"
         }
@@ -121,6 +142,7 @@ public struct Fault: Sendable, Equatable {
         switch document.text("kind") {
         case "partition": kind = .partition
         case "loss": kind = .loss(percent: document.number("percent") ?? 100)
+        case "rate": kind = .rate(kilobits: document.number("kilobits") ?? 0)
         case "reset": kind = .reset
         case "dns": kind = .dns
         default: return nil
@@ -137,6 +159,7 @@ public struct Fault: Sendable, Equatable {
         switch kind {
         case .partition: "partition"
         case .loss(let percent): "loss \(percent)%"
+        case .rate(let kilobits): "rate \(kilobits)kbit"
         case .reset: "reset"
         case .dns: "dns"
         }

@@ -92,6 +92,12 @@ enum FaultRules {
         case .loss(let percent):
             // The number is below 100 and lies in host byte order: on the machines that this runs on, its first byte.
             return [.random(modulus: 100, to: 0), .compare(0, .less, [UInt8(percent)]), .verdict(.drop)]
+        case .rate(let kilobits):
+            // A tenth of a second's worth may come at once, and never less than some full packets.
+            let bytes = UInt64(kilobits) * 125
+            return [
+                .over(bytesPerSecond: bytes, burst: UInt32(max(16_000, min(bytes / 10, 4 << 20)))), .verdict(.drop),
+            ]
         case .reset:
             // Bit 2 of the flags is the reset itself, which has to get through.
             return [

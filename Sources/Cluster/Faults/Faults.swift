@@ -12,12 +12,14 @@ public struct FaultRequest: Sendable, Equatable {
     public var name: String?
     public var lasts: Duration?
     public var percent: Int?
+    /// Thousands of bits a second.
+    public var kilobits: Int?
     public var delay: Duration?
     public var isOneWay: Bool
 
     public init(
         kind: String, at: String? = nil, to: String? = nil, name: String? = nil, lasts: Duration? = nil,
-        percent: Int? = nil, delay: Duration? = nil, isOneWay: Bool = false
+        percent: Int? = nil, kilobits: Int? = nil, delay: Duration? = nil, isOneWay: Bool = false
     ) {
         self.kind = kind
         self.at = at
@@ -25,6 +27,7 @@ public struct FaultRequest: Sendable, Equatable {
         self.name = name
         self.lasts = lasts
         self.percent = percent
+        self.kilobits = kilobits
         self.delay = delay
         self.isOneWay = isOneWay
     }
@@ -33,7 +36,7 @@ public struct FaultRequest: Sendable, Equatable {
 /// All faults of a cluster, of whatever kind.
 public struct Faults: Sendable {
     public static let kinds =
-        ["partition", "loss", "reset", "dns"] + ProcessFaults.kinds + ClientFaultRules.kinds
+        ["partition", "loss", "rate", "reset", "dns"] + ProcessFaults.kinds + ClientFaultRules.kinds
 
     private let network: FaultInjector
     private let processes: ProcessFaults
@@ -52,6 +55,11 @@ public struct Faults: Sendable {
     /// Answers the name.
     public func add(_ request: FaultRequest) async throws -> String {
         guard Self.kinds.contains(request.kind) else {
+            if ["delay", "jitter"].contains(request.kind) {
+                throw UsageError(
+                    "packets cannot be delayed: that needs the kernel's netem, which lab does not use",
+                    remedy: "known are \(Self.kinds.joined(separator: ", "))")
+            }
             throw UsageError(
                 "'\(request.kind)' is no kind of fault", remedy: "known are \(Self.kinds.joined(separator: ", "))")
         }
@@ -82,6 +90,11 @@ public struct Faults: Sendable {
         case "partition": kind = .partition
         case "reset": kind = .reset
         case "dns": kind = .dns
+        case "rate":
+            guard let kilobits = request.kilobits else {
+                throw UsageError("the fault 'rate' needs a rate", remedy: "such as 1mbit")
+            }
+            kind = .rate(kilobits: kilobits)
         default:
             guard let percent = request.percent else {
                 throw UsageError("the fault 'loss' needs a percent", remedy: "such as 20")
@@ -90,6 +103,9 @@ public struct Faults: Sendable {
         }
         if request.percent != nil, request.kind != "loss" {
             throw UsageError("'\(request.kind)' has no percent", remedy: "leave it out")
+        }
+        if request.kilobits != nil, request.kind != "rate" {
+            throw UsageError("only 'rate' has a rate", remedy: "leave it out")
         }
         if request.delay != nil { throw UsageError("'\(request.kind)' has no delay", remedy: "leave it out") }
         guard let at = request.at else {

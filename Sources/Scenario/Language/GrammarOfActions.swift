@@ -54,6 +54,7 @@ extension Grammar {
                 Field("name", .text, "How it is called, for `remove`."),
                 Field("for", .duration, "How long; until it is removed, or the scenario ends, where not given."),
                 Field("percent", .number, "`loss`, `api-error`: so many of a hundred."),
+                Field("rate", .text, "`rate`: what is beyond it is lost, such as 1mbit."),
                 Field("delay", .duration, "`api-slow`, `watch-lag`: how long."),
                 Field("oneWay", .flag, "Only what the first place sends."),
             ]),

@@ -159,6 +159,8 @@ public struct FaultDeed: Sendable, Equatable {
     public var name: String?
     public var lasts: Duration?
     public var percent: Int?
+    /// As `lab fault add rate` takes it, such as `1mbit`.
+    public var rate: String?
     public var delay: Duration?
     public var isOneWay = false
 }

@@ -245,6 +245,7 @@ struct StepReader {
             deed.name = try fields.text("name")
             deed.lasts = try fields.duration("for")
             deed.percent = try fields.number("percent")
+            deed.rate = try fields.text("rate")
             deed.delay = try fields.duration("delay")
             deed.isOneWay = try fields.flag("oneWay")
         }
