@@ -47,6 +47,8 @@ struct MutatingWebhooks: AdmissionPlugin {
         if context.kind.kind == context.resource.kind {
             patched = try await Equivalents.converted(
                 patched, from: request.resource, to: context.resource, resources)
+            // What the type does not know stays out, whoever adds it.
+            if context.resource.custom != nil { Kinds.registry.prune(&patched, type: context.resource.type) }
             Kinds.applyDefaults(to: &patched, resource: context.resource)
         }
         if patched.means(object) { return false }
