@@ -86,7 +86,7 @@ let package = Package(
             [
                 "Basics", "Document", "Linux", "Wire", "Schema", "Kinds", "Images", "Runtime", "Client", "Cluster",
                 "Scenario", "SuiteFiles", "Testbox",
-                "Overlay", "Scenario", "Testbox",
+                "Overlay",
             ]),
         .executableTarget(
             name: "lab",

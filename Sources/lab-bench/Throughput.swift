@@ -19,7 +19,7 @@ struct ThroughputBench {
         rows.append(try await row("TCP between two namespaces, a veth pair by hand", veth.a, veth.b, Raw.addresses.b))
         try veth.addTunnel()
         rows.append(try await row("TCP between two namespaces, VXLAN by hand", veth.a, veth.b, Raw.inner.b))
-        let pods = try await Pods(world: world)
+        let pods = try await PodPlaces(world: world)
         defer { pods.cleanUp() }
         rows.append(try await row("TCP between pods of one node", pods.first, pods.near, pods.nearAddress))
         rows.append(try await row("TCP between pods of two nodes", pods.first, pods.far, pods.farAddress))
@@ -136,7 +136,7 @@ private final class Raw {
 }
 
 /// Two nodes of the real overlay, two pods on one and one on the other.
-private final class Pods {
+private final class PodPlaces {
     private struct Nobody: Transport {
         func send(_ request: Request) async throws -> any ResponseStream {
             throw SystemError("connect", errno: ECONNREFUSED)
