@@ -21,6 +21,7 @@ extension KindRules {
     static let serviceCIDR: KindRules = {
         var rules = KindRules()
         rules.prepareForCreate = { range, _ in range["status"] = [:] }
+        rules.prepareForStatusUpdate = { new, old, _ in MetadataRules.keepForStatus(&new, old: old) }
         rules.validateNew = { ServiceRangeRules.ranges($0) }
         rules.validateUpdate = { ServiceRangeRules.change($0, old: $1) }
         rules.cells = { range, now in
