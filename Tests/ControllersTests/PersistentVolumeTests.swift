@@ -240,6 +240,14 @@ extension Plan {
         #expect(unsure.lookAgain != nil)
     }
 
+    @Test(arguments: [("40", "70", "40"), ("", "70", "70"), ("90", "70", "70"), ("x", "70", "70")])
+    func theReferenceTellsHowNewTheClaimsMustBe(seen: String, own: String, wanted: String) {
+        var taken = volume("v", phase: "Bound", claim: reference(uid: "uid-data"))
+        taken.set(Document(own), at: "metadata", "resourceVersion")
+        if !seen.isEmpty { taken.set(Document(seen), at: "spec", "claimRef", "resourceVersion") }
+        #expect(VolumePlan.certainty(of: taken) == wanted)
+    }
+
     @Test func reclaimsAsItsPolicySays() {
         func released(_ policy: String, notes: Document = [:]) -> Plan {
             plan(volume("v", phase: "Released", policy: policy, claim: reference(uid: "gone"), notes: notes))

@@ -84,7 +84,7 @@ final class PersistentVolumeController: Controller {
             said.forget(key)
             return .nothing
         }
-        let isCertain = claims.hasReached(volume.text("metadata", "resourceVersion") ?? "")
+        let isCertain = claims.hasReached(VolumePlan.certainty(of: volume))
         return said.filter(VolumePlan.plan(volume, view, isCertain: isCertain), key)
     }
 

@@ -13,6 +13,17 @@ struct VolumePlan {
         VolumePlan(volume: volume, view: view).plan(isCertain)
     }
 
+    /// The version that a copy of the claims must have reached to be believed about this volume's claim. The reference
+    /// tells in which version the claim was there: a later copy without it has seen it go. To wait for the volume's own
+    /// version would be to wait for some other claim to change.
+    static func certainty(of volume: Document) -> String {
+        let own = volume.text("metadata", "resourceVersion") ?? ""
+        guard let version = volume.text("spec", "claimRef", "resourceVersion"), let seen = Int64(version),
+            let limit = Int64(own), seen <= limit
+        else { return own }
+        return version
+    }
+
     private func plan(_ isCertain: Bool) -> Plan {
         guard let key = volume.claimKey, let uid = volume.at("spec", "claimRef", "uid")?.string, !uid.isEmpty else {
             // Nobody's, or reserved for a claim that takes it when it comes.
