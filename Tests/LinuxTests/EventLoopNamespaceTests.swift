@@ -10,7 +10,8 @@ import Testing
     private static func inhabitant(_ body: (pid_t) async throws -> Void) async throws {
         var input: [Int32] = [0, 0]
         var output: [Int32] = [0, 0]
-        #expect(pipe(&input) == 0 && pipe(&output) == 0)
+        // What other tests start at this moment must not keep the input open.
+        #expect(pipe2(&input, O_CLOEXEC) == 0 && pipe2(&output, O_CLOEXEC) == 0)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         posix_spawn_file_actions_adddup2(&actions, input[0], 0)

@@ -78,6 +78,12 @@ enum Resources {
         }
     }
 
+    /// Wherever `podCgroup` may have put a pod of which only the uid is known.
+    static func possibleCgroups(ofPod uid: String, root: String) -> [String] {
+        let base = root.isEmpty ? "kubepods" : "\(root)/kubepods"
+        return ["", "/burstable", "/besteffort"].map { "\(base)\($0)/pod\(uid)" }
+    }
+
     /// Who dies first when memory runs out: the less of the node's memory a burstable container asked for, the sooner.
     static func oomScoreAdjust(container: Document, pod: Document, memoryCapacity: Int64) -> Int {
         switch QualityOfService(pod) {

@@ -44,7 +44,14 @@ struct NodeContext: Sendable {
             if let sandbox = try await runtime.attach(stateDirectory: path) { try await sandbox.destroy() }
             try await runtime.cleanUp(stateDirectory: path)
         }
-        if kept == nil { try await pool.run { try Files.removeTree(directory) } }
+        guard kept == nil else { return }
+        let groups = Resources.possibleCgroups(ofPod: uid, root: configuration.cgroupRoot)
+        try await pool.run {
+            // A process whose start was cut off may have made the pod's group once more, and nobody has noted that.
+            let layout = try CgroupLayout.ofProcess()
+            for group in groups { try Cgroup(group, layout: layout).remove() }
+            try Files.removeTree(directory)
+        }
     }
 
     func sandboxDirectory(_ uid: String) -> String { "\(configuration.rootDirectory)/sandboxes/\(uid)" }
