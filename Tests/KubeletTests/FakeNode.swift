@@ -90,7 +90,7 @@ final class FakeSandbox: Sandbox {
 
     private static func echo(_ pid: Int32, _ streams: StreamSet) throws -> ProcessStreams {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw SystemError("pipe", errno: errno) }
+        guard pipe(&ends) == 0 else { throw SystemError("pipe", errno: errno) }
         let (reader, writer) = (Descriptor(ends[0]), Descriptor(ends[1]))
         return ProcessStreams(
             pid: pid, input: streams.contains(.input) ? writer : nil, output: streams.contains(.output) ? reader : nil)

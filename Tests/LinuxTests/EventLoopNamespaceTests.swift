@@ -11,7 +11,7 @@ import Testing
         var input: [Int32] = [0, 0]
         var output: [Int32] = [0, 0]
         // What other tests start at this moment must not keep the input open.
-        #expect(pipe2(&input, O_CLOEXEC) == 0 && pipe2(&output, O_CLOEXEC) == 0)
+        #expect(lab_pipe(&input) == 0 && lab_pipe(&output) == 0)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         posix_spawn_file_actions_adddup2(&actions, input[0], 0)
