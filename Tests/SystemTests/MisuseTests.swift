@@ -15,7 +15,7 @@ struct MisuseTests {
         (["create", "a", "b"], 2, "unexpected argument 'b'"),
         (["load"], 2, "'lab load' needs ARCHIVE..."),
         (["destroy"], 2, "unknown command 'destroy'"),
-        (["conformance", "--parallel", "0"], 2, "--parallel '0' is no number of scenarios"),
+        (["conformance", "--parallel", "0"], 2, "--parallel '0' is no number that fits"),
     ]
 
     @Test(arguments: cases)
