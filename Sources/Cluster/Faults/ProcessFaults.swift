@@ -67,10 +67,8 @@ struct ProcessFaults: Sendable {
     func list() async throws -> [FaultEntry] {
         var entries: [FaultEntry] = []
         for fault in faults() {
-            guard try await keeper(of: fault) != nil else {
-                try await mend(fault)
-                continue
-            }
+            // What cannot be mended is still in force, and its removal says why.
+            if try await keeper(of: fault) == nil, (try? await mend(fault)) != nil { continue }
             entries.append(
                 FaultEntry(name: fault.name, kind: fault.verb.rawValue, at: fault.place, until: fault.until))
         }
@@ -179,6 +177,12 @@ struct ProcessFaults: Sendable {
                 try await host.world.clock.sleep(for: Self.pause)
             }
             try? await sandbox.remove(process.id)
+            // The mender takes the record away last.
+            guard !Files.exists(file(fault)) else {
+                throw Failure(
+                    "the fault '\(fault.name)' could not be undone on \(fault.place)",
+                    remedy: "see \(NodeBlueprint.Inside.logs)/fault.log of the node, and try again")
+            }
         }
         unlink(file(fault))
     }
