@@ -40,10 +40,22 @@ import Testing
     }
 
     @Test func aWarningCountsAsWellAndIsTold() {
-        var state = ProbeState(["successThreshold": 1], now: Timestamp(seconds: 0))
+        var state = ProbeState(.liveness, ["successThreshold": 1], now: Timestamp(seconds: 0))
         let changed = state.count(.warning("away"), now: Timestamp(seconds: 1))
         #expect(changed)
         #expect(state.verdict == true)
+    }
+
+    @Test func aProcessMayBeginBeforeAProbeCanEndIt() {
+        func due(_ kind: ProbeKind, _ probe: Document) -> Timestamp {
+            ProbeState(kind, probe, now: Timestamp(seconds: 10)).due
+        }
+        #expect(due(.liveness, [:]) == Timestamp(seconds: 11))
+        #expect(due(.liveness, ["periodSeconds": 1, "initialDelaySeconds": 3]) == Timestamp(seconds: 13))
+        #expect(due(.startup, ["failureThreshold": 1]) == Timestamp(seconds: 11))
+        // These are asked again before anything happens, so an early answer is only gained.
+        #expect(due(.startup, [:]) == Timestamp(seconds: 10))
+        #expect(due(.readiness, ["failureThreshold": 1]) == Timestamp(seconds: 10))
     }
 
     @Test func statusesOfOthersArePutRightAndTheirPartsLeft() {

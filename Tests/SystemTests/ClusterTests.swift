@@ -2,7 +2,7 @@ import Glibc
 import Linux
 import Testing
 
-/// One cluster of three nodes, and what users do with it: kubectl, scenarios, and killing its parts.
+/// One cluster of three nodes, and what users do with it: kubectl, and killing its parts.
 @Suite(.serialized, .enabled(if: Machine.canCreate, "\(Machine.why)"))
 struct WholeClusterTests {
     static let web = """
@@ -24,31 +24,6 @@ struct WholeClusterTests {
         metadata: {name: web}
         spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
         """
-
-    @Test func theScenariosPass() {
-        let lab = Lab("suite")
-        defer { lab.tearDown() }
-        #expect(lab.lab("create", lab.name).code == 0)
-        let junit = "\(lab.home)/junit.xml"
-        let checkout = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let ran = lab.lab("conformance", "--cluster", lab.name, "--junit", junit, "/\(checkout)/Conformance")
-        #expect(ran.code == 0, "\(ran)")
-        let count = ((try? Files.list("/\(checkout)/Conformance")) ?? []).filter { $0.hasSuffix(".yaml") }.count
-        // A file with cases has a result for each.
-        let results = ran.out.split(separator: "\n").compactMap { line -> Int? in
-            guard line.contains(" passed, 0 failed") else { return nil }
-            return line.split(separator: " ").first.flatMap { Int($0) }
-        }
-        #expect(results.count == 1 && (results.first ?? 0) >= max(count, 5), "\(ran)")
-        #expect(Shell.run(["grep", "-c", "<testcase", junit]).out == "\(results.first ?? 0)\n")
-        // Any cluster will do: the same through a kubeconfig.
-        let other = lab.lab(
-            "conformance", "--kubeconfig", lab.kubeconfig, "--focus", "01-pod", "/\(checkout)/Conformance")
-        #expect(other.code == 0, "\(other)")
-        // A suite that runs nothing has proved nothing.
-        let nothing = lab.lab("conformance", "--cluster", lab.name, "--focus", "no such", "/\(checkout)/Conformance")
-        #expect(nothing.code == 1, "\(nothing)")
-    }
 
     @Test(.enabled(if: Machine.hasKubectl, "needs kubectl")) func kubectlWorksAndPodsOutliveTheirKeepers() {
         let lab = Lab("kubectl")

@@ -207,7 +207,7 @@ extension PodLifecycle {
         else { return }
         for kind in ProbeKind.allCases {
             guard let probe = specification[kind.member], probe.isObject else { continue }
-            containers[index].probes[kind] = ProbeState(probe, now: now)
+            containers[index].probes[kind] = ProbeState(kind, probe, now: now)
         }
     }
 

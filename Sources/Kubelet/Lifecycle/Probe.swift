@@ -33,12 +33,15 @@ struct ProbeState: Sendable, Equatable {
     /// Nil until a threshold was reached for the first time. Liveness counts as passing until it fails.
     var verdict: Bool?
 
-    /// `now` is the start of the process.
-    init(_ specification: Document, now: Timestamp) {
+    /// `now` is the start of the process. One whose first bad answer can end the process lets it begin, for a second
+    /// or a period: a program that does not listen yet is not ill.
+    init(_ kind: ProbeKind, _ specification: Document, now: Timestamp) {
         period = .seconds(max(1, specification.number("periodSeconds") ?? 10))
         successThreshold = max(1, specification.number("successThreshold") ?? 1)
         failureThreshold = max(1, specification.number("failureThreshold") ?? 3)
-        due = now + .seconds(specification.number("initialDelaySeconds") ?? 0)
+        let mayEndTheProcess = kind == .liveness || (kind == .startup && failureThreshold == 1)
+        let delay = Duration.seconds(specification.number("initialDelaySeconds") ?? 0)
+        due = now + max(delay, mayEndTheProcess ? min(period, .seconds(1)) : .zero)
     }
 
     /// Counts one answer; true when the verdict changed.
