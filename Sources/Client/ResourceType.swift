@@ -97,6 +97,9 @@ extension ResourceType {
         group: "apiregistration.k8s.io", plural: "apiservices", kind: "APIService", namespaced: false)
     public static let serviceCIDRs = ResourceType(
         group: "networking.k8s.io", plural: "servicecidrs", kind: "ServiceCIDR", namespaced: false)
+    public static let validatingAdmissionPolicies = ResourceType(
+        group: "admissionregistration.k8s.io", plural: "validatingadmissionpolicies",
+        kind: "ValidatingAdmissionPolicy", namespaced: false)
     public static let ipAddresses = ResourceType(
         group: "networking.k8s.io", plural: "ipaddresses", kind: "IPAddress", namespaced: false)
     public static let resourceClaimTemplates = ResourceType(

@@ -116,6 +116,7 @@ private let roster: [@Sendable (ControllerSetting) -> (any Controller)?] = [
     { ClusterRoleAggregation($0.informers) },
     { QuotaController($0.informers, $0.served) },
     { ServiceCIDRController($0.informers) },
+    { ValidatingPolicyStatus($0.informers) },
     { BootstrapSigner($0.informers) },
     { TokenCleaner($0.informers) },
     { ResourceClaimController($0.informers) },

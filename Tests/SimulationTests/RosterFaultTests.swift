@@ -152,7 +152,8 @@ extension FaultScenario {
 
     /// All that there are, each of which some suite runs.
     static let everyOne: [FaultScenario] =
-        all + [endpoints, mirrored, certificate, quota, serviceRange, deviceClaim] + workloads + volumes + others
+        all + [endpoints, mirrored, certificate, quota, serviceRange, deviceClaim, policyStatus] + workloads + volumes
+        + others
 
     // MARK: Objects
 

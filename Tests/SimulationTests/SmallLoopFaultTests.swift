@@ -30,6 +30,38 @@ extension FaultScenario {
                 && kept?.list("status", "conditions").first?.text("status") == "True"
         })
 
+    static let policyStatus = FaultScenario(
+        "a policy's mistakes are found in the kinds that it is for",
+        controllers: ["validatingadmissionpolicy-status-controller"],
+        begin: { cluster in
+            _ = try await cluster.client.create(
+                .validatingAdmissionPolicies,
+                [
+                    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+                    "metadata": ["name": "few"],
+                    "spec": [
+                        "matchConstraints": [
+                            "resourceRules": [
+                                [
+                                    "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"],
+                                    "resources": ["deployments"],
+                                ]
+                            ]
+                        ],
+                        "validations": [
+                            ["expression": "object.spec.replicas < 6"], ["expression": "object.replicas < 6"],
+                        ],
+                    ],
+                ])
+        },
+        end: { cluster in
+            let policy = try await cluster.client.get(.validatingAdmissionPolicies, name: "few")
+            let warnings = policy.list("status", "typeChecking", "expressionWarnings")
+            return policy.number("status", "observedGeneration") == 1
+                && warnings.map { $0.text("fieldRef") } == ["spec.validations[1].expression"]
+                && warnings[0].text("warning")?.hasPrefix("apps/v1, Kind=Deployment: ERROR: <input>:1:7: ") == true
+        })
+
     static let deviceClaim = FaultScenario(
         "a pod gets one claim by template, and frees it", controllers: ["resourceclaim-controller"],
         begin: { cluster in
@@ -59,6 +91,6 @@ extension FaultScenario {
 }
 
 @Suite struct SmallLoopFaultTests {
-    @Test(arguments: [FaultScenario.serviceRange, .deviceClaim])
+    @Test(arguments: [FaultScenario.serviceRange, .deviceClaim, .policyStatus])
     func everyCallMayFail(_ scenario: FaultScenario) throws { try expectEveryCallMayFail(scenario, most: 10) }
 }

@@ -331,7 +331,9 @@ enum AdmissionPolicyRules {
             if reference.isEmpty {
                 errors.append(.required(here + ".fieldRef"))
             } else {
-                do { _ = try JSONPath("{\(reference)}") } catch {
+                // It may begin with a member's name, as `spec.validations[0]` does.
+                let dot = reference.first?.isLetter == true ? "." : ""
+                do { _ = try JSONPath("{\(dot)\(reference)}") } catch {
                     errors.append(
                         .invalid(here + ".fieldRef", Document(reference), "invalid JSONPath: \(error)"))
                 }
