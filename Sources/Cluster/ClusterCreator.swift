@@ -33,11 +33,7 @@ public struct ClusterCreator: Sendable {
         try prepareHome()
         try makeMountSources()
         for note in configuration.notes { progress.note(note) }
-        guard let lock = try FileLock(path: cluster.lock) else {
-            throw Failure(
-                "cluster '\(name)' is being created or deleted by another process",
-                remedy: "wait for it, and see 'lab list'")
-        }
+        let lock = try await host.lockName(name)
         defer { withExtendedLifetime(lock) {} }
         try await clearRemains()
         do {

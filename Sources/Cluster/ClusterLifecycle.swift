@@ -19,7 +19,7 @@ public struct ClusterLifecycle: Sendable {
 
     /// Ends every process at once, as a power cut would: the store and the volumes hold what was written.
     public func stop(_ name: String) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         let record = try host.completeRecord(of: name)
         guard record.phase != .stopped else { return progress.note("cluster '\(name)' is stopped already") }
@@ -30,7 +30,7 @@ public struct ClusterLifecycle: Sendable {
     }
 
     public func start(_ name: String, wait: Duration) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         let record = try host.completeRecord(of: name)
         switch await host.index.entry(name)?.state {
@@ -113,7 +113,7 @@ public struct ClusterLifecycle: Sendable {
     // MARK: Pausing
 
     public func pause(_ name: String) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         _ = try host.completeRecord(of: name)
         switch await host.index.entry(name)?.state {
@@ -131,7 +131,7 @@ public struct ClusterLifecycle: Sendable {
     }
 
     public func resume(_ name: String) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         _ = try host.completeRecord(of: name)
         let cluster = host.layout.cluster(name)
@@ -151,22 +151,34 @@ enum Freezer {
 
 extension Host {
     /// Keeps other commands from changing the cluster for as long as it lives.
-    func lock(_ name: String) throws -> FileLock {
+    func lock(_ name: String) async throws -> FileLock {
         try ClusterConfiguration.check(name: name)
+        try expect(name)
+        let lock = try await lockName(name)
+        // Who was waited for may have deleted it.
+        try expect(name)
+        return lock
+    }
+
+    private func expect(_ name: String) throws {
         guard Files.exists(layout.cluster(name).directory) else {
             throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
         }
-        return try lockName(name)
     }
 
-    /// The same for a name that nobody has yet.
-    func lockName(_ name: String) throws -> FileLock {
+    /// The same for a name that nobody has yet. Another command is waited for: few take longer than a second.
+    public func lockName(_ name: String) async throws -> FileLock {
         try Files.makeDirectories(layout.locks)
-        guard let lock = try FileLock(path: layout.cluster(name).lock) else {
-            throw Failure(
-                "cluster '\(name)' is being changed by another process", remedy: "wait for it, and see 'lab list'")
+        let end = world.clock.uptime + .seconds(30)
+        while true {
+            if let lock = try FileLock(path: layout.cluster(name).lock) { return lock }
+            guard world.clock.uptime < end else {
+                throw Failure(
+                    "cluster '\(name)' is being changed by another process",
+                    remedy: "wait for it, and see 'lab list'")
+            }
+            try await world.clock.sleep(for: .milliseconds(10))
         }
-        return lock
     }
 
     /// The record of a cluster that was made to its end.

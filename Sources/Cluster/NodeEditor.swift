@@ -22,7 +22,7 @@ public struct NodeEditor: Sendable {
     public func add(
         _ count: Int, like configuration: NodeConfiguration, to name: String, wait: Duration
     ) async throws -> [String] {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         var record = try host.completeRecord(of: name)
         let fabric = try await runningFabric(name)
@@ -75,7 +75,7 @@ public struct NodeEditor: Sendable {
 
     /// Takes workers away for good: their pods are deleted, their data is removed.
     public func remove(_ names: [String], from name: String) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         var record = try host.completeRecord(of: name)
         let fabric = try await runningFabric(name)
@@ -103,7 +103,7 @@ public struct NodeEditor: Sendable {
     }
 
     public func stop(_ names: [String], of name: String) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         var record = try host.completeRecord(of: name)
         let fabric = try await runningFabric(name)
@@ -121,7 +121,7 @@ public struct NodeEditor: Sendable {
     }
 
     public func start(_ names: [String], of name: String, wait: Duration) async throws {
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         var record = try host.completeRecord(of: name)
         let fabric = try await runningFabric(name)

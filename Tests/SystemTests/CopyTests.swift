@@ -120,6 +120,10 @@ struct CopyTests {
         #expect(uidOfReadyPod(lab, lab.name) == uid)
         #expect(lab.lab("fork", lab.name, fork).err.contains("exists already"))
         #expect(lab.lab("delete", fork).code == 0)
+        // Two at once take turns.
+        let twins = [lab.start("fork", lab.name, fork), lab.start("fork", lab.name, lab.name + "c")]
+        for twin in twins { #expect(twin.wait().code == 0) }
+        for name in [fork, lab.name + "c"] { #expect(lab.lab("delete", name).code == 0) }
 
         // Back to the snapshot, also after the cluster is gone.
         #expect(kubectl(lab, lab.name, "delete", "configmap", "one").code == 0)

@@ -76,11 +76,7 @@ extension Commands {
         _ name: String, _ environment: Environment, _ place: UserKubeconfig.Place
     ) async throws {
         let host = environment.host
-        try Files.makeDirectories(host.layout.locks)
-        guard let lock = try FileLock(path: host.layout.cluster(name).lock) else {
-            throw Failure(
-                "cluster '\(name)' is being changed by another process", remedy: "wait for it to end")
-        }
+        let lock = try await host.lockName(name)
         defer { withExtendedLifetime(lock) {} }
         try await environment.console.step("Deleting cluster \"\(name)\"") {
             try await ClusterRemover(host: host).remove(name: name)

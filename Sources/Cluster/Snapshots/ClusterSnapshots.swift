@@ -24,7 +24,7 @@ public struct ClusterSnapshots: Sendable {
 
     public func take(_ snapshot: String, of name: String) async throws -> SnapshotRecord {
         try Self.check(snapshot: snapshot)
-        let lock = try host.lock(name)
+        let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         let record = try host.completeRecord(of: name)
         let place = SnapshotLayout(host.layout, cluster: name, snapshot: snapshot)
@@ -71,7 +71,7 @@ public struct ClusterSnapshots: Sendable {
 
     public func delete(_ snapshot: String, of name: String) async throws {
         try Self.check(snapshot: snapshot)
-        let lock = try host.lockName(name)
+        let lock = try await host.lockName(name)
         defer { withExtendedLifetime(lock) {} }
         let place = try find(snapshot, of: name)
         // First it stops being a snapshot, then it goes.
@@ -90,7 +90,7 @@ public struct ClusterSnapshots: Sendable {
     /// as it is goes on.
     public func restore(_ snapshot: String, of name: String, wait: Duration) async throws -> Kubeconfig {
         try Self.check(snapshot: snapshot)
-        let lock = try host.lockName(name)
+        let lock = try await host.lockName(name)
         defer { withExtendedLifetime(lock) {} }
         let place = try find(snapshot, of: name)
         try readRecord(place).check()
@@ -127,12 +127,12 @@ public struct ClusterSnapshots: Sendable {
         try ClusterConfiguration.check(name: new)
         guard name != new else { throw Failure("a fork needs a name of its own", remedy: "lab fork \(name) NEW") }
         let target = host.layout.cluster(new)
-        let newLock = try host.lockName(new)
+        let newLock = try await host.lockName(new)
         defer { withExtendedLifetime(newLock) {} }
         guard !Files.exists(target.directory) else {
             throw Failure("cluster '\(new)' exists already", remedy: "choose another name, or 'lab delete \(new)'")
         }
-        let lock = try snapshot == nil ? host.lock(name) : host.lockName(name)
+        let lock = try await snapshot == nil ? host.lock(name) : host.lockName(name)
         defer { withExtendedLifetime(lock) {} }
         let swap = DirectorySwap(host.layout, new)
         try Files.removeTree(swap.fresh)
