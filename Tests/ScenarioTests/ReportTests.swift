@@ -116,7 +116,24 @@ struct ReportTests {
             Chronicle.changes(
                 from: ["status": ["conditions": [["type": "Ready", "status": "False"]]]],
                 to: ["status": ["conditions": [["type": "Ready", "status": "True"]]]])
-                == ["status.conditions[Ready].status: \"False\" → \"True\""])
+                == ["status.conditions[Ready]: False → True"])
+        #expect(
+            Chronicle.changes(
+                from: ["status": .emptyObject],
+                to: [
+                    "status": [
+                        "conditions": [
+                            [
+                                "type": "Ready", "status": "False", "reason": "NotYet", "message": "soon",
+                                "lastTransitionTime": "2020-01-01T00:00:00Z",
+                            ], ["type": "Initialized", "status": "True"],
+                        ]
+                    ]
+                ])
+                == [
+                    "status.conditions[Initialized]: nothing → True",
+                    "status.conditions[Ready]: nothing → False (NotYet: soon)",
+                ])
     }
 }
 

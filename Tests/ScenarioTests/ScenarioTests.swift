@@ -123,6 +123,10 @@ struct ClaimTests {
         ("{}", #"{"a":{"b":1}}"#, #"a: expected {"b":1}, found nothing"#),
         (#"{"a":[1,1]}"#, #"{"a":[1,1,1]}"#, "a: no element like 1, the list is too short"),
         (#"{"a":[{"n":"x","v":1},{"n":"y"}]}"#, #"{"a":[{"n":"x","v":2}]}"#, "a[0].v: expected 2, found 1"),
+        (
+            #"{"a":[{"type":"x","s":1},{"type":"y","s":2}]}"#, #"{"a":[{"type":"y","s":3}]}"#,
+            "a[y].s: expected 3, found 2"
+        ),
         (#"{"a":1}"#, #"{"a":null}"#, "a: expected nothing, found 1"),
         (#"{"a":[1]}"#, #"{"a":[]}"#, "a: expected an empty list, found [1]"),
         (#"{"a":"x"}"#, #"{"a":{"$pattern":"y*"}}"#, #"a: expected $pattern "y*", found "x""#),

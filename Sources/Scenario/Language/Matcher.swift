@@ -36,13 +36,20 @@ enum Matcher {
                 left.remove(at: place)
                 continue
             }
-            // The nearest candidate tells most: the one with the fewest differences.
+            // The nearest candidate tells most: the one of the same name, else the one with the fewest differences.
+            if let name = name(of: wanted), let namesake = left.first(where: { Self.name(of: $0) == name }) {
+                problems += differences(namesake, expected: wanted, path: "\(path)[\(name)]")
+                continue
+            }
             let nearest = left.map { differences($0, expected: wanted, path: "\(path)[\(index)]") }
                 .min { $0.count < $1.count }
             problems += nearest ?? ["\(path): no element like \(shown(wanted)), the list is too short"]
         }
         return problems
     }
+
+    /// What the API itself tells elements of most lists apart by.
+    static func name(of element: Document) -> String? { element.text("type") ?? element.text("name") }
 
     static let operations = ["$exists", "$not", "$pattern", "$atLeast", "$atMost", "$count", "$exactly"]
 

@@ -130,15 +130,32 @@ struct Chronicle {
 
     private static func compare(_ old: Document?, _ new: Document?, _ path: String, _ changes: inout [String]) {
         guard old != new, !unimportant.contains(path) else { return }
+        if let new = new.flatMap(condition) ?? (new == nil ? "nothing" : nil),
+            let old = old.flatMap(condition) ?? (old == nil ? "nothing" : nil)
+        {
+            if old != new { changes.append("\(path): \(old) → \(new)") }
+            return
+        }
         if let old, let new, old.isObject, new.isObject {
             let keys = Set(old.members.map(\.key)).union(new.members.map(\.key)).sorted()
             for key in keys { compare(old[key], new[key], path.isEmpty ? key : "\(path).\(key)", &changes) }
             return
         }
-        if let old, let new, old.isArray, new.isArray, old.elements.allSatisfy(\.isObject) {
-            return compareLists(old.elements, new.elements, path, &changes)
+        // A list that begins with conditions is told one by one as well.
+        let begins = old == nil && new?.elements.allSatisfy { condition($0) != nil } == true
+        if let new, new.isArray, begins || old?.isArray == true, old?.elements.allSatisfy(\.isObject) != false {
+            return compareLists(old?.elements ?? [], new.elements, path, &changes)
         }
         changes.append("\(path): \(shown(old)) → \(shown(new))")
+    }
+
+    /// A condition in few words; when it last changed is the entry's own time.
+    private static func condition(_ document: Document) -> String? {
+        guard document.text("type") != nil, let status = document.text("status"),
+            ["True", "False", "Unknown"].contains(status)
+        else { return nil }
+        let why = [document.text("reason"), document.text("message")].compactMap { $0 }.filter { !$0.isEmpty }
+        return why.isEmpty ? status : "\(status) (\(why.joined(separator: ": ")))"
     }
 
     /// Elements of lists of objects are told apart by their names or types, as the API itself does.
@@ -146,7 +163,7 @@ struct Chronicle {
         _ old: [Document], _ new: [Document], _ path: String, _ changes: inout [String]
     ) {
         func key(_ element: Document, _ index: Int) -> String {
-            element.text("type") ?? element.text("name") ?? "\(index)"
+            Matcher.name(of: element) ?? "\(index)"
         }
         func keyed(_ list: [Document]) -> [String: Document] {
             Dictionary(list.enumerated().map { (key($0.element, $0.offset), $0.element) }) { first, _ in first }

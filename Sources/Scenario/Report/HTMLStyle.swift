@@ -25,7 +25,7 @@ extension HTMLReport {
         .chart a:hover{filter:brightness(1.12)}.chart a.passed{background:var(--good)}
         .chart a.failed{background:var(--bad)}.chart a.stopped{background:var(--odd)}
         .ticks{position:relative;height:20px;color:var(--dim);font-size:12px}
-        .ticks span{position:absolute;transform:translateX(-50%)}.ticks span:first-child{transform:none}
+        .ticks span{position:absolute;white-space:nowrap;transform:translateX(-50%)}.ticks span:first-child{transform:none}
         .ticks span:last-child{transform:translateX(-100%)}
         .tools{display:flex;gap:16px;align-items:center;flex-wrap:wrap}
         input[type=search]{flex:1;min-width:220px;padding:8px 12px;border:1px solid var(--line);border-radius:8px;
