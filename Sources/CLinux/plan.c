@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,6 +134,23 @@ static int step_domain_name(struct stage *stage, struct reader *reader) {
     return 0;
 }
 
+static int step_loopback(struct stage *stage, struct reader *reader) {
+    (void)reader;
+    struct ifreq request = {.ifr_name = "lo"};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    // A kernel without IPv4 has nothing to bring up.
+    if (fd < 0) return errno == EAFNOSUPPORT ? 0 : stage_fail(stage, "socket");
+    int done = ioctl(fd, SIOCGIFFLAGS, &request);
+    if (done == 0) {
+        request.ifr_flags |= IFF_UP;
+        done = ioctl(fd, SIOCSIFFLAGS, &request);
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    return done < 0 ? stage_fail(stage, "bring up lo") : 0;
+}
+
 typedef int (*step_function)(struct stage *, struct reader *);
 
 static const step_function step_functions[] = {
@@ -180,6 +200,7 @@ static const step_function step_functions[] = {
     [LAB_STEP_HIDE] = step_hide,
     [LAB_STEP_OWN_STREAMS] = step_own_streams,
     [LAB_STEP_ROOT_PLAIN] = step_root_plain,
+    [LAB_STEP_LOOPBACK] = step_loopback,
     [LAB_STEP_ROOT_PROPAGATION] = step_root_propagation,
 };
 

@@ -108,6 +108,7 @@ public enum Step: Sendable, Equatable {
     case ownStreams(UInt32)
     case rootPropagation(UInt64)
     case rootPlain(String)
+    case loopback
 
     var opcode: lab_step {
         switch self {
@@ -158,6 +159,7 @@ public enum Step: Sendable, Equatable {
         case .ownStreams: LAB_STEP_OWN_STREAMS
         case .rootPropagation: LAB_STEP_ROOT_PROPAGATION
         case .rootPlain: LAB_STEP_ROOT_PLAIN
+        case .loopback: LAB_STEP_LOOPBACK
         }
     }
 }

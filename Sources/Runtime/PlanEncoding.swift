@@ -106,7 +106,7 @@ extension Step {
             out.text(directory)
             out.text(options)
             out.text(target)
-        case .rootInherit, .allDevices, .noNewPrivileges, .fork, .gate, .hide: break
+        case .rootInherit, .allDevices, .noNewPrivileges, .fork, .gate, .hide, .loopback: break
         case .mount, .bind, .idMap, .remount: encodeMount(&out)
         case .device(let node):
             out.text(node.path)

@@ -46,6 +46,7 @@ extension Step {
         case .hide: "hide"
         case .ownStreams: "own-streams"
         case .rootPropagation: "mount-propagation"
+        case .loopback: "loopback"
         }
     }
 
@@ -71,6 +72,7 @@ extension Step {
         case .hook(let call): call.path
         case .openGate(let directory), .rootPlain(let directory): directory
         case .domainName(let name), .keyring(let name): name
+        case .loopback: "lo"
         case .join(let pid, _, let kinds): "\(pid) (\(kinds.map(\.rawValue).joined(separator: " ")))"
         case .find(let program, _): program
         case .idMap(_, _, let namespace, _): namespace

@@ -14,6 +14,8 @@ enum Machine {
     static let binary: String? = getenv("LAB_BINARY").map { String(cString: $0) }
     static let isRoot = geteuid() == 0
     static let hasKubectl = Shell.has("kubectl")
+    /// Whether apt knows where Debian's packages come from.
+    static let hasPackages = Shell.run(["apt-get", "download", "--print-uris", "busybox-static"]).out.contains("http")
     static var canCreate: Bool { isRoot && binary != nil }
     static let why = "needs root and the release binary in LAB_BINARY ('make test' sets it)"
 }

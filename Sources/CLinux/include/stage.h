@@ -81,6 +81,7 @@ enum lab_step {
     LAB_STEP_HIDE = 44,         // nothing: not even root of the container may trace this process until it has executed
     LAB_STEP_OWN_STREAMS = 45,  // uid number: of the standard streams
     LAB_STEP_ROOT_PLAIN = 47,   // path text: the new root for a chroot, not mounted anywhere
+    LAB_STEP_LOOPBACK = 48,     // nothing: the interface `lo` of a new network namespace works
     LAB_STEP_ROOT_PROPAGATION = 46,  // MS_* number, applied to / after the pivot
 };
 

@@ -129,6 +129,7 @@ struct ContainerCompiler {
 
     private mutating func machine() {
         if around.makesKeyring { steps.append(.keyring("_ses.\(around.id)")) }
+        if configuration.namespaces[.network] == .new { steps.append(.loopback) }
         if let name = configuration.hostname { steps.append(.hostname(name)) }
         if let name = configuration.domainName { steps.append(.domainName(name)) }
         for (name, value) in configuration.sysctls.sorted(by: { $0.key < $1.key }) {
