@@ -108,16 +108,16 @@ struct Containers: Sendable {
         let configuration = """
             {"ociVersion":"1.0.2","process":{"terminal":false,"user":{"uid":0,"gid":0},"args":["/bin/true"],
             "env":["PATH=/bin"],"cwd":"/"},"root":{"path":"rootfs","readonly":false},"hostname":"bench",
-            "mounts":[{"destination":"/proc","type":"proc","source":"proc"}],
+            "mounts":[{"destination":"/proc","type":"proc","source":"proc"},
+            {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","mode=755"]}],
             "linux":{"namespaces":[{"type":"pid"},{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}
             """
         try Files.write(Array(configuration.utf8), to: "\(directory)/config.json")
     }
 
-    /// crun refuses hybrid cgroup hosts, so it gets a mount namespace without the second hierarchy.
     private func words(_ name: String, _ run: String) -> [String] {
         let id = "bench-\(getpid())-\(name)-\(run)"
-        return around(name, "exec \(call(name)) run --bundle \(directory) \(id)")
+        return around("exec \(call(name)) run --bundle \(directory) \(id)")
     }
 
     private func call(_ name: String) -> String {
@@ -130,15 +130,14 @@ struct Containers: Sendable {
         let call = call(name)
         let ran = Command.run(
             around(
-                name,
                 "x=$(\(call) create --bundle \(directory) \(id) && \(call) start \(id)) && \(call) delete --force \(id)"
             ))
         guard ran.code == 0 else { throw Failure("\(ran)") }
     }
 
-    private func around(_ name: String, _ start: String) -> [String] {
-        let hybrid = Files.exists("/sys/fs/cgroup/unified")
-        return name == "crun" && hybrid
+    /// crun refuses hybrid cgroup hosts, so all of them run in a mount namespace without the second hierarchy.
+    private func around(_ start: String) -> [String] {
+        Files.exists("/sys/fs/cgroup/unified")
             ? ["unshare", "-m", "--propagation", "private", "sh", "-c", "umount /sys/fs/cgroup/unified; \(start)"]
             : ["sh", "-c", start]
     }

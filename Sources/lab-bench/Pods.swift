@@ -213,7 +213,7 @@ struct Pods: Sendable {
                 let words = try? Files.text("/proc/\(entry)/cmdline").split(separator: "\0")
             else { return nil }
             if words.dropFirst().starts(with: ["role", "agent"]) { return Process(pid: pid, role: "agent") }
-            let isPods = words.dropFirst().first == "lab:supervise" && words.last?.contains("/sandboxes/") == true
+            let isPods = words.dropFirst().first == "lab:supervise" && words.contains { $0.contains("/sandboxes/") }
             return isPods ? Process(pid: pid, role: "supervisor") : nil
         }
     }

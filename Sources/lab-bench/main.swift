@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters|pods|names|network|images] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|pods|names|network|images|containers] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,7 +18,7 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
-    private static let parts = ["api", "scheduling", "clusters", "pods", "names", "network", "images"]
+    private static let parts = ["api", "scheduling", "clusters", "pods", "names", "network", "images", "containers"]
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -90,6 +90,7 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         rows.append(try measurements.startUp())
         rows += try await Containers(world: .live(loop)).measure(runs: options.quick ? 5 : 30)
     }
+    if options.only == "containers" { return try finish(rows, options, earlier) }
     if options.only == nil {
         say("==> scheduling")
         rows += try scheduling.measure()
