@@ -104,7 +104,8 @@ struct Scheduling: Sendable {
                     "topology.kubernetes.io/zone": Document("zone-\(number % 10)"),
                 ],
             ],
-            "status": ["allocatable": ["cpu": "32", "memory": "64Gi", "pods": "110"]],
+            // Room enough for every pod in any one zone: with affinity they may all want the same.
+            "status": ["allocatable": ["cpu": "128", "memory": "256Gi", "pods": "1100"]],
         ]
     }
 
