@@ -25,7 +25,7 @@ help:
 	@echo "make fuzz         attack every parser; SECONDS=N each (default 30), SEED=N repeats a run, ONLY=NAME one of them"
 	@echo "make soak         kill parts of a cluster at random under a churn of pods; SECONDS=N (default 600), PODS=N (100), SEED=N repeats a run"
 	@echo "make build        build the release binary ($(BINARY))"
-	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|pods|names|network|images|containers"
+	@echo "make bench        measure, and print one table; JSON=FILE keeps it, COMPARE=FILE sets it beside a kept one, QUICK=1, ONLY=api|scheduling|clusters|pods|names|network|images|containers|controllers"
 	@echo "make conformance  run the scenarios against the cluster '$(CLUSTER)'; HTML=FILE and JUNIT=FILE keep reports"
 	@echo "make behaviours   write the pages of Conformance/ that are printed: behaviours, language, schema"
 	@echo "make fmt          format; make check  formatter's verdict, the tidy test, and with LAB_REFERENCE the published types"

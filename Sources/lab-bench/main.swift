@@ -7,7 +7,7 @@ import Linux
 
 // Measures a release binary (LAB_BINARY) on this machine and prints one table.
 //
-//     lab-bench [--quick] [--only api|scheduling|clusters|pods|names|network|images|containers] [--json FILE] [--compare FILE]
+//     lab-bench [--quick] [--only api|scheduling|clusters|pods|names|network|images|containers|controllers] [--json FILE] [--compare FILE]
 //
 // The machine is often shared: read ratios and CPU per operation, not single absolute times.
 
@@ -18,7 +18,9 @@ struct Options {
     /// The one part to measure, where not all.
     var only: String?
 
-    private static let parts = ["api", "scheduling", "clusters", "pods", "names", "network", "images", "containers"]
+    private static let parts = [
+        "api", "scheduling", "clusters", "pods", "names", "network", "images", "containers", "controllers",
+    ]
 
     init(_ words: [String]) throws {
         var rest = words[...]
@@ -76,6 +78,8 @@ func measure(_ options: Options, loop: EventLoop) async throws {
         rows = try Clusters(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
         return try finish(rows, options, earlier)
     }
+    let controlling = Controlling(binary: binary, home: home, world: .live(loop), quick: options.quick)
+    if options.only == "controllers" { return try finish(try await controlling.measure(), options, earlier) }
     if options.only == "pods" {
         rows = try await Pods(binary: binary, home: home, world: .live(loop), quick: options.quick).measure()
         return try finish(rows, options, earlier)
@@ -94,6 +98,7 @@ func measure(_ options: Options, loop: EventLoop) async throws {
     if options.only == nil {
         say("==> scheduling")
         rows += try scheduling.measure()
+        rows += try await controlling.measure()
     }
     if options.only == nil {
         say("==> services and policies")
