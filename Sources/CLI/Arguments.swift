@@ -6,13 +6,18 @@ public struct CommandSyntax: Sendable {
         public enum Value: Sendable { case none, one, many }
 
         public var name: String
+        /// What people type after one dash for it.
+        public var short: Character?
         public var value: Value
         /// How help names the value, such as `FILE`.
         public var placeholder: String
         public var help: String
 
-        public init(_ name: String, _ value: Value = .none, _ placeholder: String = "", _ help: String) {
+        public init(
+            _ name: String, short: Character? = nil, _ value: Value = .none, _ placeholder: String = "", _ help: String
+        ) {
             self.name = name
+            self.short = short
             self.value = value
             self.placeholder = placeholder
             self.help = help
@@ -55,7 +60,8 @@ public struct CommandSyntax: Sendable {
         guard !flags.isEmpty else { return text }
         text += "\nflags:\n"
         let titles = flags.map {
-            "\($0.name.count == 1 ? "-" : "--")\($0.name)\($0.placeholder.isEmpty ? "" : " \($0.placeholder)")"
+            "\($0.short.map { "-\($0), " } ?? "")\($0.name.count == 1 ? "-" : "--")\($0.name)"
+                + ($0.placeholder.isEmpty ? "" : " \($0.placeholder)")
         }
         let width = titles.map(\.count).max() ?? 0
         for (title, flag) in zip(titles, flags) {
@@ -108,12 +114,14 @@ public struct Arguments: Sendable, Equatable {
         flag word: String, from words: inout ArraySlice<String>, syntax: CommandSyntax
     ) throws(UsageError) {
         let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        let name = String(parts[0].drop { $0 == "-" })
-        guard word.hasPrefix("--") != (name.count == 1), let flag = syntax.flags.first(where: { $0.name == name })
+        let given = String(parts[0].drop { $0 == "-" })
+        guard word.hasPrefix("--") != (given.count == 1),
+            let flag = syntax.flags.first(where: { $0.name == given || $0.short.map(String.init) == given })
         else {
             throw UsageError(
                 "unknown flag '\(parts[0])'", remedy: "see 'lab \(syntax.name) --help' for the flags it takes")
         }
+        let name = flag.name
         switch flag.value {
         case .none:
             guard parts.count == 1 else { throw UsageError("--\(name) takes no value", remedy: syntax.usage) }

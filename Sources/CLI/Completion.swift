@@ -217,7 +217,8 @@ enum Completion {
                 condition += "; and __fish_seen_subcommand_from \(words[1])"
             }
             for flag in command.flags {
-                text += "complete -c lab -n '\(condition)' -l \(flag.name) -d \(fishQuoted(flag.help))"
+                text += "complete -c lab -n '\(condition)' -l \(flag.name)"
+                text += "\(flag.short.map { " -s \($0)" } ?? "") -d \(fishQuoted(flag.help))"
                 if flag.value != .none { text += " -r\(fishCandidates(candidates(flag.placeholder)))" }
                 text += "\n"
             }

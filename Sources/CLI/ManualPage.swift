@@ -28,6 +28,7 @@ enum ManualPage {
             page += ".RS\n"
             for flag in command.flags {
                 page += ".TP\n.B \\-\\-\(escaped(flag.name))"
+                if let short = flag.short { page += ", \\-\(short)" }
                 if !flag.placeholder.isEmpty { page += " \\fI\(escaped(flag.placeholder))\\fR" }
                 page += "\n\(escaped(flag.help))\n"
             }

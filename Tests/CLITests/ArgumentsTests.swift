@@ -27,6 +27,14 @@ import Testing
         #expect(error?.remedy.isEmpty == false)
     }
 
+    @Test func someFlagsHaveALetter() throws {
+        let syntax = CommandSyntax("save", most: 1, "s", flags: [.init("output", short: "o", .one, "FILE", "where to")])
+        #expect(try Arguments(["-o", "a.tar", "image"], for: syntax)["output"] == "a.tar")
+        #expect(throws: UsageError.self) { try Arguments(["-o", "a", "--output", "b"], for: syntax) }
+        #expect(throws: UsageError.self) { try Arguments(["--o", "a"], for: syntax) }
+        #expect(syntax.help.contains("  -o, --output FILE  where to"))
+    }
+
     @Test func twoDashesEndTheFlags() throws {
         let arguments = try Arguments(["--", "--x"], for: Commands.load)
         #expect(arguments.operands == ["--x"])

@@ -64,7 +64,7 @@ enum ImageCommands {
     static let save = CommandSyntax(
         "image save", operands: "REFERENCE...", fewest: 1, most: 1_000, "Write images to an archive.",
         flags: [
-            .init("output", .one, "FILE", "where to write"),
+            .init("output", short: "o", .one, "FILE", "where to write"),
             .init("format", .one, "FORMAT", "oci (default), oci-dir for a directory, or docker"),
         ])
     static let list = CommandSyntax(
