@@ -54,6 +54,14 @@ public struct AddressPool {
         }
     }
 
+    /// Whether a ledger says so, for whoever does not know its network.
+    public static func isOwner(_ podKey: String, in directory: String) throws -> Bool {
+        guard Files.exists(directory) else { return false }
+        return try Files.list(directory).contains {
+            IPAddress($0) != nil && (try? Files.text("\(directory)/\($0)")) == podKey
+        }
+    }
+
     public var count: Int { owners.count }
     public var isExhausted: Bool { UInt64(owners.count) >= usable }
     private var size: UInt64 { 1 << UInt64(32 - network.prefix) }

@@ -117,7 +117,7 @@ public actor Overlay {
             let done = try kernel.apply(wanted)
             self.kernel = kernel
             if pool == nil || plan?.own.podNetwork != own.podNetwork {
-                pool = try AddressPool(directory: "\(stateDirectory)/addresses", network: own.podNetwork)
+                pool = try AddressPool(directory: addressDirectory, network: own.podNetwork)
             }
             if plan == nil { hasHostPorts = try kernel.tables.hasTable(HostPorts.table) }
             plan = wanted
@@ -134,6 +134,8 @@ public actor Overlay {
     }
 
     // MARK: Pods
+
+    private var addressDirectory: String { "\(stateDirectory)/addresses" }
 
     /// Gives the pod whose network namespace is at `namespacePath` an address and a link.
     /// The same key gets the same address, and a second call completes what the first left undone.
@@ -176,16 +178,24 @@ public actor Overlay {
 
     /// Takes the pod's link away and gives its address back. Harmless where there is none.
     public func detach(podKey: String) throws {
-        guard let kernel, let address = pool?.address(of: podKey) else { return }
+        guard let kernel, let pool else {
+            // What an earlier life of this agent gave the pod can be taken back only when the network is known again.
+            guard try AddressPool.isOwner(podKey, in: addressDirectory) else { return }
+            throw NotReady(description: "node \(nodeName) has no pod network yet")
+        }
+        guard let address = pool.address(of: podKey) else { return }
         if hasHostPorts { try hostPorts(kernel).withdraw(address) }
         try PodLink.remove(for: address, node: kernel.routes)
-        try pool?.release(podKey)
+        try self.pool?.release(podKey)
     }
 
     /// Detaches every pod but these, and but what others have attached.
+    /// One that cannot be detached keeps none of the others.
     public func retain(only keys: Set<String>) throws {
+        var failure: (any Error)?
         for key in pool?.keys ?? [] where !keys.contains(key) && !key.hasPrefix(Self.foreignPrefix) {
-            try detach(podKey: key)
+            do { try detach(podKey: key) } catch { failure = failure ?? error }
         }
+        if let failure { throw failure }
     }
 }

@@ -215,4 +215,17 @@ struct OverlayKernelTests {
         await #expect(throws: Overlay.NotReady.self) { try await overlay.attach(podKey: "a", namespace: namespace) }
         #expect(await !overlay.ready)
     }
+
+    /// An agent that was killed knows its pods' addresses again only with the network. A pod that ends before has to
+    /// wait, or its address would be taken for good.
+    @Test func noAddressIsForgottenWhileTheNetworkIsUnknown() async throws {
+        var earlier = try AddressPool(directory: "\(scratch.path)/addresses", network: #require(CIDR("10.244.1.0/24")))
+        _ = try earlier.take(for: "held")
+        let overlay = Overlay(
+            nodeName: "x", nodeIP: .loopback, client: .init(transport: NoServer(), userAgent: "test"),
+            stateDirectory: scratch.path, world: stillWorld, log: .silent, namespace: try NetworkNamespace.make())
+        await #expect(throws: Overlay.NotReady.self) { try await overlay.detach(podKey: "held") }
+        // One that never had an address goes as it came.
+        try await overlay.detach(podKey: "never")
+    }
 }

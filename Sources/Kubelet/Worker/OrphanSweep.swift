@@ -36,9 +36,9 @@ struct OrphanSweep: Sendable {
         }
     }
 
+    /// Its address goes with `retainAddresses`, as soon as there is a network.
     private func remove(_ uid: String) async throws {
         try await node.removeSandboxes(uid)
-        try await node.network.detach(podKey: uid)
         try await node.volumes.remove(uid: uid)
     }
 }
