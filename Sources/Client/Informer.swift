@@ -22,6 +22,7 @@ public struct Change: Sendable, Equatable {
 /// each key's latest change, in the order in which the keys first changed.
 public final class Informer: Sendable {
     fileprivate struct Index {
+        let name: String
         let keys: @Sendable (Document) -> [String]
         var members: [String: Set<String>] = [:]
     }
@@ -30,7 +31,9 @@ public final class Informer: Sendable {
         var objects: [String: Document] = [:]
         /// The keys in order, rebuilt when asked for after one came or went.
         var order: [String]?
-        var indexes: [String: Index] = [:]
+        /// A list, so that each is changed where it lies: whoever goes through a dictionary while changing it copies
+        /// all that it holds.
+        var indexes: [Index] = []
         var readers: [ChangeBuffer] = []
         var resourceVersion: String?
     }
@@ -85,18 +88,22 @@ public final class Informer: Sendable {
     /// Names a grouping of the objects, for `indexed`. Call before `run`.
     public func addIndex(_ name: String, _ keys: @escaping @Sendable (Document) -> [String]) {
         state.withLock { state in
-            var index = Index(keys: keys)
+            var index = Index(name: name, keys: keys)
             for (key, object) in state.objects {
                 for value in keys(object) { index.members[value, default: []].insert(key) }
             }
-            state.indexes[name] = index
+            if let known = state.indexes.firstIndex(where: { $0.name == name }) {
+                state.indexes[known] = index
+            } else {
+                state.indexes.append(index)
+            }
         }
     }
 
     /// The objects that the index `name` has under `value`, in key order.
     public func indexed(_ name: String, _ value: String) -> [Document] {
         state.withLock { state in
-            (state.indexes[name]?.members[value] ?? []).sorted().compactMap { state.objects[$0] }
+            (state.indexes.first { $0.name == name }?.members[value] ?? []).sorted().compactMap { state.objects[$0] }
         }
     }
 
@@ -240,7 +247,7 @@ public final class Informer: Sendable {
         if old == nil, new == nil { return }
         state.objects[key] = new
         if (old == nil) != (new == nil) { state.order = nil }
-        for name in state.indexes.keys { state.indexes[name]?.move(key, from: old, to: new) }
+        for place in state.indexes.indices { state.indexes[place].move(key, from: old, to: new) }
         let change = Change(key: key, old: new == nil ? last ?? old : old, new: new)
         for reader in state.readers { reader.add(change) }
     }
