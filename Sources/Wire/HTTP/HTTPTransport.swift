@@ -7,8 +7,9 @@ public final class HTTPTransport: UpgradingTransport {
         /// Connections in use and idle together; a request that finds none free waits in line.
         public var connections = 1024
         public var waiting = 4096
-        /// Idle connections kept for the next request.
-        public var idle = 32
+        /// Idle connections kept for the next request: as many as a burst uses, for a handshake costs more than most
+        /// requests. The surplus goes with the first request after `idleTime`.
+        public var idle = 256
         /// Well below any server's own idle time, so that a pooled connection is rarely a dead one.
         public var idleTime: Duration = .seconds(20)
         public var connectTime: Duration = .seconds(10)
