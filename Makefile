@@ -81,9 +81,13 @@ test-kubectl:
 test: packages test-packages test-clients test-kubectl build test-only
 
 # The scenarios have the machine to themselves: each waits for real processes, and hundreds of other tests would
-# make it wait longer than it allows. What failed stands at the end again, for reports that keep only that.
+# make it wait longer than it allows. Shown is what fails or is skipped, and how far the run is; all that was printed
+# is kept in .build/test-output.
+SHOWN := awk '/^◇ Test case/ { inside = !/started\.$$/; next } inside { inside = !/started\.$$/; next } \
+    /^✔ Test run/ { print; next } /^✔ Test / { if (++done % 100 == 0) print "    " done " tests have passed"; fflush(); next } \
+    /^◇|^✔/ { next } { print; fflush() }'
 test-only:
-	@run() { LAB_BINARY=$(abspath $(BINARY)) swift test "$$@" 2>&1 | tee .build/test-output || { \
+	@run() { LAB_BINARY=$(abspath $(BINARY)) swift test "$$@" 2>&1 | tee .build/test-output | $(SHOWN) || { \
 	    echo "==> what failed:"; grep -A 20 'recorded an issue' .build/test-output | cut -c 1-600 | tail -n 120; exit 1; }; }; \
 	echo "==> running the tests"; run --parallel --skip SuiteTests; \
 	echo "==> running the scenarios"; run --skip-build --filter SuiteTests
