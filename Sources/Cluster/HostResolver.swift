@@ -1,5 +1,6 @@
 import Basics
 import Linux
+import Wire
 
 /// The host's resolver configuration, as a cluster's nodes can use it.
 ///
@@ -13,11 +14,7 @@ struct HostResolver: Sendable, Equatable {
 
     init(_ text: String) {
         self.text = text
-        servers = text.split(separator: "\n").compactMap { line in
-            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-            guard words.count >= 2, words[0] == "nameserver" else { return nil }
-            return IPAddress(words[1].prefix { $0 != "%" })
-        }
+        servers = ResolverConfiguration(text).servers
     }
 
     /// Those that are reached from a node.

@@ -69,7 +69,7 @@ extension DNSServer {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 do {
-                    var framing = StreamFraming()
+                    var framing = DNSStreamFraming()
                     while let bytes = try await framing.next(from: connection) {
                         let query = try DNSMessage(parsing: bytes)
                         guard !query.isResponse else { return }
@@ -79,7 +79,7 @@ extension DNSServer {
                         let answer = try await self.answer(query)
                         let out = answer.serialized()
                         self.note(asked, answer, size: out.count)
-                        try await StreamFraming.write(out, to: connection)
+                        try await DNSStreamFraming.write(out, to: connection)
                     }
                 } catch {
                     self.log.debug("\(connection.peer?.description ?? "client"): \(error)")

@@ -6,6 +6,7 @@ import Wire
 final class Forwarder: Sendable {
     private let rule: ForwardRule
     private let world: World
+    private let client: DNSClient
     private let log: Log
     private let metrics: DNSMetrics
     /// Nil where answers are not kept.
@@ -21,6 +22,7 @@ final class Forwarder: Sendable {
     init(_ rule: ForwardRule, cache limits: CacheLimits?, metrics: DNSMetrics = DNSMetrics(), world: World, log: Log) {
         self.rule = rule
         self.world = world
+        client = DNSClient(world: world, patience: Self.patience)
         self.log = log
         self.metrics = metrics
         cache = Mutex(
@@ -88,8 +90,7 @@ final class Forwarder: Sendable {
         for attempt in 0..<2 * upstreams.count {
             let upstream = upstreams[(first + attempt) % upstreams.count]
             do {
-                var answer = try await ask(upstream, query)
-                answer.id = query.id
+                let answer = try await ask(upstream, query)
                 // Only a resolver in trouble says this; the next one may do better.
                 if answer.code == .serverFailure || answer.code == .refused {
                     last = answer
@@ -108,88 +109,9 @@ final class Forwarder: Sendable {
 
     private func ask(_ upstream: Endpoint, _ query: DNSMessage) async throws -> DNSMessage {
         var outgoing = query
-        // A fresh id and, from the fresh socket, a fresh port: what a forger would have to guess.
-        outgoing.id = UInt16(truncatingIfNeeded: world.random.next())
         outgoing.edns?.datagramSize = 1232
         outgoing.edns?.options = []
-        let message = outgoing
         metrics.countForward(to: upstream)
-        if rule.usesStreams { return try await withPatience { try await self.askByStream(upstream, message) } }
-        let answer = try await withPatience { try await self.askByDatagram(upstream, message) }
-        guard answer.isTruncated else { return answer }
-        return try await withPatience { try await self.askByStream(upstream, message) }
-    }
-
-    private func matches(_ answer: DNSMessage, _ query: DNSMessage) -> Bool {
-        answer.isResponse && answer.id == query.id && answer.questions == query.questions
-    }
-
-    private func askByDatagram(_ upstream: Endpoint, _ query: DNSMessage) async throws -> DNSMessage {
-        guard case .ip(let address, _) = upstream else { throw DNSFormatError("\(upstream) is no resolver") }
-        let any: IPAddress = address.isIPv6 ? IPAddress(v6High: 0, low: 0) : .any
-        let socket = try await world.network.datagrams(on: .ip(any, port: 0))
-        defer { socket.close() }
-        try await socket.send(Datagram(bytes: query.serialized(), peer: upstream))
-        while true {
-            let datagram = try await socket.receive()
-            guard datagram.peer == upstream, let answer = try? DNSMessage(parsing: datagram.bytes),
-                matches(answer, query)
-            else { continue }
-            return answer
-        }
-    }
-
-    private func askByStream(_ upstream: Endpoint, _ query: DNSMessage) async throws -> DNSMessage {
-        let connection = try await world.network.connect(to: upstream)
-        defer { connection.close() }
-        try await StreamFraming.write(query.serialized(), to: connection)
-        var framing = StreamFraming()
-        while let bytes = try await framing.next(from: connection) {
-            let answer = try DNSMessage(parsing: bytes)
-            if matches(answer, query) { return answer }
-        }
-        throw DNSFormatError("\(upstream) hung up without an answer")
-    }
-
-    struct NoAnswer: Error, CustomStringConvertible {
-        var description: String { "no answer within \(Forwarder.patience.inSeconds) seconds" }
-    }
-
-    private func withPatience(_ body: @escaping @Sendable () async throws -> DNSMessage) async throws -> DNSMessage {
-        try await withThrowingTaskGroup(of: DNSMessage.self) { [world] group in
-            group.addTask { try await body() }
-            group.addTask {
-                try await world.clock.sleep(for: Self.patience)
-                throw NoAnswer()
-            }
-            defer { group.cancelAll() }
-            guard let answer = try await group.next() else { throw NoAnswer() }
-            return answer
-        }
-    }
-}
-
-/// DNS over a stream: each message behind its length in two bytes.
-struct StreamFraming {
-    private var buffer: [UInt8] = []
-
-    /// The next message; nil at the end of the stream.
-    mutating func next(from connection: any Connection) async throws -> [UInt8]? {
-        while true {
-            if buffer.count >= 2 {
-                let length = Int(buffer[0]) << 8 | Int(buffer[1])
-                if buffer.count >= 2 + length {
-                    defer { buffer.removeFirst(2 + length) }
-                    return Array(buffer[2..<2 + length])
-                }
-            }
-            let bytes = try await connection.read(atMost: 16 << 10)
-            if bytes.isEmpty { return nil }
-            buffer += bytes
-        }
-    }
-
-    static func write(_ message: [UInt8], to connection: any Connection) async throws {
-        try await connection.write([UInt8(message.count >> 8), UInt8(message.count & 0xFF)] + message)
+        return try await client.ask(upstream, outgoing, overStream: rule.usesStreams)
     }
 }

@@ -175,16 +175,6 @@ import Testing
         #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     }
 
-    @Test func resolverFilesAreRead() {
-        #expect(
-            HostResolver.known("reg.local", "127.0.0.1 localhost\n10.0.0.1 x Reg.local # y\n::2 reg.local") == [
-                IPAddress(v4: 0x0A00_0001), IPAddress(v6High: 0, low: 2),
-            ])
-        let (servers, search) = HostResolver.configuration("search a b\nnameserver 1.1.1.1\nnameserver bad\n")
-        #expect(servers == [IPAddress(v4: 0x0101_0101)])
-        #expect(search == ["a", "b"])
-    }
-
     @Test(arguments: [
         ("linux/amd64", "amd64"), ("linux/arm64", "arm64v8"), ("linux/arm/v7", "armv7"), ("arm/v6", nil),
         ("linux/arm/v6", "armv6"), ("linux/s390x", nil),

@@ -156,10 +156,10 @@ private final class Tally: Sendable {
             #expect(longer.isTruncated && longer.answers.count > short.answers.count && longer.edns != nil)
             let connection = try await site.world.network.connect(to: site.server)
             let query = DNSMessage(query: DNSQuestion(try #require(DNSName(name)), .a), id: 1)
-            var framing = StreamFraming()
+            var framing = DNSStreamFraming()
             var firsts: Set<DNSData> = []
             for _ in 0..<20 {
-                try await StreamFraming.write(query.serialized(), to: connection)
+                try await DNSStreamFraming.write(query.serialized(), to: connection)
                 let whole = try DNSMessage(parsing: #require(try await framing.next(from: connection)))
                 #expect(!whole.isTruncated && Set(whole.answers).count == 100)
                 firsts.insert(whole.answers[0].data)

@@ -33,18 +33,4 @@ struct TestboxTests {
         let short = try URL("http://web?x")
         #expect(short.host == "web" && short.port == 80 && short.target == "/?x")
     }
-
-    @Test func searchesAsThePodsResolverSays() {
-        let configuration = ResolverConfiguration(
-            "nameserver 10.96.0.10\n# c\nsearch ns.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
-        )
-        #expect(configuration.servers == [IPAddress("10.96.0.10")])
-        #expect(
-            configuration.candidates("web") == [
-                "web.ns.svc.cluster.local", "web.svc.cluster.local", "web.cluster.local", "web",
-            ])
-        #expect(configuration.candidates("web.").first == "web." && configuration.candidates("web.").count == 1)
-        #expect(configuration.candidates("a.b.c.d.e.f").first == "a.b.c.d.e.f")
-        #expect(ResolverConfiguration("").candidates("a.b") == ["a.b"])
-    }
 }

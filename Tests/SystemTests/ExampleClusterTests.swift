@@ -64,8 +64,9 @@ struct ExampleClusterTests {
                     "--config", "\(Self.directory)/\(file)", "--egress", "false", "--wait", "120s",
                 ], extra: lab.environment)
             #expect(created.code == 0, "\(file): \(created)")
-            let nodes = lab.kubectl("get", "nodes", "--no-headers").out.split(separator: "\n")
-            #expect(nodes.count == example.nodes && nodes.allSatisfy { $0.contains(" Ready ") }, "\(file): \(nodes)")
+            let listed = lab.kubectl("get", "nodes", "--no-headers")
+            let nodes = listed.out.split(separator: "\n")
+            #expect(nodes.count == example.nodes && nodes.allSatisfy { $0.contains(" Ready ") }, "\(file): \(listed)")
             let asked = Shell.run(["kubectl"] + example.question, extra: lab.environment)
             #expect(asked.out == example.answer, "\(file): \(asked)")
             if file == "kind-ports.yaml" {

@@ -239,55 +239,6 @@ final class WebhookClient: Sendable {
     }
 }
 
-/// Finds the address behind a name: literals, and what the name servers say.
-struct HostResolver: Sendable {
-    let world: World
-    let servers: [Endpoint]
-    private static let patience = Duration.seconds(3)
-
-    struct NotFound: Error, CustomStringConvertible {
-        let host: String
-        var description: String { "dial tcp: lookup \(host): no such host" }
-    }
-
-    func address(_ host: String) async throws -> IPAddress {
-        if let address = IPAddress(host) { return address }
-        if host == "localhost" { return .loopback }
-        guard let name = DNSName(host) else { throw NotFound(host: host) }
-        for server in servers {
-            for type in [DNSType.a, .aaaa] {
-                if let found = try await ask(server, DNSQuestion(name, type)) { return found }
-            }
-        }
-        throw NotFound(host: host)
-    }
-
-    private func ask(_ server: Endpoint, _ question: DNSQuestion) async throws -> IPAddress? {
-        guard case .ip(let address, _) = server else { return nil }
-        let query = DNSMessage(query: question, id: UInt16(truncatingIfNeeded: world.random.next()))
-        let socket = try await world.network.datagrams(
-            on: .ip(address.isIPv6 ? IPAddress(v6High: 0, low: 0) : .any, port: 0))
-        defer { socket.close() }
-        do {
-            return try await withDeadline(Self.patience, world.clock, "asking \(server)") {
-                try await socket.send(Datagram(bytes: query.serialized(), peer: server))
-                while true {
-                    let datagram = try await socket.receive()
-                    guard datagram.peer == server, let answer = try? DNSMessage(parsing: datagram.bytes),
-                        answer.isResponse, answer.id == query.id, answer.questions == query.questions
-                    else { continue }
-                    return answer.answers.compactMap { record -> IPAddress? in
-                        if case .address(let address) = record.data { return address }
-                        return nil
-                    }.first
-                }
-            }
-        } catch is HTTPTransport.TimedOut {
-            return nil
-        }
-    }
-}
-
 extension WebhookClient {
     /// A client that finds Services where this server keeps them.
     convenience init(world: World, nameServers: [Endpoint], store: any Store, registry: Schema.Registry) {
