@@ -63,7 +63,7 @@ struct ContainerFailureTests {
             try fixture.write("true")
             let base = try Document(json: Files.read("\(fixture.bundle)/config.json"))
             try Files.write(Array("x".utf8), to: "\(fixture.bundle)/rootfs/secret", mode: 0o600)
-            let before = try Files.list("/proc/self/fd").count
+            let files = try OpenFiles()
             for test in Self.cases {
                 let patched = base.applyingMergePatch(try Document(json: Array(test.patch.utf8)))
                 try Files.write(Array(patched.jsonText.utf8), to: "\(fixture.bundle)/config.json")
@@ -72,8 +72,8 @@ struct ContainerFailureTests {
                 #expect(isTold, "\(test): \(error.debugDescription)")
                 #expect(try fixture.leftovers().isEmpty, "\(test)")
             }
-            // Other suites may open files of their own meanwhile, but fewer than two for every failure.
-            #expect(try Files.list("/proc/self/fd").count < before + 2 * Self.cases.count)
+            let left = try await files.left(fewerThan: Self.cases.count)
+            #expect(left.count < Self.cases.count, "\(left.sorted())")
         }
     }
 

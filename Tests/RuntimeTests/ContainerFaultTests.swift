@@ -55,7 +55,7 @@ struct ContainerFaultTests {
                     id: "c", bundle: fixture.bundle, stateDirectory: state, layout: layout, cgroup: group))
             let gate = try #require(plan.steps.firstIndex { $0.name == Step.gate.name })
             #expect(Set(plan.steps.map(\.name)).count > 25, "\(Set(plan.steps.map(\.name)).sorted())")
-            let before = try Files.list("/proc/self/fd").count
+            let files = try OpenFiles()
             for place in 0...gate {
                 // Nothing lies there, neither before nor after the root has changed.
                 let fault = Step.write(.sysctl, path: "/no/such/\(place)", content: "x", tolerating: [])
@@ -69,8 +69,8 @@ struct ContainerFaultTests {
                 }
                 #expect(mounted.isEmpty, "before \(plan.steps[place].name)")
             }
-            // Other suites may open files of their own meanwhile, but fewer than one for every failure.
-            #expect(try Files.list("/proc/self/fd").count < before + gate)
+            let left = try await files.left(fewerThan: gate)
+            #expect(left.count < gate, "\(left.sorted())")
             try group.remove()
             #expect(!group.exists)
         }

@@ -87,7 +87,7 @@ struct FailureTests {
 
     @Test func launchFailsCleanly() async throws {
         try await Fixture.with { fixture in
-            let descriptors = try Self.descriptors()
+            let files = try OpenFiles()
             var wrong = fixture.specification()
             wrong.cgroup = "\(fixture.cgroup)/s"
             wrong.sysctls = ["net.no.such": "1"]
@@ -101,18 +101,8 @@ struct FailureTests {
             let exec = await #expect(throws: StageError.self) { _ = try await missing.launch(fixture.specification()) }
             #expect(exec?.errno == ENOENT)
             #expect(!Files.exists(fixture.state))
-            // Other suites may open files of their own meanwhile, but fewer than thirty launches would leave.
-            #expect(try Self.descriptors() < descriptors + 20)
+            let left = try await files.left(fewerThan: 30)
+            #expect(left.count < 30, "\(left.sorted())")
         }
-    }
-
-    /// Descriptors of this process other than sockets, of which other suites hold thousands at a time.
-    private static func descriptors() throws -> Int {
-        try Files.list("/proc/self/fd").filter { name in
-            var target = [CChar](repeating: 0, count: 64)
-            let count = readlink("/proc/self/fd/\(name)", &target, target.count)
-            let bytes = target.prefix(max(0, count)).map { UInt8(bitPattern: $0) }
-            return count > 0 && !bytes.starts(with: Array("socket:".utf8))
-        }.count
     }
 }
