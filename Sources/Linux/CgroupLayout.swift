@@ -1,3 +1,6 @@
+import Glibc
+import Synchronization
+
 /// Which control group hierarchies a mount namespace shows, and where.
 ///
 /// A host is v1 (one mount per controller), v2 (one mount, `cgroup2`) or hybrid: v1 with an additional `cgroup2`
@@ -33,8 +36,9 @@ public struct CgroupLayout: Sendable, Equatable {
     /// Parses `/proc/PID/mountinfo`. Of several mounts of one hierarchy the first below `/sys/fs/cgroup` counts.
     public init(mountInfo: String) {
         hierarchies = []
-        for line in mountInfo.split(separator: "\n") {
-            guard let hierarchy = Self.hierarchy(of: line) else { continue }
+        // A node's table has a line for each volume of each pod: only those that matter are taken apart.
+        for line in mountInfo.utf8.split(separator: UInt8(ascii: "\n")) where Self.speaksOfCgroups(line) {
+            guard let hierarchy = Self.hierarchy(of: Substring(line)) else { continue }
             let known = hierarchies.firstIndex {
                 $0.isUnified == hierarchy.isUnified && $0.controllers == hierarchy.controllers
             }
@@ -49,9 +53,30 @@ public struct CgroupLayout: Sendable, Equatable {
         }
     }
 
-    /// The hierarchies that process `pid` sees.
+    /// The hierarchies that process `pid` sees. Those of this process's own mount namespace are looked up once: nobody
+    /// mounts hierarchies while it runs, and the table of a node grows with its pods.
     public static func ofProcess(_ pid: String = "self") throws -> CgroupLayout {
-        CgroupLayout(mountInfo: try Files.text("/proc/\(pid)/mountinfo"))
+        let namespace = Self.mountNamespace(of: pid)
+        let isOwn = namespace != nil && namespace == (pid == "self" ? namespace : mountNamespace(of: "self"))
+        if isOwn, let (known, layout) = own.withLock({ $0 }), known == namespace { return layout }
+        let layout = CgroupLayout(mountInfo: try Files.text("/proc/\(pid)/mountinfo"))
+        if isOwn, let namespace { own.withLock { $0 = (namespace, layout) } }
+        return layout
+    }
+
+    private static let own = Mutex<(namespace: UInt64, layout: CgroupLayout)?>(nil)
+
+    private static func mountNamespace(of pid: String) -> UInt64? {
+        var found = stat()
+        return stat("/proc/\(pid)/ns/mnt", &found) == 0 ? UInt64(found.st_ino) : nil
+    }
+
+    private static let mark = Array("- cgroup".utf8)
+
+    private static func speaksOfCgroups(_ line: Substring.UTF8View) -> Bool {
+        line.withContiguousStorageIfAvailable { bytes in
+            bytes.indices.contains { bytes[$0] == mark[0] && bytes[$0...].starts(with: mark) }
+        } ?? true
     }
 
     // `36 31 0:33 / /sys/fs/cgroup/devices rw,relatime - cgroup cgroup rw,devices`

@@ -82,4 +82,23 @@ import Testing
         #expect(!group.exists && !outer.exists)
         try outer.remove()
     }
+
+    /// What is known of this process's own mounts says nothing about those of others.
+    @Test(.enabled(if: getuid() == 0, "needs root")) func othersAreSeenByTheirOwnMounts() throws {
+        let own = try CgroupLayout.ofProcess()
+        try #require(!own.hierarchies.isEmpty)
+        #expect(try CgroupLayout.ofProcess("\(getpid())") == own)
+        let other = Command(["unshare", "-m", "sh", "-c", "umount -l /sys/fs/cgroup && exec sleep 60"])
+        defer {
+            kill(other.pid, SIGKILL)
+            _ = other.wait()
+        }
+        var seen = own
+        for _ in 0..<2_000 where !seen.hierarchies.isEmpty {
+            usleep(5_000)
+            seen = try CgroupLayout.ofProcess("\(other.pid)")
+        }
+        #expect(seen.hierarchies.isEmpty)
+        #expect(try CgroupLayout.ofProcess() == own)
+    }
 }

@@ -232,9 +232,10 @@ enum EmptyDirectory {
 enum MountTable {
     static func points() -> [String] {
         let table = (try? Files.text("/proc/self/mountinfo")) ?? ""
-        return table.split(separator: "\n").compactMap { line -> String? in
-            let words = line.split(separator: " ")
-            return words.count > 4 ? String(words[4]).replacing("\\040", with: " ") : nil
+        return table.utf8.split(separator: UInt8(ascii: "\n")).compactMap { line -> String? in
+            let words = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
+            guard words.count > 4, let point = String(words[4]) else { return nil }
+            return words[4].contains(UInt8(ascii: "\\")) ? point.replacing("\\040", with: " ") : point
         }
     }
 }
