@@ -80,14 +80,14 @@ extension ImageStore {
     }
 
     /// Removes images that nobody uses: those without a name, or with `all` the named ones as well. Those that were made
-    /// of this program stay, since no registry has them.
+    /// of this program stay while they have a name, since no registry has them.
     public func prune(all: Bool, unusedSince limit: Timestamp? = nil) throws -> PruneOutcome {
         let before = space?.available ?? 0
         var outcome = PruneOutcome()
         try removing { index in
             let used = Set(try allUses().map(\.digest))
             index.entries.removeAll { entry in
-                guard !used.contains(entry.digest), entry.origin == nil, all || entry.names.isEmpty else {
+                guard !used.contains(entry.digest), entry.names.isEmpty || (all && entry.origin == nil) else {
                     return false
                 }
                 if let limit, lastUse(entry.digest) > limit { return false }
@@ -104,7 +104,8 @@ extension ImageStore {
     public func collect(_ wanted: Int64, unusedSince limit: Timestamp) throws -> PruneOutcome {
         let before = space?.available ?? 0
         var outcome = PruneOutcome()
-        let own = Set(try ImageIndex.read(layout).entries.filter { $0.origin != nil }.map(\.digest))
+        let own = Set(
+            try ImageIndex.read(layout).entries.filter { $0.origin != nil && !$0.names.isEmpty }.map(\.digest))
         for usage in try usage() where outcome.freed < wanted {
             guard usage.users.isEmpty, usage.lastUsed <= limit, let digest = Digest(usage.image.digest),
                 !own.contains(digest)
@@ -120,12 +121,22 @@ extension ImageStore {
         return outcome
     }
 
+    /// Removes what former versions of this program were made into, where no pod runs from it. Whoever uses the store
+    /// at the moment is not waited for: the next version comes by here too.
+    func removeFormerPrograms() throws {
+        try removing(waiting: false) { index in
+            let used = Set(try allUses().map(\.digest))
+            index.entries.removeAll { $0.origin != nil && $0.names.isEmpty && !used.contains($0.digest) }
+        }
+    }
+
     /// Changes the index and takes away what no image needs then. The lock is held only until that is out of the way:
     /// deleting many files takes long, and nobody shall wait for it.
-    private func removing(_ body: (inout ImageIndex) throws -> Void) throws {
+    private func removing(waiting: Bool = true, _ body: (inout ImageIndex) throws -> Void) throws {
         let garbage: Workspace
         do {
-            let lock = try StoreLock(layout.contentLock, .exclusive)
+            let path = layout.contentLock
+            guard let lock = try waiting ? StoreLock(path, .exclusive) : StoreLock(exclusiveNow: path) else { return }
             defer { withExtendedLifetime(lock) {} }
             garbage = try Workspace(in: layout)
             try ImageIndex.change(layout, body)

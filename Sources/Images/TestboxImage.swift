@@ -9,7 +9,7 @@ extension ImageStore {
     /// Makes the test image of this very program: one layer with the static binary at /bin/lab. The tags differ in
     /// one environment variable, so that each is an image of its own.
     ///
-    /// Nothing is done where the images were made of the same file already.
+    /// Nothing is done where the images were made of the same file already. Those of another file go, unless they run.
     @discardableResult
     public func ensureTestbox(binary path: String) throws -> [Image] {
         let origin = try Self.origin(of: path)
@@ -18,6 +18,12 @@ extension ImageStore {
         if existing.count == Self.testboxNames.count, existing.allSatisfy({ $0.origin == origin }) {
             return try existing.map { try image($0) }
         }
+        try makeTestbox(binary: path, origin: origin)
+        try removeFormerPrograms()
+        return try Self.testboxNames.compactMap { try resolve($0) }
+    }
+
+    private func makeTestbox(binary path: String, origin: String) throws {
         let lock = try StoreLock(layout.contentLock, .shared)
         defer { withExtendedLifetime(lock) {} }
         let workspace = try Workspace(in: layout)
@@ -42,7 +48,6 @@ extension ImageStore {
         try ImageIndex.change(layout) { index in
             for image in made { index.add(image.manifest, names: [image.name], origin: origin) }
         }
-        return try Self.testboxNames.compactMap { try resolve($0) }
     }
 
     /// Tells the same file again without reading it.

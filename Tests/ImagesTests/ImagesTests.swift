@@ -270,9 +270,20 @@ struct ImageStoreTests {
         let before = try status("\(scratch.path)/store/images.json").st_ino
         #expect(try store.ensureTestbox(binary: binary).map(\.id) == made.map(\.id))
         #expect(try status("\(scratch.path)/store/images.json").st_ino == before)
+        // A pod that runs from one of the old images keeps that one.
+        try store.use(made[1], owner: "node", user: "pod")
         try Files.write(Array("newer".utf8), to: binary, mode: 0o755)
         let newer = try store.ensureTestbox(binary: binary)
         #expect(try Files.text(newer[0].layerDirectories[0] + "/bin/lab") == "newer")
+        #expect(try store.list().map(\.id).sorted() == (newer + [made[1]]).map(\.id).sorted())
+        #expect(try Files.text(directory + "/bin/lab") == "program")
+        try store.release(owner: "node", user: "pod")
+        #expect(try store.prune(all: false).removed == [made[1].digest])
+        #expect(!Files.exists(directory))
+        try Files.write(Array("newest".utf8), to: binary, mode: 0o755)
+        let newest = try store.ensureTestbox(binary: binary)
+        #expect(try store.list().map(\.id).sorted() == newest.map(\.id).sorted())
+        #expect(!Files.exists(newer[0].layerDirectories[0]))
     }
 
     @Test func whatADeadProcessLeftIsSwept() throws {
