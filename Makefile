@@ -84,7 +84,7 @@ test: packages test-packages test-clients test-kubectl build test-only
 # make it wait longer than it allows. Shown is what fails or is skipped, and how far the run is; all that was printed
 # is kept in .build/test-output.
 SHOWN := awk '/^◇ Test case/ { inside = !/started\.$$/; next } inside { inside = !/started\.$$/; next } \
-    /^✔ Test run/ { print; next } /^✔ Test / { if (++done % 100 == 0) print "    " done " tests have passed"; fflush(); next } \
+    /^✔ Test run with/ { print; next } /^✔ Test / { if (++done % 100 == 0) print "    " done " tests have passed"; fflush(); next } \
     /^◇|^✔/ { next } { print; fflush() }'
 test-only:
 	@run() { LAB_BINARY=$(abspath $(BINARY)) swift test "$$@" 2>&1 | tee .build/test-output | $(SHOWN) || { \
