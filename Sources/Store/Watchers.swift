@@ -5,6 +5,9 @@ import Synchronization
 /// A lock instead of an actor: the store fills the buffers of many watchers within one critical section of its own,
 /// so that revision and buffers move together; awaiting each watcher there would let a reader see one without the other.
 final class WatchQueue: Watch {
+    private typealias News = (events: [StoreEvent], revision: Revision)
+    private typealias Reader = CheckedContinuation<News, any Error>
+
     private struct State {
         var events: [StoreEvent] = []
         /// Of the values in `events` that came since the watch began; what it replays the history holds anyway.
@@ -13,7 +16,7 @@ final class WatchQueue: Watch {
         var revision: Revision
         var failure: (any Error)?
         var wantsProgress = false
-        var reader: CheckedContinuation<(events: [StoreEvent], revision: Revision), any Error>?
+        var reader: Reader?
     }
 
     let prefix: String
@@ -34,7 +37,7 @@ final class WatchQueue: Watch {
     func next() async throws -> (events: [StoreEvent], revision: Revision) {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let answer = state.withLock { state -> Result<(events: [StoreEvent], revision: Revision), any Error>? in
+                let answer = state.withLock { state -> Result<News, any Error>? in
                     if let failure = state.failure { return .failure(failure) }
                     guard state.reader == nil else {
                         return .failure(StoreError.failed("a watch has one reader at a time"))
@@ -52,7 +55,7 @@ final class WatchQueue: Watch {
         }
     }
 
-    private static func take(_ state: inout State) -> (events: [StoreEvent], revision: Revision) {
+    private static func take(_ state: inout State) -> News {
         let events = state.events
         state.events = []
         state.bytes = 0
@@ -78,13 +81,15 @@ final class WatchQueue: Watch {
         }
     }
 
-    /// Hands what has gathered to a waiting reader.
+    /// Hands what has gathered to a waiting reader. Never under the lock: resuming takes the task's own, which whoever
+    /// cancels the task holds already when `cancel` asks for ours.
     func wake() {
-        state.withLock { state in
-            guard let reader = state.reader, state.wantsProgress || !state.events.isEmpty else { return }
+        let woken = state.withLock { state -> (reader: Reader, news: News)? in
+            guard let reader = state.reader, state.wantsProgress || !state.events.isEmpty else { return nil }
             state.reader = nil
-            reader.resume(returning: Self.take(&state))
+            return (reader, Self.take(&state))
         }
+        if let (reader, news) = woken { reader.resume(returning: news) }
     }
 
     /// The store calls it under its lock, so that the mark's revision is not ahead of the buffer.

@@ -117,6 +117,35 @@ import Testing
         }
     }
 
+    /// A reader that is cancelled at the moment in which its event comes gets one or the other; nobody waits for ever.
+    @Test(arguments: Kind.allCases) func readersAreCancelledWhileEventsCome(_ kind: Kind) async throws {
+        try await with(kind) { store in
+            for round in 0..<200 {
+                let first = await store.revision
+                var readers: [Task<Bool, any Error>] = []
+                for _ in 0..<8 {
+                    let watch = try await store.watch(prefix: "/k/", after: first)
+                    readers.append(
+                        Task {
+                            defer { watch.cancel() }
+                            return try await watch.next().events.count == 1
+                        })
+                }
+                await Task.yield()
+                let cancelled = readers
+                async let cancelling: Void = Task.detached { for reader in cancelled { reader.cancel() } }.value
+                _ = try await store.create("/k/\(round)") { _ in [] }
+                await cancelling
+                for reader in readers {
+                    switch await reader.result {
+                    case .success(let isWhole): #expect(isWhole)
+                    case .failure(let error): #expect(error is CancellationError)
+                    }
+                }
+            }
+        }
+    }
+
     @Test(arguments: Kind.allCases) func slowWatchersAreCutOff(_ kind: Kind) async throws {
         var limits = StoreLimits()
         limits.watchBuffer = 3
