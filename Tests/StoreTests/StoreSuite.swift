@@ -120,10 +120,10 @@ import Testing
     /// A reader that is cancelled at the moment in which its event comes gets one or the other; nobody waits for ever.
     @Test(arguments: Kind.allCases) func readersAreCancelledWhileEventsCome(_ kind: Kind) async throws {
         try await with(kind) { store in
-            for round in 0..<200 {
+            for round in 0..<400 {
                 let first = await store.revision
                 var readers: [Task<Bool, any Error>] = []
-                for _ in 0..<8 {
+                for _ in 0..<32 {
                     let watch = try await store.watch(prefix: "/k/", after: first)
                     readers.append(
                         Task {
@@ -131,11 +131,15 @@ import Testing
                             return try await watch.next().events.count == 1
                         })
                 }
-                await Task.yield()
+                // All wait by then, more or less; when the event comes to them, and when the end, differs each time.
+                try await Task.sleep(for: .milliseconds(1))
                 let cancelled = readers
-                async let cancelling: Void = Task.detached { for reader in cancelled { reader.cancel() } }.value
+                let cancelling = Task.detached {
+                    usleep(UInt32(round % 20) * 20)
+                    for reader in cancelled.reversed() { reader.cancel() }
+                }
                 _ = try await store.create("/k/\(round)") { _ in [] }
-                await cancelling
+                await cancelling.value
                 for reader in readers {
                     switch await reader.result {
                     case .success(let isWhole): #expect(isWhole)
