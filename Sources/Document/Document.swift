@@ -132,6 +132,35 @@ public struct Document: Sendable {
         }
     }
 
+    /// Goes through the members of an object, in order, without making strings of the keys: for those who go through
+    /// many objects and look the keys up in tables of their own.
+    public func eachMember<E: Error>(_ body: (UnsafeBufferPointer<UInt8>, Document) throws(E) -> Void) throws(E) {
+        if case .tape(let tape, let index) = representation, tape.nodes[Int(index)].tag == .object,
+            try tape.eachMember(index, body)
+        {
+            return
+        }
+        for member in members {
+            let key = Array(member.key.utf8)
+            // The closure given to the buffer could not throw `E` alone.
+            let result = key.withUnsafeBufferPointer { key in
+                Result { () throws(E) in try body(key, member.value) }
+            }
+            try result.get()
+        }
+    }
+
+    /// The bytes of a string, for those who copy them elsewhere. Nil for everything else.
+    public func withText<Value>(_ body: (UnsafeBufferPointer<UInt8>) -> Value) -> Value? {
+        if case .tape(let tape, let index) = representation {
+            let node = tape.nodes[Int(index)]
+            guard node.tag == .string else { return nil }
+            if !node.isEscaped { return body(tape.text(node)) }
+        }
+        guard var string else { return nil }
+        return string.withUTF8(body)
+    }
+
     /// The member `key` of an object. Nil when absent, and for everything that is no object.
     /// Setting creates the object where there was null; setting nil removes the member.
     public subscript(key: String) -> Document? {

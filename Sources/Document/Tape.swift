@@ -140,6 +140,25 @@ extension Tape {
         return result
     }
 
+    /// False where an object must be put in order first: where a member comes twice, or a key has escapes.
+    func eachMember<E: Error>(
+        _ index: UInt32, _ body: (UnsafeBufferPointer<UInt8>, Document) throws(E) -> Void
+    ) throws(E) -> Bool {
+        let node = nodes[Int(index)]
+        if node.hasDuplicates { return false }
+        var key = index + 1
+        while key < node.next {
+            if nodes[Int(key)].isEscaped { return false }
+            key = nodes[Int(key + 1)].next
+        }
+        key = index + 1
+        while key < node.next {
+            try body(text(nodes[Int(key)]), document(key + 1))
+            key = nodes[Int(key + 1)].next
+        }
+        return true
+    }
+
     /// The node of a member's value, without making anything.
     func find(_ key: String, in index: UInt32) -> UInt32? {
         var key = key

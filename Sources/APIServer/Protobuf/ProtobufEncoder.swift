@@ -26,13 +26,12 @@ enum ProtobufEncoder {
     }
 
     private static func write(_ object: Document, _ plan: MessagePlan, to out: inout [UInt8]) throws {
-        let members = object.members
-        var places: [(field: Int, member: Int)] = []
-        places.reserveCapacity(members.count)
-        for (index, member) in members.enumerated() {
-            if let field = plan.index(of: member.key) { places.append((field, index)) }
+        var members: [(field: Int, value: Document)] = []
+        members.reserveCapacity(object.count)
+        object.eachMember { key, value in
+            if let field = plan.index(of: key) { members.append((field, value)) }
         }
-        places.sort { $0.field < $1.field }
+        members.sort { $0.field < $1.field }
         var inlines = plan.inlines[...]
         func writeInlines(before number: UInt64, to out: inout [UInt8]) throws {
             while let inline = inlines.first, inline.number < number {
@@ -40,19 +39,20 @@ enum ProtobufEncoder {
                 try ProtobufWire.message(inline.number, to: &out) { out in try write(object, inline.plan, to: &out) }
             }
         }
-        for place in places {
-            let field = plan.fields[place.field]
+        for member in members {
+            let field = plan.fields[member.field]
             try writeInlines(before: field.number, to: &out)
-            try write(members[place.member].value, field.number, field.shape, to: &out)
+            try write(member.value, field, to: &out)
         }
         try writeInlines(before: .max, to: &out)
     }
 
-    private static func write(_ value: Document, _ number: UInt64, _ shape: Shape, to out: inout [UInt8]) throws {
+    private static func write(_ value: Document, _ field: MessagePlan.Field, to out: inout [UInt8]) throws {
         if value.isNull { return }
-        switch shape {
+        let number = field.number
+        switch field.shape {
         case .list(let element):
-            for item in value.elements { try writeSingle(item, number, element, to: &out) }
+            for item in value.elements { try writeSingle(item, number, element, field.plan, to: &out) }
         case .map(let element):
             for member in value.members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
                 try ProtobufWire.message(number, to: &out) { out in
@@ -61,19 +61,23 @@ enum ProtobufEncoder {
                     if member.value.isNull {
                         ProtobufWire.bytes(2, [], to: &out)
                     } else {
-                        try writeSingle(member.value, 2, element, to: &out)
+                        try writeSingle(member.value, 2, element, field.plan, to: &out)
                     }
                 }
             }
-        default: try writeSingle(value, number, shape, to: &out)
+        default: try writeSingle(value, number, field.shape, field.plan, to: &out)
         }
     }
 
+    /// `plan`: of the message that the value is, or that its elements are.
     private static func writeSingle(
-        _ value: Document, _ number: UInt64, _ shape: Shape, to out: inout [UInt8]
+        _ value: Document, _ number: UInt64, _ shape: Shape, _ plan: MessagePlan?, to out: inout [UInt8]
     ) throws {
         switch shape {
-        case .string: ProtobufWire.text(number, try text(value), to: &out)
+        case .string:
+            guard value.withText({ ProtobufWire.bytes(number, $0, to: &out) }) != nil else {
+                throw Failure("a value is no text")
+            }
         case .bytes:
             guard let bytes = Base64.decode(try text(value)) else { throw Failure("a value is not base64") }
             ProtobufWire.bytes(number, bytes, to: &out)
@@ -100,12 +104,12 @@ enum ProtobufEncoder {
         case .raw, .any, .fieldSet, .patch:
             ProtobufWire.message(number, to: &out) { ProtobufWire.bytes(1, value.json, to: &$0) }
         case .object(let type):
-            guard let plan = MessagePlan.of(type) else { throw Failure("\(type.name) has no protobuf form") }
+            guard let plan else { throw Failure("\(type.name) has no protobuf form") }
             try ProtobufWire.message(number, to: &out) { out in try write(value, plan, to: &out) }
         case .list(let element):
             // A list as a map's value is a message of its own with the elements in field 1.
             try ProtobufWire.message(number, to: &out) { out in
-                for item in value.elements { try writeSingle(item, 1, element, to: &out) }
+                for item in value.elements { try writeSingle(item, 1, element, plan, to: &out) }
             }
         case .map: throw Failure("maps of maps have no protobuf form")
         }

@@ -53,21 +53,20 @@ enum ProtobufWire {
 
     /// `k8s\0` and the envelope that says what the message in it is.
     static func envelope(apiVersion: String, kind: String, message: [UInt8]) -> [UInt8] {
-        envelope(apiVersion: apiVersion, kind: kind, message: [message]).reduce(into: []) { $0 += $1 }
+        opening(apiVersion: apiVersion, kind: kind, length: message.count) + message + closing
     }
 
-    /// The same around a message that is in pieces.
-    static func envelope(apiVersion: String, kind: String, message pieces: [[UInt8]]) -> [[UInt8]] {
+    /// What stands in an envelope before a message of so many bytes.
+    static func opening(apiVersion: String, kind: String, length: Int) -> [UInt8] {
         var first = magic
-        Self.message(1, to: &first) { out in
+        message(1, to: &first) { out in
             text(1, apiVersion, to: &out)
             text(2, kind, to: &out)
         }
-        head(2, length: pieces.reduce(0) { $0 + $1.count }, to: &first)
-        var last: [UInt8] = []
-        // Content encoding and type: empty, and written nevertheless.
-        text(3, "", to: &last)
-        text(4, "", to: &last)
-        return [first] + pieces + [last]
+        head(2, length: length, to: &first)
+        return first
     }
+
+    /// What stands behind it: content encoding and type, empty, and written nevertheless.
+    static let closing: [UInt8] = [3 << 3 | 2, 0, 4 << 3 | 2, 0]
 }

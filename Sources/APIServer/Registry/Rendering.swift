@@ -118,19 +118,21 @@ struct Renderer: Sendable {
             throw .internalError("ListMeta is not declared")
         }
         do {
+            var head: [UInt8] = []
+            ProtobufWire.bytes(1, try ProtobufEncoder.message(metadata, type: listMeta.info), to: &head)
             var pieces: [[UInt8]] = []
-            pieces.reserveCapacity(items.count * 2 + 3)
-            var first: [UInt8] = []
-            ProtobufWire.bytes(1, try ProtobufEncoder.message(metadata, type: listMeta.info), to: &first)
-            pieces.append(first)
+            pieces.reserveCapacity(items.count + 2)
+            pieces.append([])
+            var length = head.count
             for item in items {
-                let message = try StoredMessages.message(of: item, resource)
-                var head: [UInt8] = []
-                ProtobufWire.head(2, length: message.count, to: &head)
-                pieces.append(head)
-                pieces.append(message)
+                let piece = try StoredMessages.item(of: item, resource)
+                length += piece.count
+                pieces.append(piece)
             }
-            return ProtobufWire.envelope(apiVersion: resource.apiVersion, kind: resource.listKind, message: pieces)
+            pieces[0] =
+                ProtobufWire.opening(apiVersion: resource.apiVersion, kind: resource.listKind, length: length) + head
+            pieces.append(ProtobufWire.closing)
+            return pieces
         } catch {
             throw .internalError("a list of \(resource.qualifiedName) cannot be written as protobuf: \(error)")
         }

@@ -212,7 +212,9 @@ final class HTTPServerSession: Sendable {
             for piece in pieces { out += piece }
             try await stream.write(out)
         } else {
-            try await stream.write(pieces: [out] + pieces)
+            // A copy of the list of pieces would touch every one of them once more.
+            try await stream.write(out)
+            try await stream.write(pieces: pieces)
         }
     }
 
