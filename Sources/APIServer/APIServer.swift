@@ -132,7 +132,7 @@ public final class APIServer: Sendable {
         } catch {
             let status = APIStatus.from(error)
             if status.code == 500 { log.error("\(request.method) \(info.path): \(status.message)") }
-            let media = try? MediaType.negotiate(request.headers["Accept"])
+            let media = try? MediaType.negotiate(request)
             return (Self.response(status, as: media ?? MediaType()), (slot?.headers ?? []) + warnings.headers)
         }
     }
@@ -140,7 +140,7 @@ public final class APIServer: Sendable {
     static func response(_ status: APIStatus, as media: MediaType = MediaType()) -> Response {
         if status.isPlainNotFound { return PathHandlers.notFoundText }
         // An error about an error would help nobody: what has no protobuf form goes out as JSON.
-        let encoded = try? Renderer.encode(status.wireDocument, media.format)
+        let encoded = try? Renderer.encode(status.wireDocument, media)
         var headers = Headers([("Content-Type", encoded == nil ? MediaType().contentType : media.contentType)])
         if let seconds = status.retryAfterSeconds { headers["Retry-After"] = String(seconds) }
         return Response(
@@ -185,8 +185,7 @@ public final class APIServer: Sendable {
         let media =
             try isProxied
             ? MediaType()
-            : MediaType.negotiate(
-                request.headers["Accept"], protobuf: MessagePlan.of(resource.type.info) != nil)
+            : MediaType.negotiate(request, protobuf: MessagePlan.of(resource.type.info) != nil)
         if !isProxied, request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
         if media.shape == .table, info.subresource == "status", Kinds.rules(for: resource).statusHasNoTable {
             throw APIStatus.notAcceptable

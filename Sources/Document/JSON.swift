@@ -85,6 +85,39 @@ extension Document {
         }
     }
 
+    /// JSON for people: one value a line, each level two blanks further in.
+    public var indentedJSON: [UInt8] {
+        var out: [UInt8] = []
+        writeIndented(to: &out, level: 0)
+        return out
+    }
+
+    private func writeIndented(to out: inout [UInt8], level: Int) {
+        func line(_ level: Int) {
+            out.append(10)
+            out.append(contentsOf: repeatElement(UInt8(ascii: " "), count: level * 2))
+        }
+        guard count > 0 else { return write(to: &out) }
+        out.append(UInt8(ascii: isArray ? "[" : "{"))
+        if isArray {
+            for (index, element) in elements.enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                line(level + 1)
+                element.writeIndented(to: &out, level: level + 1)
+            }
+        } else {
+            for (index, member) in members.enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                line(level + 1)
+                Self.write(member.key, to: &out)
+                out += ": ".utf8
+                member.value.writeIndented(to: &out, level: level + 1)
+            }
+        }
+        line(level)
+        out.append(UInt8(ascii: isArray ? "]" : "}"))
+    }
+
     /// The shortest text that reads back as the same number. JSON has no infinity and no NaN: they become null.
     static func text(of value: Double) -> String {
         guard value.isFinite else { return "null" }

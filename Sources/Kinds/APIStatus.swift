@@ -25,6 +25,8 @@ public struct APIStatus: Error, Sendable, Equatable {
     public var uid = ""
     public var causes: [StatusCause] = []
     public var retryAfterSeconds: Int?
+    /// Where a list goes on that cannot go on as it began.
+    public var `continue` = ""
 
     public init(code: Int, reason: String, message: String) {
         self.code = code
@@ -63,6 +65,7 @@ extension APIStatus: CustomStringConvertible {
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
             "message": Document(message), "reason": Document(reason),
         ]
+        if !`continue`.isEmpty { status["metadata"] = ["continue": Document(`continue`)] }
         if details.count > 0 { status["details"] = details }
         status["code"] = Document(code)
         return status

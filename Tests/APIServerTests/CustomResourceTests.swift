@@ -118,6 +118,39 @@ import Wire
         }
     }
 
+    @Test func aScaleObeysTheRulesOfTheObject() async throws {
+        var definition = Self.definition()
+        var versions = definition.list("spec", "versions")
+        for index in versions.indices {
+            versions[index]["subresources"] = [
+                "scale": ["specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"]
+            ]
+            versions[index].set(
+                [
+                    "type": "object", "x-kubernetes-validations": [["rule": "!has(self.n) || self.n != 7"]],
+                    "properties": ["n": ["type": "integer", "maximum": 10]],
+                ], at: "schema", "openAPIV3Schema", "properties", "spec")
+        }
+        definition.set(Document(versions), at: "spec", "versions")
+        let scalable = definition
+        try await running { harness in
+            try await established(harness, scalable)
+            try await harness.create(Self.objects("v1"), Self.widget("w", "v1", ["n": 1]))
+            func scale(_ count: Int) async throws -> Harness.Reply {
+                try await harness.send(
+                    "PATCH", Self.objects("v1") + "/w/scale", ["spec": ["replicas": Document(count)]],
+                    type: "application/merge-patch+json")
+            }
+            #expect(try await scale(3).status == 200)
+            for count in [99, 7] {
+                let refused = try await scale(count)
+                #expect(refused.status == 422)
+                #expect(refused.body.text("details", "kind") == "Widget")
+            }
+            #expect(try await harness.send("GET", Self.objects("v1") + "/w").body.number("spec", "n") == 3)
+        }
+    }
+
     @Test func aNewStorageVersionIsRememberedAndTakenByTheNextWrite() async throws {
         try await running { harness in
             try await established(harness)

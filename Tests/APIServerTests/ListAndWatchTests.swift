@@ -129,8 +129,9 @@ import Wire
             try await group.next()
             group.cancelAll()
         }
+        // One after a minute, and one before the end.
         let bookmarks = writer.lines
-        #expect(bookmarks.count == 1)
+        #expect(bookmarks.count == 2)
         #expect(bookmarks.first?.text("type") == "BOOKMARK")
         let revision = bookmarks.first?.text("object", "metadata", "resourceVersion").flatMap { Int($0) } ?? 0
         #expect(revision > Int(now) ?? 0)
@@ -144,11 +145,98 @@ import Wire
         try await harness.create(maps, Harness.configMap("c"))
         try await store.compact(before: await store.revision)
         let revision = first.text("metadata", "resourceVersion") ?? ""
-        let stale = try await harness.send("GET", maps + "?watch=1&resourceVersion=\(revision)")
-        #expect(stale.status == 410)
-        #expect(stale.body.text("reason") == "Expired")
+        let oldest = await store.revision
+        let stale = try await harness.stream("GET", maps + "?watch=1&resourceVersion=\(revision)")
+        #expect(stale.status == 200)
+        #expect(stale.body.text("type") == "ERROR")
+        #expect(stale.body.number("object", "code") == 410)
+        #expect(stale.body.text("object", "reason") == "Expired")
+        #expect(
+            stale.body.text("object", "message") == "too old resource version: \(revision) (\(oldest - 1))")
         let list = try await harness.send("GET", maps + "?resourceVersion=\(revision)&resourceVersionMatch=Exact")
         #expect(list.status == 410)
+    }
+
+    @Test func anOldPageGoesOnWithWhatThereIsNow() async throws {
+        let store = MemoryStore()
+        let harness = try await Harness(store: store)
+        for name in ["a", "b", "c"] { try await harness.create(maps, Harness.configMap(name)) }
+        let first = try await harness.send("GET", maps + "?limit=1").body
+        let token = try #require(first.text("metadata", "continue"))
+        _ = try await harness.send("DELETE", maps + "/b")
+        try await harness.create(maps, Harness.configMap("d"))
+        try await store.compact(before: await store.revision)
+        let old = try await harness.send("GET", maps + "?limit=1&continue=\(token)")
+        #expect(old.status == 410)
+        #expect(old.body.text("reason") == "Expired")
+        #expect(old.body.text("message")?.contains("use the continue token in this response") == true)
+        let next = try #require(old.body.text("metadata", "continue"))
+        let rest = try await harness.send("GET", maps + "?limit=5&continue=\(next)")
+        #expect(rest.status == 200)
+        #expect(rest.body.list("items").map { $0.text("metadata", "name") } == ["c", "d"])
+    }
+
+    @Test func whatLiesAheadIsWaitedFor() async throws {
+        let harness = try await Harness()
+        let now = try #require(
+            try await harness.send("GET", maps).body.text("metadata", "resourceVersion").flatMap { Int($0) })
+        // The first of the two objects does not lie behind the revision that the watch begins after.
+        async let lines = collect(harness, maps + "?watch=1&resourceVersion=\(now + 1)", count: 1)
+        try await harness.create(maps, Harness.configMap("a"))
+        try await harness.create(maps, Harness.configMap("b"))
+        #expect(try await lines.map { $0.text("object", "metadata", "name") } == ["b"])
+        let first = try await collect(
+            harness,
+            maps + "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=\(now + 99)",
+            count: 1)
+        #expect(first.first?.text("type") == "ERROR")
+        #expect(first.first?.number("object", "code") == 504)
+    }
+
+    @Test(arguments: [
+        ("sendInitialEvents=true", 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
+        ("timeoutSeconds=abc", 400, "strconv.ParseInt: parsing \"abc\": invalid syntax"),
+        (
+            "resourceVersion=1&resourceVersionMatch=Exact&continue=x", 422,
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided"
+        ),
+    ])
+    func optionsThatAListDoesNotTake(_ query: String, _ status: Int, _ message: String) async throws {
+        let reply = try await Harness().send("GET", maps + "?" + query)
+        #expect(reply.status == status)
+        #expect(reply.body.text("message")?.hasSuffix(message) == true)
+    }
+
+    @Test(arguments: [
+        ("watch", true), ("watch=", true), ("watch=yes", true), ("watch=1", true), ("watch=0", false),
+        ("watch=False", false), ("limit=1", false),
+    ])
+    func whateverDoesNotDenyAWatchAsksForOne(_ query: String, _ isWatch: Bool) async throws {
+        let harness = try await Harness()
+        let response = await harness.server.handler(Request("GET", maps + "?" + query, peer: harness.admin))
+        if case .stream = response.body { #expect(isWatch) } else { #expect(!isWatch) }
+    }
+
+    @Test func peopleGetLinesAndWeightsCount() async throws {
+        let harness = try await Harness()
+        try await harness.create(maps, Harness.configMap("a"))
+        func text(_ query: String = "", _ headers: [(String, String)] = []) async throws -> String {
+            try await harness.send("GET", maps + "/a" + query, headers: headers).text
+        }
+        let lines = "{\n  \"kind\": \"ConfigMap\",\n  \"apiVersion\": \"v1\",\n  \"metadata\": {\n    \"name\": \"a\","
+        #expect(try await text("?pretty=true").hasPrefix(lines))
+        #expect(try await text("", [("User-Agent", "curl/8.5.0")]).hasPrefix(lines))
+        #expect(try await text("", [("Accept", "application/json;pretty=1")]).hasPrefix(lines))
+        #expect(try await !text("?pretty=false", [("User-Agent", "curl/8.5.0")]).contains("\n "))
+        #expect(try await !text().contains("\n "))
+        #expect(try await harness.send("GET", maps + "/missing?pretty=1").text.hasPrefix("{\n  \"kind\": \"Status\""))
+        #expect(try await harness.send("GET", maps + "?pretty=1").text.contains("\n  \"items\": [\n    {\n"))
+        #expect(try await harness.send("GET", "/version").text.contains("\n  \"major\": \"1\""))
+        let weighed = [("Accept", "application/yaml;q=0.5,application/json")]
+        #expect(try await text("", weighed).hasPrefix("{"))
+        let watch = try await harness.send("GET", maps + "?watch=1", headers: [("Accept", "application/yaml")])
+        #expect(watch.status == 406)
+        #expect(watch.text.contains("application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"))
     }
 
     /// The first lines of a watch.

@@ -59,9 +59,9 @@ final class PathHandlers: Sendable {
         }
         let root = parts.isEmpty ? "" : parts.removeFirst()
         switch root {
-        case "": return try document(["paths": Document(allPaths)], request)
+        case "": return simple(["paths": Document(allPaths)])
         case "api", "apis": return try discover(root, parts, request)
-        case "version": return try document(Self.version, request)
+        case "version": return simple(Self.version)
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
@@ -141,11 +141,17 @@ final class PathHandlers: Sendable {
             body: .bytes(Array(text.utf8)))
     }
 
+    /// What is for people first of all, and always indented JSON.
+    private func simple(_ document: Document) -> Response {
+        Response(
+            status: 200, headers: Headers([("Content-Type", "application/json")]), body: .bytes(document.indentedJSON))
+    }
+
     private func document(_ document: Document, _ request: Request) throws -> Response {
-        let media = try MediaType.negotiate(request.headers["Accept"], protobuf: document["kind"] != nil)
+        let media = try MediaType.negotiate(request, protobuf: document["kind"] != nil)
         return Response(
             status: 200, headers: Headers([("Content-Type", media.contentType)]),
-            body: .bytes(try Renderer.encode(document, media.format)))
+            body: .bytes(try Renderer.encode(document, media)))
     }
 
     static let version: Document = [

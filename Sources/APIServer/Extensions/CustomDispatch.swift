@@ -15,7 +15,7 @@ extension APIServer {
             throw APIStatus.noSuchPath
         }
         if request.body.count > Self.bodyLimit { throw APIStatus.tooLarge(limit: Self.bodyLimit) }
-        let media = try MediaType.negotiate(request.headers["Accept"], protobuf: false)
+        let media = try MediaType.negotiate(request, protobuf: false)
         let call = Call(
             request: request, info: info, user: user, resource: resource, media: media, warnings: warnings)
         if let warning = resource.custom?.deprecationWarning { warnings.add(warning) }

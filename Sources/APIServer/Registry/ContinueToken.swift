@@ -6,6 +6,8 @@ import Store
 /// Where the next page of a list begins, and at which revision: base64 of a JSON object, opaque to clients.
 struct ContinueToken: Sendable, Equatable {
     private static let version = "meta.k8s.io/v1"
+    /// Stands for the revision of a list that goes on with what there is now.
+    static let newest: Revision = -1
 
     var revision: Revision
     /// The last name of the page before, behind the list's prefix.
@@ -29,6 +31,9 @@ struct ContinueToken: Sendable, Equatable {
         }
         guard let revision = document.number("rv"), let start = document.text("start"), start.hasSuffix("\0") else {
             throw bad("incorrect encoded start resourceVersion or key")
+        }
+        guard revision != 0 else {
+            throw bad("incorrect encoded start resourceVersion (version \(Self.version))")
         }
         self.revision = Revision(revision)
         name = String(start.dropLast())

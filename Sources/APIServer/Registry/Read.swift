@@ -46,6 +46,7 @@ extension Resources {
         var limit = try Self.integer(query["limit"]).flatMap { $0 > 0 ? $0 : nil }
         // Version 0 means "whatever is at hand", and upstream's cache answers that whole.
         if query["resourceVersion"] == "0" { limit = nil }
+        _ = try Self.integer(query["timeoutSeconds"])
         let asked = try listRevision(query)
         let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
         var after: String?
@@ -56,7 +57,7 @@ extension Resources {
             }
             let start = try ContinueToken(token)
             after = prefix + start.name
-            revision = start.revision
+            revision = start.revision < 0 ? nil : start.revision
         } else if let asked {
             let current = await store.revision
             if asked.revision > current { throw APIStatus.tooLarge(current: current, asked: asked.revision) }
@@ -68,11 +69,16 @@ extension Resources {
         do {
             page = try await self.page(call, prefix, after, limit, revision, selection)
         } catch StoreError.compacted {
-            throw APIStatus.expired(
-                after == nil
-                    ? "The resourceVersion for the provided list is too old."
-                    : "The provided continue parameter is too old to display a consistent list result. You must start a "
-                        + "new list without the continue parameter.")
+            guard let after else { throw APIStatus.expired("The resourceVersion for the provided list is too old.") }
+            var status = APIStatus.expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                    + "list without the continue parameter, or use the continue token in this response to retrieve the "
+                    + "remainder of the results. Continuing with the provided token results in an inconsistent list - "
+                    + "objects that were created, modified, or deleted between the time the first chunk was returned and "
+                    + "now may show up in the list.")
+            status.continue =
+                ContinueToken(revision: ContinueToken.newest, name: String(after.dropFirst(prefix.count))).text
+            throw status
         }
         return .init(
             content: .list(
@@ -85,25 +91,33 @@ extension Resources {
     ) throws(APIStatus) -> (revision: Revision, exact: Bool, lenient: Bool)? {
         let text = query["resourceVersion"] ?? ""
         let match = query["resourceVersionMatch"] ?? ""
-        func refuse(_ error: FieldError) -> APIStatus {
-            .invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", [error])
-        }
+        var errors: [FieldError] = []
         if !match.isEmpty {
             if text.isEmpty {
-                throw refuse(
+                errors.append(
                     .forbidden(
                         "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"))
             }
+            if !(query["continue"] ?? "").isEmpty {
+                errors.append(
+                    .forbidden(
+                        "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
+            }
             if match != "Exact", match != "NotOlderThan" {
-                throw refuse(.notSupported("resourceVersionMatch", Document(match), ["Exact", "NotOlderThan", ""]))
+                errors.append(
+                    .notSupported("resourceVersionMatch", Document(match), ["Exact", "NotOlderThan", ""]))
             }
             if match == "Exact", text == "0" {
-                throw refuse(
+                errors.append(
                     .forbidden(
                         "resourceVersionMatch",
                         "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
             }
         }
+        if query["sendInitialEvents"] != nil {
+            errors.append(.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+        }
+        if !errors.isEmpty { throw .invalid(kind: "ListOptions", group: "meta.k8s.io", name: "", errors) }
         guard let revision = try Self.revision(text) else { return nil }
         return (revision, match == "Exact", match == "NotOlderThan")
     }

@@ -20,7 +20,8 @@ struct Renderer: Sendable {
         case .document(let document): return .bytes(try encode(shaped(document)))
         case .object(let stored):
             switch media.shape {
-            case .whole where media.format == .json: return .bytes(ObjectCodec.whole(stored, resource) + [10])
+            case .whole where media.format == .json && !media.pretty:
+                return .bytes(ObjectCodec.whole(stored, resource) + [10])
             case .whole: return .bytes(try encode(try ObjectCodec.document(stored, resource)))
             case .partial: return .bytes(try encode(partial(try ObjectCodec.document(stored, resource))))
             case .partialList: throw Self.shape("PartialObjectMetadataList", "is not a list", resource, list: false)
@@ -45,12 +46,12 @@ struct Renderer: Sendable {
     }
 
     private func encode(_ document: Document) throws(APIStatus) -> [UInt8] {
-        try Self.encode(document, media.format)
+        try Self.encode(document, media)
     }
 
-    static func encode(_ document: Document, _ format: MediaType.Format) throws(APIStatus) -> [UInt8] {
-        switch format {
-        case .json: document.json + [10]
+    static func encode(_ document: Document, _ media: MediaType) throws(APIStatus) -> [UInt8] {
+        switch media.format {
+        case .json: media.pretty ? document.indentedJSON : document.json + [10]
         case .yaml: document.inKeyOrder.yaml
         case .protobuf: try ProtobufEncoder.body(document)
         }
@@ -59,7 +60,7 @@ struct Renderer: Sendable {
     private func list(_ items: [[UInt8]], _ metadata: Document) throws(APIStatus) -> Body {
         switch media.shape {
         case .partial: throw Self.shape("PartialObjectMetadata", "is a list", resource, list: true)
-        case .whole where media.format == .json:
+        case .whole where media.format == .json && !media.pretty:
             let metadata = listMetadata(metadata)
             var pieces: [[UInt8]] = []
             pieces.reserveCapacity(items.count * 2 + 1)

@@ -176,7 +176,9 @@ extension Resources {
         default:
             // The other subresources have made `new` from the old object themselves.
             if !call.hasOwnBody { try await admit(&new, context) }
-            let errors = Kinds.validatePart(new, old: old, resource: resource, subresource: call.subresource)
+            var errors = Kinds.validatePart(new, old: old, resource: resource, subresource: call.subresource)
+            // A scale is a way to write the object, with the rules of the object.
+            if call.subresource == "scale" { errors += Kinds.validateUpdate(new, old: old, resource: resource) }
             if !errors.isEmpty { throw APIStatus.invalid(resource, call.name, errors) }
             countGeneration(&new, old: old, resource)
         }

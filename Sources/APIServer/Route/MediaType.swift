@@ -1,4 +1,5 @@
 import Kinds
+import Wire
 
 /// In which form a client wants its answer.
 struct MediaType: Sendable, Equatable {
@@ -11,6 +12,8 @@ struct MediaType: Sendable, Equatable {
     var shape = Shape.whole
     /// `meta.k8s.io/v1` or the older `v1beta1`, which clients may still ask for.
     var metaVersion = "v1"
+    /// JSON for people to read.
+    var pretty = false
 
     var contentType: String {
         switch format {
@@ -20,13 +23,27 @@ struct MediaType: Sendable, Equatable {
         }
     }
 
-    /// The first clause of an Accept header that can be served. Custom resources have no protobuf form, nor have
+    /// The form for the answer to a request, whose sender may be a person: one who says so, a browser, or a tool that
+    /// shows what it gets.
+    static func negotiate(_ request: Request, protobuf: Bool = true) throws(APIStatus) -> MediaType {
+        var type = try negotiate(request.headers["Accept"], protobuf: protobuf)
+        let wish = RequestInfo(request).query["pretty"] ?? ""
+        let agent = request.headers["User-Agent"] ?? ""
+        if wish.isEmpty {
+            type.pretty = type.pretty || ["curl", "Wget", "Mozilla/5.0"].contains { agent.hasPrefix($0) }
+        } else {
+            type.pretty = type.pretty || ["1", "t", "T", "true", "True", "TRUE"].contains(wish)
+        }
+        return type
+    }
+
+    /// The first clause of an Accept header that can be served, those with more weight before those with less. Custom resources have no protobuf form, nor have
     /// tables: clients that name JSON as their second choice get that.
     static func negotiate(_ accept: String?, protobuf: Bool = true) throws(APIStatus) -> MediaType {
         guard let accept, accept.contains(where: { $0 != " " }) else { return MediaType() }
         var knewOne = false
-        for clause in accept.split(separator: ",") {
-            var parts = clause.split(separator: ";").map(trimmed)[...]
+        for parts in clauses(accept) {
+            var parts = parts[...]
             guard let name = parts.popFirst() else { continue }
             var type = MediaType()
             switch name.lowercased() {
@@ -41,6 +58,7 @@ struct MediaType: Sendable, Equatable {
                 let pair = part.split(separator: "=", maxSplits: 1)
                 if pair.count == 2 { parameters[String(pair[0])] = String(pair[1]) }
             }
+            type.pretty = parameters["pretty"] == "1"
             if let wanted = parameters["as"] {
                 guard parameters["g"] == "meta.k8s.io", let version = parameters["v"],
                     ["v1", "v1beta1"].contains(version)
@@ -65,6 +83,18 @@ struct MediaType: Sendable, Equatable {
         guard knewOne else { throw .notAcceptable }
         throw .failure(
             406, "NotAcceptable", "only the following media types are accepted: " + known.joined(separator: ", "))
+    }
+
+    /// What stands between the commas, in the order of weights; of equal weight, in the order given.
+    private static func clauses(_ accept: String) -> [[String]] {
+        let clauses = accept.split(separator: ",").map { $0.split(separator: ";").map(trimmed) }
+        func weight(_ clause: [String]) -> Double {
+            clause.first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
+        }
+        guard accept.contains("q=") else { return clauses }
+        return clauses.enumerated().sorted { a, b in
+            (weight(b.element), a.offset) < (weight(a.element), b.offset)
+        }.map(\.element)
     }
 
     /// Whether a client that says `accept` takes an answer of that type.

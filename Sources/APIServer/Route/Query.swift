@@ -13,8 +13,11 @@ public struct Query: Sendable, Equatable {
     public subscript(name: String) -> String? { items.first { $0.name == name }?.value }
     public func all(_ name: String) -> [String] { items.filter { $0.name == name }.map(\.value) }
 
-    /// Kubernetes reads a query's truth as Go does, and an absent one as false.
-    public func flag(_ name: String) -> Bool { ["true", "1", "t", "T", "TRUE", "True"].contains(self[name] ?? "") }
+    /// Kubernetes takes whatever stands there for true, nothing at all included (`?watch`), unless it denies it.
+    public func flag(_ name: String) -> Bool {
+        guard let value = self[name] else { return false }
+        return value != "0" && value.lowercased() != "false"
+    }
 
     public static func == (a: Query, b: Query) -> Bool {
         a.items.elementsEqual(b.items) { $0.name == $1.name && $0.value == $1.value }

@@ -123,12 +123,16 @@ extension APIStatus {
         case .exists: return resource.map { alreadyExists($0, name) } ?? internalError("\(error)")
         case .notFound: return resource.map { notFound($0, name) } ?? internalError("\(error)")
         case .conflict: return resource.map { modified($0, name) } ?? internalError("\(error)")
-        case .compacted(let oldest):
-            return expired("too old resource version: the oldest kept is \(oldest)")
+        case .compacted(let oldest): return tooOld(nil, oldest: oldest)
         case .future(let current): return tooLarge(current: current, asked: nil)
         case .overrun: return expired("the watcher fell too far behind")
         case .failed(let text): return internalError(text)
         }
+    }
+
+    /// The second number is the oldest that a watch can still begin after.
+    static func tooOld(_ asked: Revision?, oldest: Revision) -> APIStatus {
+        expired("too old resource version: " + (asked.map { "\($0) " } ?? "") + "(\(oldest))")
     }
 
     static func tooLarge(current: Revision, asked: Revision?) -> APIStatus {

@@ -10,6 +10,8 @@ struct WatchRequest: Sendable {
     var selection: Selection
     /// Nil: begin with what exists now.
     var after: Revision?
+    /// What is sent first must not be older than this.
+    var oldest: Revision?
     /// Send what exists first, then go on; upstream does so for the resource versions "" and "0".
     var initialEvents: Bool
     /// Mark the end of what existed with a bookmark.
@@ -19,6 +21,13 @@ struct WatchRequest: Sendable {
 
     init(_ call: Call, random: any Randomness) throws(APIStatus) {
         let query = call.info.query
+        if call.media.format == .yaml {
+            // A stream of it has no form that clients agree on.
+            let types = MediaType.known.filter { $0 != "application/yaml" }.map { $0 + ";stream=watch" }
+            throw .failure(
+                406, "NotAcceptable",
+                "only the following media types are accepted: " + types.joined(separator: ", "))
+        }
         selection = try Selection(query, resource: call.resource)
         if !call.name.isEmpty { selection.pin(name: call.name) }
         bookmarks = query.flag("allowWatchBookmarks")
@@ -27,6 +36,7 @@ struct WatchRequest: Sendable {
         var errors: [FieldError] = []
         if let wanted = query["sendInitialEvents"], !wanted.isEmpty {
             let wants = query.flag("sendInitialEvents")
+            oldest = wants ? revision : nil
             if match != "NotOlderThan" {
                 errors.append(
                     match.isEmpty
@@ -65,6 +75,18 @@ struct WatchRequest: Sendable {
     }
 }
 
+/// A watch that cannot begin. The request was in order, so that it is answered like any other, and the first event
+/// says what is wrong: clients look for it there.
+final class RefusedWatch: Watch {
+    private let reason: APIStatus
+
+    init(_ reason: APIStatus) { self.reason = reason }
+
+    func next() async throws -> (events: [StoreEvent], revision: Revision) { throw reason }
+    func requestProgress() {}
+    func cancel() {}
+}
+
 /// One watch on its way to one client: the store's events, selected, translated and written line by line.
 ///
 /// The usual line is made once for all watchers of the event (see `Derivations`); only tables and partial
@@ -79,21 +101,34 @@ struct WatchSession: Sendable {
     let renderer: Renderer
     let clock: any WorldClock
 
+    /// What a client that takes bookmarks hears at least once in a while, and shortly before the watch ends, so that
+    /// the next one starts from there.
     private static let bookmarkInterval = Duration.seconds(60)
+    private static let lastBookmark = Duration.seconds(2)
 
     static func open(_ call: Call, _ resources: Resources) async throws -> WatchSession {
         let request = try WatchRequest(call, random: resources.world.random)
         let prefix = ObjectCodec.prefix(call.resource, namespace: call.namespace)
         var initial: Page?
-        var after = request.after
-        if request.initialEvents {
-            let page = try await resources.store.list(prefix: prefix, after: nil, limit: nil, at: nil)
-            initial = page
-            after = page.revision
+        let watch: any Watch
+        do {
+            let now = await resources.store.revision
+            if let oldest = request.oldest, oldest > now {
+                throw APIStatus.tooLarge(current: now, asked: oldest)
+            }
+            if request.initialEvents {
+                let page = try await resources.store.list(prefix: prefix, after: nil, limit: nil, at: nil)
+                initial = page
+                watch = try await resources.store.watch(prefix: prefix, after: page.revision)
+            } else {
+                // What lies ahead of the store is waited for.
+                watch = try await resources.store.watch(prefix: prefix, after: min(request.after ?? now, now))
+            }
+        } catch StoreError.compacted(let oldest) {
+            watch = RefusedWatch(.tooOld(request.after, oldest: oldest))
+        } catch let reason as APIStatus {
+            watch = RefusedWatch(reason)
         }
-        let start: Revision
-        if let after { start = after } else { start = await resources.store.revision }
-        let watch = try await resources.store.watch(prefix: prefix, after: start)
         return WatchSession(
             call: call, request: request, resources: resources, watch: watch, initial: initial,
             renderer: Renderer(
@@ -134,11 +169,11 @@ struct WatchSession: Sendable {
         let end = clock.uptime + request.timeout
         while clock.uptime < end {
             let rest = end - clock.uptime
-            guard request.bookmarks, rest > Self.bookmarkInterval else {
+            guard request.bookmarks, rest > Self.lastBookmark else {
                 try await clock.sleep(for: rest)
                 continue
             }
-            try await clock.sleep(for: Self.bookmarkInterval)
+            try await clock.sleep(for: min(Self.bookmarkInterval, rest - Self.lastBookmark))
             watch.requestProgress()
         }
     }
@@ -157,17 +192,18 @@ struct WatchSession: Sendable {
                 try await writer.write(try lines.bookmark(initial.revision, endsInitial: true))
             }
         }
+        let floor = request.after ?? 0
         var pace = DeliveryPace()
         while true {
             if let delay = pace.delay(at: clock.uptime) { try await clock.sleep(for: delay) }
             let batch: (events: [StoreEvent], revision: Revision)
             do { batch = try await watch.next() } catch is ResourceWithdrawn {
                 return
-            } catch let error as StoreError {
+            } catch let error where error is StoreError || error is APIStatus {
                 return try await writer.write(try lines.error(APIStatus.from(error, call.resource)))
             }
             var out: [UInt8] = []
-            for event in batch.events {
+            for event in batch.events where event.record.revision > floor {
                 let bytes = try lines.line(event)
                 // A lone event goes out as the buffer that all watchers share.
                 if batch.events.count == 1, let bytes {
@@ -178,7 +214,7 @@ struct WatchSession: Sendable {
             }
             if !out.isEmpty { try await writer.write(out) }
             if !batch.events.isEmpty { pace.delivered(at: clock.uptime) }
-            if batch.events.isEmpty, request.bookmarks {
+            if batch.events.isEmpty, request.bookmarks, batch.revision >= floor {
                 try await writer.write(try lines.bookmark(batch.revision, endsInitial: false))
             }
         }
@@ -218,7 +254,7 @@ struct LineWriter {
 
     private var isPlain: Bool { session.call.media.shape == .whole && session.call.media.format == .json }
     /// Whether the line is the same for everybody who asked for this format.
-    private var isShared: Bool { session.call.media.shape == .whole && session.call.media.format != .yaml }
+    private var isShared: Bool { session.call.media.shape == .whole }
 
     /// What an event is to this watcher; nil where it does not concern it.
     mutating func line(_ event: StoreEvent) throws -> [UInt8]? {
@@ -294,19 +330,15 @@ struct LineWriter {
         return bytes
     }
 
-    /// One event as it goes over the wire: a line of JSON, a YAML document, or a protobuf message after its length.
+    /// One event as it goes over the wire: a line of JSON, or a protobuf message after its length.
     private func framed(_ type: String, _ object: Document) throws -> [UInt8] {
         let event: Document = ["type": Document(type), "object": object]
-        switch session.call.media.format {
-        case .json: return event.json + [10]
-        case .yaml: return Array("---\n".utf8) + event.inKeyOrder.yaml
-        case .protobuf:
-            var message: [UInt8] = []
-            ProtobufWire.text(1, type, to: &message)
-            let body = try ProtobufEncoder.body(object)
-            ProtobufWire.message(2, to: &message) { ProtobufWire.bytes(1, body, to: &$0) }
-            return withUnsafeBytes(of: UInt32(message.count).bigEndian) { Array($0) } + message
-        }
+        guard session.call.media.format == .protobuf else { return event.json + [10] }
+        var message: [UInt8] = []
+        ProtobufWire.text(1, type, to: &message)
+        let body = try ProtobufEncoder.body(object)
+        ProtobufWire.message(2, to: &message) { ProtobufWire.bytes(1, body, to: &$0) }
+        return withUnsafeBytes(of: UInt32(message.count).bigEndian) { Array($0) } + message
     }
 
     mutating func bookmark(_ revision: Revision, endsInitial: Bool) throws -> [UInt8] {

@@ -130,6 +130,29 @@ import Wire
         }
     }
 
+    @Test func aPatchThatBreaksTheFormIsTheWebhooksFault() async throws {
+        let patch = Base64.encode(Array("[{\"op\":\"add\",\"path\":\"/data\",\"value\":5}]".utf8))
+        let hook = Hook { _ in ["allowed": true, "patchType": "JSONPatch", "patch": Document(patch)] }
+        try await with(hook) { harness in
+            try await register(harness, "Mutating")
+            let reply = try await harness.send("POST", Self.path, Harness.configMap("c"))
+            #expect(reply.status == 500)
+            #expect(
+                reply.body.text("message")
+                    == "Internal error occurred: json: cannot unmarshal number into Go struct field ConfigMap.data of "
+                    + "type map[string]string")
+        }
+    }
+
+    @Test func whatAPatchAddsBeyondTheTypeStaysOut() async throws {
+        let patch = Base64.encode(Array("[{\"op\":\"add\",\"path\":\"/odd\",\"value\":5}]".utf8))
+        let hook = Hook { _ in ["allowed": true, "patchType": "JSONPatch", "patch": Document(patch)] }
+        try await with(hook) { harness in
+            try await register(harness, "Mutating")
+            #expect(try await harness.create(Self.path, Harness.configMap("c"))["odd"] == nil)
+        }
+    }
+
     @Test func whoIsWillingIsAskedAgainAfterAChange() async throws {
         let hook = Hook { request in
             // The second webhook of the configurations changes the object, once.

@@ -47,8 +47,12 @@ struct MutatingWebhooks: AdmissionPlugin {
         if context.kind.kind == context.resource.kind {
             patched = try await Equivalents.converted(
                 patched, from: request.resource, to: context.resource, resources)
+            // A webhook that breaks the object's form has failed; the one who sent the object has not.
+            if let problem = Kinds.registry.decodingError(in: patched, type: context.resource.type) {
+                throw APIStatus.internalError(problem)
+            }
             // What the type does not know stays out, whoever adds it.
-            if context.resource.custom != nil { Kinds.registry.prune(&patched, type: context.resource.type) }
+            Kinds.registry.prune(&patched, type: context.resource.type)
             Kinds.applyDefaults(to: &patched, resource: context.resource)
         }
         if patched.means(object) { return false }
