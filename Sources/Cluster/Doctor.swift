@@ -30,6 +30,7 @@ public struct Doctor: Sendable {
         findings += geteuid() == 0 ? delegation() + (await network()) : []
         findings += fileSystems() + limits()
         findings += [space(), HostResolver.ofThisMachine().finding(services: Addresses.services)]
+        if let registry = await LocalRegistry(host: host).finding() { findings.append(registry) }
         return findings + (await leftovers())
     }
 
@@ -107,7 +108,17 @@ public struct Doctor: Sendable {
         guard names.contains("overlay") else {
             return [Finding("overlayfs", .problem, "not in this kernel", remedy: "modprobe overlay")]
         }
-        return [Finding("overlayfs", .ok, "works")]
+        return [Finding("overlayfs", .ok, "works"), loopDevices()]
+    }
+
+    /// Most clusters do without, so that their absence is no problem.
+    private func loopDevices() -> Finding {
+        guard Files.exists("/dev/loop-control") else {
+            return Finding(
+                "loop devices", .warning, "none here: pods with volumes of volumeMode Block will not start",
+                remedy: "load the module: modprobe loop")
+        }
+        return Finding("loop devices", .ok, "can be made")
     }
 
     private func limits() -> [Finding] {

@@ -30,6 +30,11 @@ struct RegistryCommandTests {
         let taken = other.lab("registry", "start", "--port", "\(port)")
         #expect(taken.code == 1 && taken.err.contains("cannot listen on 127.0.0.1:\(port)"), "\(taken)")
         #expect(it.lab("registry", "status").out.contains("\(address): running"))
+        func verdict() throws -> String? {
+            let findings = try Document(json: Array(it.lab("doctor", "--json").out.utf8)).elements
+            return findings.first { $0.text("subject") == "registry \(address)" }?.text("detail")
+        }
+        #expect(try verdict() == "running")
         // Its supervisor starts it anew.
         let server = Shell.run(["sh", "-c", "pgrep -f 'role registry --port \(port) '"]).out.split(separator: "\n")
         for pid in server.compactMap({ pid_t($0) }) { kill(pid, SIGKILL) }
@@ -37,6 +42,7 @@ struct RegistryCommandTests {
         let stopped = it.lab("registry", "stop")
         #expect(stopped.code == 0, "\(stopped)")
         #expect(it.lab("registry", "status").out.contains("stopped"))
+        #expect(try verdict() == "stopped")
         #expect(it.lab("registry", "stop").out.contains("No registry ran"))
         let left = Shell.run([
             "sh", "-c", "find /sys/fs/cgroup -maxdepth 2 -name 'lab-registry-\(port)'; ls \(it.home)/registry/s",

@@ -134,13 +134,36 @@ public struct LocalRegistry: Sendable {
         return process
     }
 
+    private func answers(_ port: UInt16) async -> Bool {
+        guard let connection = try? await host.world.network.connect(to: .ip(.loopback, port: port)) else {
+            return false
+        }
+        connection.close()
+        return true
+    }
+
+    /// Nil where there never was a registry, or only root can tell how it is.
+    func finding() async -> Finding? {
+        guard let port = rememberedPort(), geteuid() == 0 else { return nil }
+        let subject = "registry localhost:\(port)"
+        do {
+            guard try await host.runtime.attach(stateDirectory: state) != nil else {
+                return Finding(subject, .ok, "stopped")
+            }
+        } catch {
+            return Finding(subject, .warning, "\(error)", remedy: "lab registry stop, and start it again")
+        }
+        return await answers(port)
+            ? Finding(subject, .ok, "running")
+            : Finding(
+                subject, .warning, "runs and does not answer",
+                remedy: "look into \(logFile); lab registry stop, and start it again")
+    }
+
     private func waitForAnswer(_ port: UInt16) async throws {
         let clock = host.world.clock
         let deadline = clock.uptime + Self.patience
-        while true {
-            if let connection = try? await host.world.network.connect(to: .ip(.loopback, port: port)) {
-                return connection.close()
-            }
+        while await !answers(port) {
             guard clock.uptime < deadline else {
                 let log = (try? Files.text(logFile)) ?? ""
                 throw Failure(
