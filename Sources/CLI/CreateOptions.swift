@@ -23,6 +23,7 @@ enum CreateOptions {
             try ClusterConfiguration.check(workers: count)
             configuration.workers = count
         }
+        if let image = arguments["image"] { try ClusterConfiguration.check(nodeImage: image) }
         if let text = arguments["api-port"] {
             guard let port = UInt16(text), port > 0 else {
                 throw UsageError("--api-port '\(text)' is no port", remedy: "use a number from 1 to 65535")

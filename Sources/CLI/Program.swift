@@ -53,7 +53,12 @@ public enum Program {
         default:
             let all = Array(words.dropFirst())
             return report(isJSON) {
-                guard let (syntax, rest) = Commands.find(all) else { throw Commands.unknown(all) }
+                guard let (syntax, rest) = Commands.find(all) else {
+                    // `lab node --help`: of all commands that begin so.
+                    guard all.count > 1, ["--help", "-h"].contains(all[1]), let parts = Commands.helpOfGroup(all[0])
+                    else { throw Commands.unknown(all) }
+                    return Console.line(parts)
+                }
                 try perform(syntax, rest)
             }
         }
@@ -80,9 +85,8 @@ public enum Program {
         }
         if name == "image" { return ImageProgram.help(Array(words.dropFirst())) }
         guard let (syntax, _) = Commands.find(words) else {
-            let parts = Commands.all.filter { $0.name.hasPrefix(name + " ") }
-            guard !parts.isEmpty else { return report { throw Commands.unknown(words) } }
-            Console.line(parts.map(\.help).joined(separator: "\n"))
+            guard let parts = Commands.helpOfGroup(name) else { return report { throw Commands.unknown(words) } }
+            Console.line(parts)
             return Exit.success
         }
         Console.line(syntax.help)

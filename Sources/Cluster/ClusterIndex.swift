@@ -25,6 +25,8 @@ public struct ClusterIndex: Sendable {
     public struct Entry: Sendable {
         public var record: ClusterRecord
         public var state: State
+        /// Nodes of a running cluster that do not run: stopped, or killed.
+        public var down: [String] = []
     }
 
     let layout: Layout
@@ -59,7 +61,11 @@ public struct ClusterIndex: Sendable {
             ?? ClusterRecord(
                 name: name, phase: .creating, nodes: [], apiPort: 0, createdAt: Timestamp(seconds: 0))
         if record.phase == .stopped { return Entry(record: record, state: .stopped) }
-        if record.phase == .running { return Entry(record: record, state: await state(of: cluster)) }
+        if record.phase == .running {
+            var entry = Entry(record: record, state: await state(of: cluster))
+            if entry.state == .running { entry.down = record.nodes.filter { !isUp($0, of: name) }.map(\.name) }
+            return entry
+        }
         // Looking must not get in the way of a creation that begins now: the lock is held for an instant only.
         let free = (try? FileLock(path: cluster.lock)) ?? nil
         return Entry(record: record, state: free == nil ? .busy : .incomplete)
@@ -75,6 +81,23 @@ public struct ClusterIndex: Sendable {
         } catch {
             return .dead
         }
+    }
+
+    /// Whether the node's supervisor is there; one that is frozen is. Those that may not be asked pass for up.
+    func isUp(_ node: ClusterNode, of name: String) -> Bool {
+        if node.isStopped { return false }
+        do {
+            return try LinuxSupervisor.processID(stateDirectory: layout.cluster(name).node(node.name).state) != nil
+        } catch { return true }
+    }
+
+    /// What to do where the API of a cluster that runs does not answer.
+    func remedy(_ record: ClusterRecord) -> String {
+        if let control = record.nodes.first(where: { $0.isControlPlane && !isUp($0, of: record.name) }) {
+            return "its control plane does not run: lab node start --cluster \(record.name) \(control.name)"
+        }
+        return "a fault may hold it up ('lab fault list --cluster \(record.name)'), or "
+            + "'lab export logs --name \(record.name)' tells what is wrong"
     }
 
     public func all() async -> [Entry] {

@@ -33,8 +33,16 @@ public struct ClusterLifecycle: Sendable {
         let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         let record = try host.completeRecord(of: name)
-        switch await host.index.entry(name)?.state {
-        case .running: return progress.note("cluster '\(name)' runs already")
+        let entry = await host.index.entry(name)
+        switch entry?.state {
+        case .running:
+            let down = entry?.down ?? []
+            return progress.note(
+                "cluster '\(name)' runs already"
+                    + (down.isEmpty
+                        ? ""
+                        : ", without \(down.joined(separator: ", ")): 'lab node start --cluster \(name) "
+                            + "\(down.joined(separator: " "))' starts what is missing"))
         case .paused:
             throw Failure("cluster '\(name)' is paused", remedy: "let it go on with 'lab resume \(name)'")
         default: break
@@ -97,8 +105,8 @@ public struct ClusterLifecycle: Sendable {
     func endProcesses(of name: String) async throws {
         let cluster = host.layout.cluster(name)
         let group = try Cgroup(cluster.cgroup, layout: try CgroupLayout.ofProcess())
-        // The kernel keeps even a SIGKILL from the frozen.
-        if Freezer.isFrozen(cluster) { try group.setFrozen(false) }
+        // The kernel keeps even a SIGKILL from the frozen: the whole of a paused cluster, or what a fault froze.
+        try await host.blocking.run { try group.thawAll() }
         if let supervisor = try? await host.runtime.attach(stateDirectory: cluster.state) {
             try await supervisor.destroy()
         }

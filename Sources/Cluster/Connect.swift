@@ -1,5 +1,6 @@
 import Basics
 import Client
+import Kinds
 import Linux
 import Wire
 
@@ -15,6 +16,11 @@ public enum Connect {
             .ip(address, port: Addresses.apiPort), host: "\(address):\(Addresses.apiPort)", tls: tls,
             network: world.network, clock: world.clock)
         return APIClient(transport: transport, userAgent: "lab-\(certificate)")
+    }
+
+    /// Whether a call failed for want of any answer: refused, cut off, or ended in the middle of a handshake.
+    static func isSilence(_ error: any Error) -> Bool {
+        !(error is APIStatus || error is CancellationError || error is Failure)
     }
 
     /// Whoever a kubeconfig's context says.

@@ -191,7 +191,14 @@ public struct Doctor: Sendable {
         let entries = await host.index.all()
         for entry in entries {
             switch entry.state {
-            case .running: findings.append(Finding("cluster \(entry.record.name)", .ok, "running"))
+            case .running:
+                let name = entry.record.name
+                findings.append(
+                    entry.down.isEmpty
+                        ? Finding("cluster \(name)", .ok, "running")
+                        : Finding(
+                            "cluster \(name)", .warning, "running without \(entry.down.joined(separator: ", "))",
+                            remedy: "lab node start --cluster \(name) \(entry.down.joined(separator: " "))"))
             case .unknown:
                 findings.append(
                     Finding(

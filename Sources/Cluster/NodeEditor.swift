@@ -42,7 +42,11 @@ public struct NodeEditor: Sendable {
             try await progress.step("Issuing certificates") { [added] in
                 let authority = try ClusterAuthority(
                     pki: "\(cluster.node(control).configuration)/pki", now: begun)
-                for node in added { try files.make(node, authority: authority) }
+                for node in added {
+                    // What a removal that was cut off has left under that name.
+                    try Files.removeTree(cluster.node(node.name).directory)
+                    try files.make(node, authority: authority)
+                }
             }
             // Written before anything runs: whatever dies later leaves a trace.
             try host.write(record, phase: .running)
@@ -87,15 +91,20 @@ public struct NodeEditor: Sendable {
                 remedy: "remove the cluster with 'lab delete \(name)'")
         }
         let client = try host.client(of: name)
+        try await expectAnswer(client, record)
         let ports = PortsClient(cluster: cluster, world: host.world)
         let published = try await ports.list().map(\.port).filter { names.contains($0.node) }
         if !published.isEmpty { _ = try await ports.remove(published) }
         for node in nodes {
             try await progress.step("Removing node \(node.name)") {
-                try await end(node, in: fabric, cluster, removing: true)
+                // Its files go last: what fails before leaves a node that is stopped, and can be removed again.
+                try await end(node, in: fabric, cluster, removing: false)
+                record.set(stopped: true, node.name)
+                try host.write(record, phase: .running)
                 try await forget(node, client)
                 record.nodes.removeAll { $0.name == node.name }
                 try host.write(record, phase: .running)
+                try await host.blocking.run { try Files.removeTree(cluster.node(node.name).directory) }
             }
         }
         let files = NodeFiles(cluster: cluster, record: record)
@@ -120,7 +129,9 @@ public struct NodeEditor: Sendable {
         }
     }
 
-    public func start(_ names: [String], of name: String, wait: Duration) async throws {
+    /// Nodes that were stopped, or whose processes are gone. Answers which it started.
+    @discardableResult
+    public func start(_ names: [String], of name: String, wait: Duration) async throws -> [String] {
         let lock = try await host.lock(name)
         defer { withExtendedLifetime(lock) {} }
         var record = try host.completeRecord(of: name)
@@ -128,9 +139,12 @@ public struct NodeEditor: Sendable {
         let begun = host.world.clock.now
         var started: [ClusterNode] = []
         for node in try names.map({ try find($0, in: record) }) {
-            guard node.isStopped else {
-                progress.note("node \(node.name) runs already")
-                continue
+            if !node.isStopped {
+                guard !host.index.isUp(node, of: name) else {
+                    progress.note("node \(node.name) runs already")
+                    continue
+                }
+                try await end(node, in: fabric, host.layout.cluster(name), removing: false)
             }
             record.set(stopped: false, node.name)
             let starter = ClusterStarter(record: record, host: host, progress: progress)
@@ -141,6 +155,7 @@ public struct NodeEditor: Sendable {
             started.append(node)
         }
         if wait > .zero, !started.isEmpty { try await waitFor(started, record, since: begun, within: wait) }
+        return started.map(\.name)
     }
 
     // MARK: Steps
@@ -150,6 +165,25 @@ public struct NodeEditor: Sendable {
         throw Failure(
             "cluster '\(record.name)' has no node '\(node)'",
             remedy: "it has \(record.nodeNames.joined(separator: ", "))")
+    }
+
+    /// Before anything is done that cannot be undone without it.
+    private func expectAnswer(_ client: APIClient, _ record: ClusterRecord) async throws {
+        let silent = Failure(
+            "the API server of cluster '\(record.name)' does not answer", remedy: host.index.remedy(record))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do { _ = try await client.list(.nodes, limit: 1) } catch let error where Connect.isSilence(error) {
+                    throw silent
+                }
+            }
+            group.addTask {
+                try await host.world.clock.sleep(for: .seconds(5))
+                throw silent
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
     }
 
     private func runningFabric(_ name: String) async throws -> Fabric {
@@ -167,10 +201,12 @@ public struct NodeEditor: Sendable {
     private func end(
         _ node: ClusterNode, in fabric: Fabric, _ cluster: ClusterLayout, removing: Bool
     ) async throws {
-        do { try await fabric.sandbox.remove(node.name) } catch let error as SystemError where error.errno == ENOENT {}
-        try fabric.disconnect(index: node.index)
         let layout = cluster.node(node.name)
         let group = try Cgroup(layout.cgroup, layout: try CgroupLayout.ofProcess())
+        // A fault may have frozen it, and the frozen do not even die.
+        try await host.blocking.run { try group.thawAll() }
+        do { try await fabric.sandbox.remove(node.name) } catch let error as SystemError where error.errno == ENOENT {}
+        try fabric.disconnect(index: node.index)
         try await host.blocking.run {
             try group.remove()
             try LoopDevice.detachAll(in: ["\(layout.data)/\(NodeLayout.volumes)"])

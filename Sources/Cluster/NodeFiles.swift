@@ -34,7 +34,9 @@ struct NodeFiles: Sendable {
         try Files.write(Array("\(node.name)\n".utf8), to: "\(etc)/hostname")
         try Files.write(Array("root:x:0:0:root:/root:/bin/lab\n".utf8), to: "\(etc)/passwd")
         try Files.write(Array("root:x:0:\n".utf8), to: "\(etc)/group")
-        let text = Self.resolver(HostResolver.ofThisMachine().text, search: record.networking.dnsSearch)
+        // Where no packet gets out, a name is better refused at once than asked for in vain.
+        let host = record.egress ? HostResolver.ofThisMachine().text : ""
+        let text = Self.resolver(host, search: record.networking.dnsSearch)
         try Files.write(Array(text.utf8), to: "\(etc)/resolv.conf")
     }
 

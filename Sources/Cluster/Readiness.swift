@@ -21,18 +21,18 @@ struct Readiness: Sendable {
         let deadline = world.clock.uptime + limit
         var pause = Duration.milliseconds(5)
         var lastError = ""
-        var last = "it does not answer yet"
+        var last = "its first answer"
         while world.clock.uptime < deadline {
             do {
                 let answer = try await client.raw(Request("GET", "/readyz"))
                 let body = try await answer.collect(limit: 1 << 20)
                 if answer.status == 200 { return }
-                last = "/readyz says \(answer.status) \(String(decoding: body.prefix(200), as: UTF8.self))"
+                last = "/readyz, which says \(answer.status) \(String(decoding: body.prefix(200), as: UTF8.self))"
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
                 // Refused and reset connections are what a server that is starting looks like through a forwarder.
-                last = "it does not answer yet"
+                last = "its first answer"
                 lastError = "\(error)"
             }
             progress.waiting(for: last)
@@ -40,7 +40,7 @@ struct Readiness: Sendable {
             pause = min(pause * 2, .milliseconds(50))
         }
         throw Failure(
-            "the API server of '\(cluster.name)' does not serve after \(limit.inSeconds) s: \(last) \(lastError)",
+            "the API server of '\(cluster.name)' does not serve after \(limit.inSeconds) s; awaited: \(last) \(lastError)",
             remedy: "give it longer with --wait, or look at its log")
     }
 

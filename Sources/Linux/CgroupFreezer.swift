@@ -24,6 +24,19 @@ extension Cgroup {
         throw SystemError(frozen ? "freeze" : "thaw", path, errno: ETIMEDOUT)
     }
 
+    /// Lets everything go on that is frozen in the group or in one below it: on v1 even SIGKILL waits for that.
+    public func thawAll() throws {
+        guard let hierarchy = layout.isV2 ? layout.unified : layout.v1("freezer") else { return }
+        let (file, own, thawed) =
+            layout.isV2 ? ("cgroup.freeze", "cgroup.freeze", "0") : ("freezer.state", "freezer.self_freezing", "THAWED")
+        var pending = [directory(in: hierarchy)]
+        while let directory = pending.popLast() {
+            guard let state = try? Files.text("\(directory)/\(own)") else { continue }
+            if state.hasPrefix("1") { try Self.write(Array(thawed.utf8), to: "\(directory)/\(file)") }
+            pending += Files.subdirectories(of: directory).map { "\(directory)/\($0)" }
+        }
+    }
+
     /// False where there is no group or no freezer.
     public func isFrozen() throws -> Bool {
         if layout.isV2, let unified = layout.unified {

@@ -21,6 +21,12 @@ public final class LinuxSupervisor: SandboxRuntime {
         try await Blocking.run { try LinuxSandbox.find(stateDirectory: stateDirectory) }
     }
 
+    /// The pid of a supervisor that listens, as the caller's pid namespace sees it, without asking it anything: one that
+    /// is frozen does not answer.
+    public static func processID(stateDirectory: String) throws -> Int32? {
+        try Control.connect(stateDirectory: stateDirectory)?.supervisorPID
+    }
+
     /// Waits for a supervisor that was started as a process (see `supervisorProcess`) to listen.
     /// Nil when it does not within `patience`.
     public func attach(stateDirectory: String, within patience: Duration) async throws -> (any Sandbox)? {

@@ -136,7 +136,11 @@ enum Behaviour: Equatable {
             return .seconds(value)
         }
         func expect(_ range: ClosedRange<Int>) throws(UsageError) {
-            guard range.contains(operands.count) else { throw UsageError("\(name) takes \(range) words") }
+            guard range.contains(operands.count) else {
+                let (fewest, most) = (range.lowerBound, range.upperBound)
+                let words = fewest == most ? "\(most) words" : "\(fewest) to \(most) words"
+                throw UsageError("\(name) takes \(most == 0 ? "no words, but flags alone" : words)")
+            }
         }
         switch name {
         case "serve":

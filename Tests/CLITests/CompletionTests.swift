@@ -77,6 +77,9 @@ import Testing
     @Test(arguments: [
         (["node", "add", "--count", "2"], "node add", ["--count", "2"]),
         (["create", "node"], "create", ["node"]),
+        (["create", "cluster", "--name", "x"], "create", ["--name", "x"]),
+        (["delete", "clusters", "--all"], "delete", ["--all"]),
+        (["load", "docker-image", "app"], "load docker-image", ["app"]),
         (["snapshot", "node", "add"], "snapshot", ["node", "add"]),
     ])
     func theLongerCommandWins(words: [String], name: String, rest: [String]) {

@@ -6,6 +6,10 @@ typealias Ran = Command.Outcome
 
 enum Shell {
     static func run(_ words: [String], extra: [String: String] = [:]) -> Ran { Command.run(words, extra: extra) }
+    /// A script that is found in the PATH where `directory` is in it.
+    static func place(_ name: String, in directory: String, _ text: String) throws {
+        try Files.write(Array(text.utf8), to: "\(directory)/\(name)", mode: 0o755)
+    }
     static func has(_ program: String) -> Bool { run(["sh", "-c", "command -v \(program)"]).code == 0 }
 }
 

@@ -16,7 +16,8 @@ extension Commands {
         nodeStart.name: runNodeStart, snapshot.name: runSnapshot, restore.name: runRestore, fork.name: runFork,
         get.name: runGet, kubeconfig.name: runKubeconfig, export.name: runExport,
         completion.name: runCompletion, man.name: runMan,
-        load.name: ImageCommands.runLoad, images.name: ImageCommands.runList, port.name: runPort,
+        load.name: ImageCommands.runLoad, loadArchive.name: ImageCommands.runLoad,
+        loadImage.name: ImageCommands.runLoadImage, images.name: ImageCommands.runList, port.name: runPort,
         registry.name: runRegistry,
         conformance.name: runConformance,
         apiserver.name: runServer, backup.name: runBackup, fault.name: runFault, doctor.name: runDoctor,
@@ -55,7 +56,7 @@ extension Commands {
         let index = environment.host.index
         let place = UserKubeconfig.place(flag: arguments["kubeconfig"])
         if arguments.has("all") {
-            guard arguments.operands.isEmpty else {
+            guard arguments.operands.isEmpty, !arguments.has("name") else {
                 throw UsageError("--all and a name exclude each other", remedy: delete.usage)
             }
             let names = index.names
@@ -63,13 +64,19 @@ extension Commands {
             if arguments.has("json") { environment.console.out((["deleted": Document(names)] as Document).jsonText) }
             return
         }
-        let name = try arguments.clusterName() ?? "lab"
-        try ClusterConfiguration.check(name: name)
-        guard index.names.contains(name) else {
-            throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
+        let names = arguments.operands.count > 1 ? arguments.operands : [try arguments.clusterName() ?? "lab"]
+        guard names.count == 1 || !arguments.has("name") else {
+            throw UsageError("--name and other names exclude each other", remedy: delete.usage)
         }
-        try await deleteOne(name, environment, place)
-        if arguments.has("json") { environment.console.out((["deleted": Document([name])] as Document).jsonText) }
+        // All are looked at before the first is deleted.
+        for name in names {
+            try ClusterConfiguration.check(name: name)
+            guard index.names.contains(name) else {
+                throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
+            }
+        }
+        for name in names { try await deleteOne(name, environment, place) }
+        if arguments.has("json") { environment.console.out((["deleted": Document(names)] as Document).jsonText) }
     }
 
     private static func deleteOne(
@@ -97,12 +104,18 @@ extension Commands {
         let now = environment.world.clock.now
         let rows = entries.map { entry in
             [
-                entry.record.name, entry.state.rawValue, String(entry.record.nodes.count),
+                entry.record.name, entry.state.rawValue, nodes(entry),
                 "https://\(Endpoint.ip(entry.record.networking.apiServerAddress, port: entry.record.apiPort))",
                 Age.text(now - entry.record.createdAt),
             ]
         }
         environment.console.out(Table.text(["NAME", "STATE", "NODES", "API", "AGE"], rows))
+    }
+
+    /// `2/3` where not all of them run.
+    private static func nodes(_ entry: ClusterIndex.Entry) -> String {
+        let all = entry.record.nodes.count
+        return entry.down.isEmpty ? "\(all)" : "\(all - entry.down.count)/\(all)"
     }
 
     /// A cluster as scripts see it.
@@ -111,7 +124,7 @@ extension Commands {
         let server = Endpoint.ip(record.networking.apiServerAddress, port: record.apiPort)
         return [
             "name": Document(record.name), "state": Document(entry.state.rawValue),
-            "nodes": Document(record.nodeNames), "apiPort": Document(Int(record.apiPort)),
+            "nodes": Document(record.nodeNames), "down": Document(entry.down), "apiPort": Document(Int(record.apiPort)),
             "server": Document("https://\(server)"), "context": Document("lab-\(record.name)"),
             "createdAt": Document(record.createdAt.description),
         ]

@@ -8,10 +8,57 @@ import Linux
 /// The commands that concern the content store alone.
 extension ImageCommands {
     static let runLoad: CommandBody = { arguments, environment in
+        try checkName(arguments, environment)
+        try await load(arguments.operands, environment)
+    }
+
+    /// By way of an archive: what docker and podman keep on disk is their own affair.
+    static let runLoadImage: CommandBody = { arguments, environment in
+        try checkName(arguments, environment)
+        if let from = arguments["from"], !["docker", "podman"].contains(from) {
+            throw UsageError("--from '\(from)' is neither docker nor podman", remedy: "choose one, or leave it out")
+        }
+        _ = try store(environment, for: "loading images")
+        let programs = arguments["from"].map { [$0] } ?? ["docker", "podman"]
+        var buffer = Array("/var/tmp/lab-load-XXXXXX".utf8CString)
+        guard mkdtemp(&buffer) != nil else { throw SystemError("mkdtemp", "/var/tmp", errno: errno) }
+        let directory = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { try? Files.removeTree(directory) }
+        for (index, image) in arguments.operands.enumerated() {
+            let archive = "\(directory)/\(index).tar"
+            try await environment.console.step("Saving \(image)") {
+                try await environment.host.blocking.run { try save(image, with: programs, to: archive) }
+            }
+            try await load([archive], environment, as: image)
+        }
+    }
+
+    private static func save(_ image: String, with programs: [String], to archive: String) throws {
+        var reasons: [String] = []
+        for program in programs {
+            let format = program == "podman" ? ["--format", "docker-archive"] : []
+            let ran = Command([program, "save"] + format + ["-o", archive, image]).wait()
+            if ran.code == 0, Files.exists(archive) { return }
+            unlink(archive)
+            let said = ran.err.split(separator: "\n").last.map(String.init) ?? "exit code \(ran.code)"
+            reasons.append("\(program): \(ran.code == 127 ? "not installed" : said)")
+        }
+        throw Failure(
+            "no image '\(image)': \(reasons.joined(separator: "; "))",
+            remedy: "'docker images' or 'podman images' tell those there are; 'lab load FILE' takes archives")
+    }
+
+    /// kind's `--name`. The nodes of every cluster share one store; a cluster that is not there is an error nevertheless.
+    private static func checkName(_ arguments: Arguments, _ environment: Environment) throws {
+        guard let name = arguments["name"], !environment.host.index.names.contains(name) else { return }
+        throw Failure("there is no cluster '\(name)'", remedy: "'lab list' shows those there are")
+    }
+
+    private static func load(_ archives: [String], _ environment: Environment, as name: String? = nil) async throws {
         let store = try store(environment, for: "loading images")
         let console = environment.console
-        for archive in arguments.operands {
-            let loaded = try await console.step("Loading \(archive)") {
+        for archive in archives {
+            let loaded = try await console.step("Loading \(name ?? archive)") {
                 try await environment.host.blocking.run {
                     try store.load(archive: archive, progress: { console.waiting(for: $0) })
                 }

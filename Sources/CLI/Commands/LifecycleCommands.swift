@@ -63,8 +63,9 @@ extension Commands {
     static let runNodeStart: CommandBody = { arguments, environment in
         let wait = try arguments.waitingTime()
         try environment.requireRoot(for: "starting a node")
-        try await editor(environment).start(arguments.operands, of: arguments["cluster"] ?? "lab", wait: wait)
-        tell("started", arguments.operands, arguments, environment)
+        let started = try await editor(environment).start(
+            arguments.operands, of: arguments["cluster"] ?? "lab", wait: wait)
+        tell("started", started, arguments, environment)
     }
 
     private static func editor(_ environment: Environment) -> NodeEditor {

@@ -13,6 +13,7 @@ public enum Commands {
             .init("config", .one, "FILE", "description of the cluster in YAML, ours or kind's ('-': standard input)"),
             name,
             .init("workers", .one, "N", "number of worker nodes (default 2)"),
+            .init("image", .one, "IMAGE", "kind's node image: its tag must be of this lab's Kubernetes version"),
             .init("image-archive", .many, "FILE", "load an OCI or docker archive first; may be repeated"),
             .init("api-port", .one, "PORT", "loopback port of the API (default: a free one)"),
             .init("port", .many, "MAPPING", "publish \(PublishedPort.syntax); may be repeated"),
@@ -24,15 +25,23 @@ public enum Commands {
             wait, json,
         ])
     public static let delete = CommandSyntax(
-        "delete", operands: "[NAME]", most: 1, "Delete a cluster and everything that belongs to it.",
+        "delete", operands: "[NAME...]", most: 1_000, "Delete a cluster and everything that belongs to it.",
         flags: [
             .init("all", .none, "", "delete every cluster"),
             .init("kubeconfig", .one, "FILE", "remove the context from FILE"), name, json,
         ])
     public static let list = CommandSyntax("list", "List the clusters of this machine.", flags: [json])
+    private static let everyNode = CommandSyntax.Flag("name", .one, "NAME", "a cluster: its nodes share the store")
     public static let load = CommandSyntax(
         "load", operands: "ARCHIVE...", fewest: 1, most: 1_000,
-        "Load OCI or docker archives into the content store that all nodes share.")
+        "Load OCI or docker archives into the content store that all nodes share.", flags: [everyNode])
+    public static let loadArchive = CommandSyntax(
+        "load image-archive", operands: "ARCHIVE...", fewest: 1, most: 1_000,
+        "The same, as kind's command has it.", flags: [everyNode])
+    public static let loadImage = CommandSyntax(
+        "load docker-image", operands: "IMAGE...", fewest: 1, most: 1_000,
+        "Load images straight from docker or podman on this machine.",
+        flags: [everyNode, .init("from", .one, "PROGRAM", "docker or podman (default: the first that has the image)")])
     public static let images = CommandSyntax("images", "List the images in the content store.", flags: [json])
     public static let port = CommandSyntax(
         "port", operands: "add|remove|list [MAPPING...]", fewest: 1, most: 1_000,
@@ -85,6 +94,6 @@ public enum Commands {
 
     /// In the order of help; each has its implementation under the same name.
     public static let all =
-        [create, delete, list] + lifecycle + [port, registry, load, images] + ImageCommands.all
+        [create, delete, list] + lifecycle + [port, registry, load, loadImage, loadArchive, images] + ImageCommands.all
         + [conformance, fault, netTrace, netDump, apiserver, backup, doctor, runtime] + shell + [version]
 }

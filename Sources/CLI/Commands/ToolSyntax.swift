@@ -113,11 +113,21 @@ extension Commands {
 
     /// The command that the words begin with, the longer name first, and the words behind it.
     static func find(_ words: [String]) -> (syntax: CommandSyntax, rest: [String])? {
+        // kind says what is created and deleted; here that goes without saying.
+        if words.count > 1, ["create", "delete"].contains(words[0]), ["cluster", "clusters"].contains(words[1]) {
+            return find([words[0]] + words.dropFirst(2))
+        }
         for count in [2, 1] where words.count >= count {
             let name = words.prefix(count).joined(separator: " ")
             if let found = all.first(where: { $0.name == name }) { return (found, Array(words.dropFirst(count))) }
         }
         return nil
+    }
+
+    /// Nil where no command begins with that word.
+    static func helpOfGroup(_ name: String) -> String? {
+        let parts = all.filter { $0.name.hasPrefix(name + " ") }
+        return parts.isEmpty ? nil : parts.map(\.help).joined(separator: "\n")
     }
 
     static func unknown(_ words: [String]) -> UsageError {

@@ -76,21 +76,28 @@ enum KindFile {
         return try NodeList.checked(nodes, field)
     }
 
-    /// There is no node image. One that was pinned for its version of Kubernetes is as good as ours if that is the same.
     private static func check(image field: ConfigurationField) throws(UsageError) {
-        let image = try field.string()
-        let name = image.split(separator: "@", maxSplits: 1).first ?? ""
-        let tag = name.split(separator: "/").last?.split(separator: ":").dropFirst().first ?? ""
-        let version = "v\(KubernetesVersion.major).\(KubernetesVersion.minor)"
-        guard tag == version || tag.hasPrefix(version + ".") || tag == "latest" else {
-            throw field.refuse(
-                "image '\(image)' is not what a node is made of: lab has no node images",
-                allowed: "leave it out, or name one of Kubernetes \(version), which is the version of this lab")
+        do { try ClusterConfiguration.check(nodeImage: try field.string()) } catch {
+            throw field.refuse(error.message, allowed: error.remedy)
         }
     }
 
     private static func refusePatches(_ key: String, _ field: ConfigurationField) throws(UsageError) {
         guard let first = try field.elements().first else { return }
         throw first.refuse("\(key) cannot be honoured: there is no containerd in a node", allowed: "leave it out")
+    }
+}
+
+extension ClusterConfiguration {
+    /// There is no node image. One that was pinned for its version of Kubernetes is as good as ours if that is the same.
+    public static func check(nodeImage image: String) throws(UsageError) {
+        let name = image.split(separator: "@", maxSplits: 1).first ?? ""
+        let tag = name.split(separator: "/").last?.split(separator: ":").dropFirst().first ?? ""
+        let version = "v\(KubernetesVersion.major).\(KubernetesVersion.minor)"
+        guard tag == version || tag.hasPrefix(version + ".") || tag == "latest" else {
+            throw UsageError(
+                "image '\(image)' is not what a node is made of: lab has no node images",
+                remedy: "leave it out, or name one of Kubernetes \(version), which is the version of this lab")
+        }
     }
 }

@@ -12,7 +12,6 @@ public struct FaultInjector: Sendable {
     let cluster: ClusterLayout
     let nodes: [String]
     let client: APIClient
-    let runtime: any SandboxRuntime
     let clock: any WorldClock
 
     public init(cluster name: String, host: Host) throws {
@@ -23,7 +22,6 @@ public struct FaultInjector: Sendable {
         nodes = record.nodeNames
         let kubeconfig = try Kubeconfig(yaml: try Files.read(cluster.kubeconfig))
         client = try Connect.client(kubeconfig, world: host.world)
-        runtime = host.runtime
         clock = host.world.clock
     }
 
@@ -43,7 +41,7 @@ public struct FaultInjector: Sendable {
         let to = try await fault.to.asyncMap { try await find($0) }
         // At the place of `from`, where all that it sends and gets passes.
         let sides = (from: from.own(alone: to == nil && fault.kind != .dns), to: to?.seen ?? .anybody)
-        let namespace = try await namespace(of: from.node)
+        let namespace = try namespace(of: from.node)
         let batch = FaultRules.batch(
             fault, from: sides.from, to: sides.to, dns: Addresses.dns, remaining: remaining)
         try Nftables(in: namespace).commit(batch)
@@ -53,7 +51,7 @@ public struct FaultInjector: Sendable {
     public func list() async throws -> [Fault] {
         var found: [Fault] = []
         for node in nodes {
-            guard let namespace = try? await namespace(of: node) else { continue }
+            guard let namespace = try? namespace(of: node) else { continue }
             let tables = try Nftables(in: namespace)
             for (table, comment) in try tables.tables() where table.hasPrefix(FaultRules.tablePrefix) {
                 let name = String(table.dropFirst(FaultRules.tablePrefix.count))
@@ -72,7 +70,7 @@ public struct FaultInjector: Sendable {
     public func remove(name: String) async throws -> Bool {
         var wasThere = false
         for node in nodes {
-            guard let namespace = try? await namespace(of: node) else { continue }
+            guard let namespace = try? namespace(of: node) else { continue }
             let tables = try Nftables(in: namespace)
             guard try tables.hasTable(FaultRules.tablePrefix + name) else { continue }
             try Self.drop(FaultRules.tablePrefix + name, tables)
@@ -129,11 +127,12 @@ public struct FaultInjector: Sendable {
         }
     }
 
-    private func namespace(of node: String) async throws -> NetworkNamespace {
-        guard let supervisor = try await runtime.attach(stateDirectory: cluster.node(node).state) else {
-            throw Failure("the node \(node) does not run", remedy: "'lab list' tells how the cluster is")
+    private func namespace(of node: String) throws -> NetworkNamespace {
+        guard let pid = try LinuxSupervisor.processID(stateDirectory: cluster.node(node).state) else {
+            throw Failure(
+                "the node \(node) does not run", remedy: "start it: lab node start --cluster \(cluster.name) \(node)")
         }
-        return try NetworkNamespace(processID: supervisor.pid)
+        return try NetworkNamespace(processID: pid)
     }
 }
 
