@@ -244,6 +244,47 @@ import Wire
         }
     }
 
+    @Test(
+        arguments: [
+            (
+                ["spec": ["type": "array"]],
+                ["spec.validation.openAPIV3Schema.properties[spec].items: Required value: must be specified"]
+            ),
+            (
+                ["metadata": ["type": "object", "description": "d"]],
+                [
+                    "spec.validation.openAPIV3Schema.properties[metadata]: Forbidden: must not specify anything other than "
+                        + "name and generateName, but metadata is implicitly specified"
+                ]
+            ),
+            (
+                ["metadata": ["type": "object", "properties": ["name": ["type": "string", "maxLength": 3]]]], []
+            ),
+            (
+                [
+                    "t": [
+                        "type": "object", "x-kubernetes-embedded-resource": true,
+                        "properties": [
+                            "metadata": ["type": "object", "x-kubernetes-preserve-unknown-fields": true]
+                        ],
+                    ]
+                ], []
+            ),
+        ] as [(Document, [String])])
+    func schemasSayWhatTheyMust(_ properties: Document, _ wanted: [String]) async throws {
+        let harness = try await Harness()
+        var definition = Self.definition()
+        var version = definition.list("spec", "versions")[0]
+        version.set(properties, at: "schema", "openAPIV3Schema", "properties")
+        definition.set([version], at: "spec", "versions")
+        let reply = try await harness.send("POST", Self.definitions, definition)
+        #expect(reply.status == (wanted.isEmpty ? 201 : 422))
+        let told = reply.body.list("details", "causes").map {
+            "\($0.text("field") ?? ""): \($0.text("message") ?? "")"
+        }
+        #expect(told == wanted)
+    }
+
     // MARK: Names
 
     private static func named(_ name: String, _ names: Document, accepted: Document = [:]) -> Document {
