@@ -47,6 +47,19 @@ public enum Formats {
         return errors
     }
 
+    /// A label in the older form, which starts with a letter.
+    public static func rfc1035Label(_ text: String) -> [String] {
+        var errors = longerThan(63, text)
+        let startsWithLetter = text.utf8.first.map { (97...122).contains($0) } ?? false
+        if !startsWithLetter || !isLabel(text.utf8) {
+            errors.append(
+                "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+                    + "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+                    + "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
+        }
+        return errors
+    }
+
     /// A host name inside a cluster's DNS search list: a subdomain whose parts may hold underscores.
     public static func dnsSubdomainWithUnderscore(_ text: String) -> [String] {
         var errors = longerThan(253, text)

@@ -226,6 +226,98 @@ import Wire
         }
     }
 
+    @Test func embeddedObjectsCanBeTakenOut() async throws {
+        var definition = Self.definition()
+        let embedded: Document = [
+            "type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true,
+        ]
+        var version = definition.list("spec", "versions")[0]
+        let fields: Document = ["t": embedded, "m": ["type": "object", "additionalProperties": embedded]]
+        version.set(fields, at: "schema", "openAPIV3Schema", "properties", "spec", "properties")
+        definition.set([version], at: "spec", "versions")
+        let written = definition
+        try await running { harness in
+            try await established(harness, written)
+            func told(_ spec: Document) async throws -> [String] {
+                let reply = try await harness.send("POST", Self.objects("v1"), Self.widget("w", "v1", spec))
+                return reply.body.list("details", "causes").map {
+                    "\($0.text("field") ?? ""): \($0.text("message") ?? "")"
+                }
+            }
+            let wrong: Document = [
+                "apiVersion": "v1", "kind": "A_B",
+                "metadata": [
+                    "name": "a/b", "labels": ["-": "x"], "annotations": ["q q": "1"], "finalizers": ["plain"],
+                ],
+            ]
+            let faults = try await told(["t": wrong])
+            let name =
+                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+                + "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+                + "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+            #expect(
+                faults == [
+                    "spec.t.kind: Invalid value: \"A_B\": may have mixed case, but should otherwise match: a DNS-1035 "
+                        + "label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+                        + "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used "
+                        + "for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+                    "spec.t.metadata.name: Invalid value: \"a/b\": may not contain '/'",
+                    "spec.t.metadata.labels: Invalid value: \"-\": \(name)",
+                    "spec.t.metadata.annotations: Invalid value: \"q q\": \(name)",
+                ])
+            #expect(
+                try await told(["m": ["k": ["apiVersion": 1, "kind": true]]]) == [
+                    "spec.m[k].apiVersion: Invalid value: 1: must be a string",
+                    "spec.m[k].kind: Invalid value: true: must be a string",
+                ])
+            let right: Document = [
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": ["generateName": "A.", "namespace": "n"],
+            ]
+            #expect(try await told(["t": right, "m": ["k": ["apiVersion": "v1", "kind": "Pod"]]]) == [])
+        }
+    }
+
+    @Test(
+        arguments: [
+            (
+                ["spec": ["type": "array"]],
+                ["spec.validation.openAPIV3Schema.properties[spec].items: Required value: must be specified"]
+            ),
+            (
+                ["metadata": ["type": "object", "description": "d"]],
+                [
+                    "spec.validation.openAPIV3Schema.properties[metadata]: Forbidden: must not specify anything other than "
+                        + "name and generateName, but metadata is implicitly specified"
+                ]
+            ),
+            (
+                ["metadata": ["type": "object", "properties": ["name": ["type": "string", "maxLength": 3]]]], []
+            ),
+            (
+                [
+                    "t": [
+                        "type": "object", "x-kubernetes-embedded-resource": true,
+                        "properties": [
+                            "metadata": ["type": "object", "x-kubernetes-preserve-unknown-fields": true]
+                        ],
+                    ]
+                ], []
+            ),
+        ] as [(Document, [String])])
+    func schemasSayWhatTheyMust(_ properties: Document, _ wanted: [String]) async throws {
+        let harness = try await Harness()
+        var definition = Self.definition()
+        var version = definition.list("spec", "versions")[0]
+        version.set(properties, at: "schema", "openAPIV3Schema", "properties")
+        definition.set([version], at: "spec", "versions")
+        let reply = try await harness.send("POST", Self.definitions, definition)
+        #expect(reply.status == (wanted.isEmpty ? 201 : 422))
+        let told = reply.body.list("details", "causes").map {
+            "\($0.text("field") ?? ""): \($0.text("message") ?? "")"
+        }
+        #expect(told == wanted)
+    }
+
     // MARK: Names
 
     private static func named(_ name: String, _ names: Document, accepted: Document = [:]) -> Document {

@@ -38,6 +38,101 @@ import Testing
         #expect(try await harness.send("GET", "\(Self.addresses)/\(address)").status == 404)
     }
 
+    /// What the server says about a request that it refuses.
+    private static func fault(_ reply: Harness.Reply) -> String {
+        #expect(reply.status == 422, "\(reply.text)")
+        let message = reply.body.text("message") ?? ""
+        return message.split(separator: " is invalid: ", maxSplits: 1).last.map(String.init) ?? ""
+    }
+
+    @Test(
+        arguments: [
+            (
+                ["clusterIP": "10.96.9.1", "clusterIPs": ["10.96.9.2"]],
+                "spec.clusterIPs: Invalid value: [\"10.96.9.2\"]: first value must match `clusterIP`"
+            ),
+            (
+                ["clusterIPs": ["10.96.9.2"]],
+                "spec.clusterIPs: Invalid value: [\"10.96.9.2\"]: must be empty when `clusterIP` is not specified"
+            ),
+            (
+                ["clusterIP": "None", "clusterIPs": ["None", "10.96.9.2"]],
+                "spec.clusterIPs: Invalid value: [\"None\",\"10.96.9.2\"]: 'None' must be the first and only value"
+            ),
+            (
+                ["clusterIP": "10.96.9.1", "clusterIPs": ["10.96.9.1", "10.96.9.2"]],
+                "spec.clusterIPs: Invalid value: [\"10.96.9.1\",\"10.96.9.2\"]: may specify no more than one IP for each "
+                    + "IP family"
+            ),
+            (
+                ["clusterIP": "10.96.9.1", "clusterIPs": ["10.96.9.1", "fd00::1"]],
+                "spec.clusterIPs[1]: Invalid value: [\"10.96.9.1\",\"fd00::1\"]: IPv6 is not configured on this cluster"
+            ),
+            (
+                ["clusterIP": "10.96.9.1", "ipFamilies": ["IPv6"]],
+                "spec.clusterIPs[0]: Invalid value: \"10.96.9.1\": expected an IPv6 value as indicated by `ipFamilies[0]`"
+            ),
+            (
+                ["type": "ExternalName", "externalName": "x.example", "clusterIPs": ["10.96.9.1"]],
+                "spec.clusterIPs: Forbidden: may not be set for ExternalName services"
+            ),
+        ] as [(Document, String)])
+    func theTwoFieldsOfAddressesAgree(_ spec: Document, _ wanted: String) async throws {
+        let harness = try await Harness()
+        let refused = try await harness.send("POST", Self.services, Self.service("s", spec))
+        #expect(Self.fault(refused) == wanted)
+    }
+
+    @Test func addressesFollowTheFieldThatTheWriterChanged() async throws {
+        let harness = try await Harness()
+        let made = try await harness.create(Self.services, Self.service("s", ["clusterIP": "10.96.9.1"]))
+        #expect(made.at("spec", "clusterIPs") == ["10.96.9.1"])
+        func patch(_ spec: Document) async throws -> Harness.Reply {
+            try await harness.send(
+                "PATCH", Self.services + "/s", ["spec": spec], type: "application/merge-patch+json")
+        }
+        #expect(
+            Self.fault(try await patch(["clusterIPs": ["10.96.9.9"]]))
+                == "spec.clusterIPs: Invalid value: [\"10.96.9.9\"]: first value must match `clusterIP`")
+        #expect(
+            Self.fault(try await patch(["clusterIP": "10.96.9.9"]))
+                == "spec.clusterIPs[0]: Invalid value: [\"10.96.9.9\"]: may not change once set")
+        // What was given out is not taken back by leaving it empty.
+        for spec: Document in [["clusterIP": ""], ["clusterIPs": .null], ["clusterIP": "", "clusterIPs": .null]] {
+            let kept = try await patch(spec)
+            #expect(kept.status == 200, "\(kept.text)")
+            #expect(kept.body.at("spec", "clusterIPs") == ["10.96.9.1"])
+            #expect(kept.body.text("spec", "clusterIP") == "10.96.9.1")
+        }
+        let named = try await patch(["type": "ExternalName", "externalName": "x.example", "clusterIP": ""])
+        #expect(named.status == 200, "\(named.text)")
+        #expect(named.body.at("spec", "clusterIP") == nil && named.body.at("spec", "clusterIPs") == nil)
+        let back = try await patch(["type": "ClusterIP", "externalName": .null, "clusterIP": "10.96.9.5"])
+        #expect(back.status == 200, "\(back.text)")
+        #expect(back.body.at("spec", "clusterIPs") == ["10.96.9.5"])
+    }
+
+    @Test func policiesForTrafficFromOutsideNeedAWayIn() async throws {
+        let harness = try await Harness()
+        let local = Self.service("s", ["externalTrafficPolicy": "Local"])
+        #expect(
+            Self.fault(try await harness.send("POST", Self.services, local))
+                == "spec.externalTrafficPolicy: Invalid value: \"Local\": may only be set for externally-accessible services"
+        )
+        let open = Self.service("s", ["externalTrafficPolicy": "Local", "externalIPs": ["192.0.2.1"]])
+        try await harness.create(Self.services, open)
+        let patch: Document = ["spec": ["externalIPs": .null]]
+        let closed = try await harness.send(
+            "PATCH", Self.services + "/s", patch, type: "application/merge-patch+json")
+        #expect(closed.status == 200, "\(closed.text)")
+        #expect(closed.body.at("spec", "externalTrafficPolicy") == nil)
+        #expect(
+            Self.fault(
+                try await harness.send("POST", Self.services, Self.service("t", ["trafficDistribution": "Foo"])))
+                == "spec.trafficDistribution: Unsupported value: \"Foo\": supported values: \"PreferClose\", "
+                + "\"PreferSameZone\", \"PreferSameNode\"")
+    }
+
     @Test func dryRunsTakeNothing() async throws {
         let harness = try await Harness()
         let object = Self.service("s", ["clusterIP": "10.96.7.7", "type": "NodePort"])

@@ -87,4 +87,169 @@ import Testing
             #expect(cells.count == resource.columns.count + extra, "\(resource.plural)")
         }
     }
+
+    // MARK: Volumes
+
+    /// What is wrong with a pod that has this volume, or mounts one so.
+    private func errors(volume: String, mount: String? = nil) throws -> [String] {
+        let mounts = mount.map { #","volumeMounts":[{"name":"v","mountPath":"/m",\#($0)}]"# } ?? ""
+        let pod = try created(
+            #"{"metadata":{"name":"p","namespace":"n"},"spec":{"volumes":[{"name":"v",\#(volume)}],"containers":[{"name":"c","image":"i:1"\#(mounts)}]}}"#
+        )
+        return Kinds.validateCreate(pod, resource: try resource()).map(\.text)
+    }
+
+    private static let claim = #""spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}"#
+
+    @Test(arguments: [
+        #""projected":{"sources":[{"serviceAccountToken":{"path":"t"}},{"configMap":{"name":"c","items":[{"key":"k","path":"a"}]}},{"downwardAPI":{"items":[{"path":"b","fieldRef":{"fieldPath":"metadata.labels['a']"}}]}}]}"#,
+        #""downwardAPI":{"items":[{"path":"a","resourceFieldRef":{"containerName":"c","resource":"limits.cpu"}}]}"#,
+        #""ephemeral":{"volumeClaimTemplate":{"metadata":{"labels":{"a":"b"},"creationTimestamp":null},\#(claim)}}"#,
+        #""hostPath":{"path":"/x","type":"FileOrCreate"}"#, #""image":{"reference":"i:1"}"#,
+        #""csi":{"driver":"Csi.example","nodePublishSecretRef":{"name":"s"}}"#,
+        #""iscsi":{"targetPortal":"10.0.0.1","iqn":"iqn.2001-04.com.example:storage","lun":0}"#,
+    ])
+    func volumesThatAreRight(_ volume: String) throws { #expect(try errors(volume: volume) == []) }
+
+    @Test(
+        arguments: [
+            (
+                #""projected":{"sources":[{"serviceAccountToken":{"path":"a/../b","expirationSeconds":599}}]}"#,
+                [
+                    "projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 599: may not specify a "
+                        + "duration less than 10 minutes",
+                    "projected.path: Invalid value: \"a/../b\": must not contain '..'",
+                ]
+            ),
+            (
+                #""projected":{"sources":[{"serviceAccountToken":{"path":"","expirationSeconds":4294967297}}]}"#,
+                [
+                    "projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 4294967297: may not specify a "
+                        + "duration larger than 2^32 seconds", "projected.path: Required value",
+                ]
+            ),
+            (
+                #""projected":{"sources":[{"secret":{"name":"s","items":[{"key":"k","path":"a"}]}},{"configMap":{"name":"c","items":[{"key":"k","path":"a"},{"key":"l","path":"..b"}]}}]}"#,
+                [
+                    "projected.sources[1].configMap.items[1].path: Invalid value: \"..b\": must not start with '..'",
+                    "projected: Invalid value: \"c\": conflicting duplicate paths",
+                ]
+            ),
+            (
+                #""projected":{"sources":[{"secret":{"name":"s"},"configMap":{"name":"c"}}]}"#,
+                ["projected.sources[0]: Forbidden: may not specify more than 1 volume type per source"]
+            ),
+            (
+                #""downwardAPI":{"items":[{"path":"a"}]}"#,
+                ["downwardAPI: Required value: one of fieldRef and resourceFieldRef is required"]
+            ),
+            (
+                #""downwardAPI":{"items":[{"path":"a","mode":512,"fieldRef":{"fieldPath":"spec.nodeName"},"resourceFieldRef":{"containerName":"c","resource":"limits.cpu"}}]}"#,
+                [
+                    "downwardAPI.fieldRef.fieldPath: Unsupported value: \"spec.nodeName\": supported values: "
+                        + "\"metadata.annotations\", \"metadata.labels\", \"metadata.name\", \"metadata.namespace\", "
+                        + "\"metadata.uid\"",
+                    "downwardAPI: Invalid value: \"resource\": fieldRef and resourceFieldRef can not be specified "
+                        + "simultaneously",
+                    "downwardAPI.mode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive",
+                ]
+            ),
+            (
+                #""downwardAPI":{"items":[{"path":"a","resourceFieldRef":{"containerName":"c","resource":"limits.x"}}]}"#,
+                [
+                    "downwardAPI.resourceFieldRef.resource: Unsupported value: \"limits.x\": supported values: "
+                        + "\"limits.cpu\", \"limits.ephemeral-storage\", \"limits.memory\", \"requests.cpu\", "
+                        + "\"requests.ephemeral-storage\", \"requests.memory\""
+                ]
+            ),
+            (
+                #""ephemeral":{"volumeClaimTemplate":{"metadata":{"name":"x"},"spec":{}}}"#,
+                [
+                    "ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set",
+                    "ephemeral.volumeClaimTemplate.spec.accessModes: Required value: at least 1 access mode is required",
+                    "ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value",
+                ]
+            ),
+            (#""ephemeral":{}"#, ["ephemeral.volumeClaimTemplate: Required value"]),
+            (
+                #""hostPath":{"path":"/a/../b","type":"Foo"}"#,
+                [
+                    "hostPath.path: Invalid value: \"/a/../b\": must not contain '..'",
+                    "hostPath.type: Unsupported value: \"Foo\": supported values: \"\", \"BlockDevice\", \"CharDevice\", "
+                        + "\"Directory\", \"DirectoryOrCreate\", \"File\", \"FileOrCreate\", \"Socket\"",
+                ]
+            ),
+            (
+                #""image":{"pullPolicy":"Foo"}"#,
+                [
+                    "image.reference: Required value",
+                    "image.pullPolicy: Unsupported value: \"Foo\": supported values: \"Always\", \"IfNotPresent\", "
+                        + "\"Never\"",
+                ]
+            ),
+            (
+                #""csi":{"driver":"a_b","nodePublishSecretRef":{}}"#,
+                [
+                    "csi.driver: Invalid value: \"a_b\": a lowercase RFC 1123 subdomain must consist of lower case "
+                        + "alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. "
+                        + "'example.com', regex used for validation is "
+                        + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+                    "csi.nodePublishSecretRef.name: Required value",
+                ]
+            ),
+            (
+                #""fc":{"targetWWNs":["a"],"wwids":["b"]}"#,
+                [
+                    "fc.targetWWNs: Invalid value: [\"a\"]: targetWWNs and wwids can not be specified simultaneously",
+                    "fc.lun: Required value: lun is required if targetWWNs is specified",
+                ]
+            ),
+            (
+                #""iscsi":{"targetPortal":"10.0.0.1","iqn":"iqn.x","lun":0,"initiatorName":"x"}"#,
+                [
+                    "iscsi.iqn: Invalid value: \"iqn.x\": must be valid format",
+                    "iscsi.initiatorname: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa",
+                ]
+            ),
+            (
+                #""flexVolume":{"driver":"d","options":{"x.kubernetes.io/a":"b"}}"#,
+                [
+                    "flexVolume.options[x.kubernetes.io/a]: Invalid value: \"x.kubernetes.io/a\": kubernetes.io and k8s.io "
+                        + "namespaces are reserved"
+                ]
+            ),
+            (
+                #""gcePersistentDisk":{"pdName":"d","partition":256}"#,
+                ["persistentDisk.partition: Invalid value: 256: must be between 1 and 255, inclusive"]
+            ),
+        ] as [(String, [String])])
+    func volumesThatAreNot(_ volume: String, _ wanted: [String]) throws {
+        #expect(try errors(volume: volume) == wanted.map { "spec.volumes[0]." + $0 })
+    }
+
+    @Test func mountsAreReadOnlyToTheBottomWhereTheyAreReadOnly() throws {
+        let path = "spec.containers[0].volumeMounts.recursiveReadOnly: "
+        func told(_ mount: String) throws -> [String] { try errors(volume: #""emptyDir":{}"#, mount: mount) }
+        #expect(try told(#""readOnly":true,"recursiveReadOnly":"Enabled","mountPropagation":"None""#) == [])
+        #expect(try told(#""recursiveReadOnly":"Disabled""#) == [])
+        #expect(
+            try told(#""recursiveReadOnly":"Foo""#) == [
+                path + "Unsupported value: \"Foo\": supported values: \"Disabled\", \"Enabled\", \"IfPossible\""
+            ])
+        #expect(
+            try told(#""recursiveReadOnly":"IfPossible","mountPropagation":"HostToContainer""#) == [
+                path + "Forbidden: may only be specified when readOnly is true",
+                path + "Forbidden: may only be specified when mountPropagation is None or not specified",
+            ])
+    }
+
+    @Test func templatesMayLeaveTheImageOpen() throws {
+        let deployment = try #require(Kinds.registry.resource(group: "apps", version: "v1", kind: "Deployment"))
+        var object = try Document(
+            json:
+                #"{"metadata":{"name":"d","namespace":"n"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"volumes":[{"name":"v","image":{}}],"containers":[{"name":"c","image":"i"}]}}}}"#
+        )
+        Kinds.applyDefaults(to: &object, resource: deployment)
+        #expect(Kinds.validateCreate(object, resource: deployment) == [])
+    }
 }

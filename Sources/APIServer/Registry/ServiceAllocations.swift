@@ -198,12 +198,13 @@ final class ServiceAllocations: Sendable {
     private func allocateAddress(
         _ service: inout Document, _ before: Set<IPAddress>, _ state: inout State, _ claim: inout Claim
     ) throws(APIStatus) {
-        let given = service.text("spec", "clusterIP") ?? service.list("spec", "clusterIPs").first?.string ?? ""
+        let given = service.text("spec", "clusterIP") ?? ""
         let name = service.text("metadata", "name") ?? ""
+        try checkAddresses(service, name)
         try checkFamilies(service, name)
         if service.at("spec", "ipFamilyPolicy") == nil { service.set("SingleStack", at: "spec", "ipFamilyPolicy") }
         if service.at("spec", "ipFamilies") == nil {
-            service.set([range.base.isIPv6 ? "IPv6" : "IPv4"], at: "spec", "ipFamilies")
+            service.set([Document(family)], at: "spec", "ipFamilies")
         }
         guard given != "None" else {
             service.set("None", at: "spec", "clusterIP")
@@ -242,10 +243,31 @@ final class ServiceAllocations: Sendable {
         service.set([Document(address.description)], at: "spec", "clusterIPs")
     }
 
+    private var family: String { range.base.isIPv6 ? "IPv6" : "IPv4" }
+
+    /// Addresses say which families are wanted where `ipFamilies` does not, and there is only one.
+    private func checkAddresses(_ service: Document, _ name: String) throws(APIStatus) {
+        let (given, families) = (service.list("spec", "clusterIPs"), service.list("spec", "ipFamilies"))
+        var errors: [FieldError] = []
+        if service.text("spec", "ipFamilyPolicy") == "SingleStack" {
+            for (what, count) in [("cluster IPs", given.count), ("IP families", families.count)] where count == 2 {
+                let text = "must be 'RequireDualStack' or 'PreferDualStack' when multiple \(what) are specified"
+                errors.append(.invalid("spec.ipFamilyPolicy", "SingleStack", text))
+            }
+        }
+        for (index, text) in given.enumerated().dropFirst(families.count) {
+            guard let address = text.string.flatMap({ IPAddress($0) }), address.isIPv6 != range.base.isIPv6 else {
+                continue
+            }
+            let reason = "\(address.isIPv6 ? "IPv6" : "IPv4") is not configured on this cluster"
+            errors.append(.invalid("spec.clusterIPs[\(index)]", Document(given), reason))
+        }
+        if !errors.isEmpty { throw .invalid(kind: "Service", group: "", name: name, errors) }
+    }
+
     /// The cluster has addresses of one family only.
     private func checkFamilies(_ service: Document, _ name: String) throws(APIStatus) {
         var errors: [FieldError] = []
-        let family = range.base.isIPv6 ? "IPv6" : "IPv4"
         for (index, wanted) in service.list("spec", "ipFamilies").enumerated() where wanted.string != family {
             errors.append(.invalid("spec.ipFamilies[\(index)]", wanted, "not configured on this cluster"))
         }

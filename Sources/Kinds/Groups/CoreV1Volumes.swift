@@ -100,7 +100,7 @@ extension StaticString {
         type DownwardAPIVolumeFile  "A file with a fact about the pod."
           fieldRef         ObjectFieldSelector?  "A field of the pod."
           mode         int32?  "Permissions of this file."
-          path         string required nonempty  "Path of the file or directory."
+          path         string required  "Path of the file or directory."
           resourceFieldRef ResourceFieldSelector?  "A resource amount of a container."
 
         type DownwardAPIVolumeSource  "Facts about the pod as files."
@@ -388,7 +388,7 @@ extension StaticString {
         type ServiceAccountTokenProjection  "A token as a file."
           audience          string  "Who accepts the token."
           expirationSeconds int64? = 3600  "Seconds that the token is good for."
-          path          string required nonempty  "Path of the file or directory."
+          path          string required  "Path of the file or directory."
 
         type StorageOSPersistentVolumeSource  "A StorageOS volume."
           fsType          string  "File system of the volume."

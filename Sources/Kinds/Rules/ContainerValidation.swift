@@ -116,7 +116,7 @@ enum ContainerValidation {
             if !(variable.text("value") ?? "").isEmpty, !named.isEmpty {
                 errors.append(.invalid(here, "", "may not be specified when `value` is not empty"))
             }
-            errors += fieldReference(source["fieldRef"], here + ".fieldRef")
+            errors += fieldReference(source["fieldRef"], here + ".fieldRef", supported: fieldPaths)
             errors += ResourceReference.check(source["resourceFieldRef"], here + ".resourceFieldRef", inVolume: false)
             for field in ["configMapKeyRef", "secretKeyRef"] {
                 guard let reference = source[field] else { continue }
@@ -129,7 +129,12 @@ enum ContainerValidation {
         return errors
     }
 
-    private static func fieldReference(_ reference: Document?, _ path: String) -> [FieldError] {
+    /// Fields that a reference can name at all, although neither variables nor files show all of them.
+    private static let knownPaths: Set = [
+        "metadata.labels", "metadata.annotations", "spec.restartPolicy", "spec.schedulerName", "status.phase",
+    ]
+
+    static func fieldReference(_ reference: Document?, _ path: String, supported: [String]) -> [FieldError] {
         guard let reference, let field = reference.text("fieldPath"), !field.isEmpty else { return [] }
         let here = path + ".fieldPath"
         if let version = reference.text("apiVersion"), version != "v1" {
@@ -140,11 +145,12 @@ enum ContainerValidation {
         for map in ["metadata.labels", "metadata.annotations"]
         where field.hasPrefix(map + "['") && field.hasSuffix("']") {
             let key = String(field.dropFirst(map.count + 2).dropLast(2))
-            return Formats.qualifiedName(key).map { .invalid(path, Document(key), $0) }
+            let shown = map == "metadata.annotations" ? key.lowercased() : key
+            return Formats.qualifiedName(shown).map { .invalid(path, Document(shown), $0) }
         }
-        if fieldPaths.contains(field) { return [] }
-        if field == "metadata.labels" || field == "metadata.annotations" {
-            return [.notSupported(here, Document(field), fieldPaths)]
+        if supported.contains(field) { return [] }
+        if knownPaths.contains(field) || fieldPaths.contains(field) {
+            return [.notSupported(here, Document(field), supported)]
         }
         return [
             .invalid(here, Document(field), "error converting fieldPath: field label not supported: \(field)")
@@ -165,13 +171,15 @@ enum ContainerValidation {
                 errors.append(.invalid(here + ".mountPath", Document(place), "must be unique"))
             }
             errors += BlockDevices.clashes(of: mount, container, here)
-            errors += PodValidation.relative(mount["subPath"], path + ".volumeMounts.subPath")
+            errors += PodVolumes.relative(mount["subPath"], path + ".volumeMounts.subPath")
             if mount["subPath"] != nil, mount["subPathExpr"] != nil {
                 errors.append(
                     .invalid(
                         here + ".subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"))
             }
+            errors += PodVolumes.relative(mount["subPathExpr"], path + ".volumeMounts.subPathExpr")
             errors += propagation(mount, container, path + ".volumeMounts")
+            errors += recursion(mount, path + ".volumeMounts.recursiveReadOnly")
         }
         return errors
     }
@@ -204,8 +212,20 @@ enum ContainerValidation {
                         "Bidirectional mount propagation is available only to privileged containers"))
             }
         }
-        if let recursive = mount.text("recursiveReadOnly"), recursive != "Disabled", mount.flag("readOnly") != true {
-            errors.append(.forbidden(path + ".recursiveReadOnly", "may only be specified when readOnly is true"))
+        return errors
+    }
+
+    /// Whether what is mounted below a mount is read-only like it.
+    private static func recursion(_ mount: Document, _ path: String) -> [FieldError] {
+        let modes = ["Disabled", "Enabled", "IfPossible"]
+        guard let mode = mount.text("recursiveReadOnly"), mode != "Disabled" else { return [] }
+        guard modes.contains(mode) else { return [.notSupported(path, Document(mode), modes)] }
+        var errors: [FieldError] = []
+        if mount.flag("readOnly") != true {
+            errors.append(.forbidden(path, "may only be specified when readOnly is true"))
+        }
+        if let spread = mount.text("mountPropagation"), spread != "None" {
+            errors.append(.forbidden(path, "may only be specified when mountPropagation is None or not specified"))
         }
         return errors
     }

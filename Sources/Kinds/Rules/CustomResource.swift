@@ -10,8 +10,10 @@ extension KindRules {
         let hasStatus = resource.hasStatus
         if hasStatus { rules.prepareForCreate = { object, _ in object["status"] = nil } }
         rules.prepareForStatusUpdate = { new, old, _ in CustomResourceRules.keepMetadata(&new, of: old) }
-        rules.validateCreate = { CustomResourceRules.scaleErrors($0, custom) }
         let type = resource.type
+        rules.validateCreate = { object in
+            CustomResourceRules.embeddedErrors(object, type) + CustomResourceRules.scaleErrors(object, custom)
+        }
         rules.validateStatusUpdate = { new, old in
             MetadataRules.validateUpdate(new, old: old, nameSyntax: .dnsSubdomain)
                 + Kinds.registry.validateUpdate(new, old: old, type: type)
@@ -35,6 +37,12 @@ enum CustomResourceRules {
         metadata["managedFields"] = new.at("metadata", "managedFields")
         metadata["resourceVersion"] = new.at("metadata", "resourceVersion")
         new["metadata"] = metadata
+    }
+
+    static func embeddedErrors(_ object: Document, _ type: TypeID) -> [FieldError] {
+        (type.info.custom?.embeddedMetadata(in: object) ?? []).flatMap {
+            MetadataRules.embedded($0.metadata, $0.path)
+        }
     }
 
     /// The counts that a scale subresource shows have to be counts.

@@ -79,11 +79,34 @@ public enum MetadataRules {
     }
 
     private static func common(
-        _ metadata: Document, _ nameSyntax: NameSyntax, _ plainFinalizers: Bool
+        _ metadata: Document, _ nameSyntax: NameSyntax, _ plainFinalizers: Bool, _ path: String = "metadata"
     ) -> [FieldError] {
-        labels(metadata["labels"], "metadata.labels") + annotations(metadata["annotations"], "metadata.annotations")
-            + owners(metadata.list("ownerReferences"))
-            + (nameSyntax == .anything ? [] : finalizers(metadata.list("finalizers"), plain: plainFinalizers))
+        labels(metadata["labels"], path + ".labels") + annotations(metadata["annotations"], path + ".annotations")
+            + owners(metadata.list("ownerReferences"), path + ".ownerReferences")
+            + (nameSyntax == .anything
+                ? [] : finalizers(metadata.list("finalizers"), path + ".finalizers", plain: plainFinalizers))
+    }
+
+    /// The metadata of an object inside another one. Nothing has to be there, since the object does not exist yet.
+    static func embedded(_ metadata: Document, _ path: String) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let generated = metadata.text("generateName") {
+            // Only a part of a name, which may be a dot.
+            errors += Formats.pathSegment(generated + "x").map {
+                .invalid(path + ".generateName", Document(generated), $0)
+            }
+        }
+        if let name = metadata.text("name") {
+            errors += Formats.pathSegment(name).map { .invalid(path + ".name", Document(name), $0) }
+        }
+        if let namespace = metadata.text("namespace"), !namespace.isEmpty {
+            errors += Formats.dnsLabel(namespace).map { .invalid(path + ".namespace", Document(namespace), $0) }
+        }
+        if let generation = metadata.number("generation"), generation < 0 {
+            let text = "must be greater than or equal to 0"
+            errors.append(.invalid(path + ".generation", Document(generation), text))
+        }
+        return errors + common(metadata, .pathSegment, true, path)
     }
 
     /// Keys and values of labels.
@@ -107,8 +130,7 @@ public enum MetadataRules {
         return errors
     }
 
-    private static func owners(_ owners: [Document]) -> [FieldError] {
-        let path = "metadata.ownerReferences"
+    private static func owners(_ owners: [Document], _ path: String) -> [FieldError] {
         var errors: [FieldError] = []
         for owner in owners {
             let version = owner.text("apiVersion") ?? ""
@@ -143,16 +165,16 @@ public enum MetadataRules {
 
     private static let standardFinalizers: Set = ["kubernetes", "orphan", "foregroundDeletion"]
 
-    private static func finalizers(_ finalizers: [Document], plain: Bool) -> [FieldError] {
+    private static func finalizers(_ finalizers: [Document], _ path: String, plain: Bool) -> [FieldError] {
         var errors: [FieldError] = []
         for (index, finalizer) in finalizers.enumerated() {
-            let path = "metadata.finalizers[\(index)]"
+            let here = "\(path)[\(index)]"
             let name = finalizer.string ?? ""
             let syntax = Formats.qualifiedName(name)
-            errors += syntax.map { .invalid(path, finalizer, $0) }
+            errors += syntax.map { .invalid(here, finalizer, $0) }
             if !plain, syntax.isEmpty, !name.contains("/"), !standardFinalizers.contains(name) {
                 errors.append(
-                    .invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+                    .invalid(here, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
             }
         }
         return errors

@@ -112,7 +112,7 @@ enum PodSecurity {
             if file == nil {
                 return [.required(path + ".localhostProfile", "must be set when \(name) type is Localhost")]
             }
-            return PodValidation.relative(file, path + ".localhostProfile")
+            return PodVolumes.relative(file, path + ".localhostProfile")
         }
         if let file {
             let shown: Document = ["Type": Document(type), "LocalhostProfile": file]

@@ -5,7 +5,7 @@ import Schema
 enum PodValidation {
     static func spec(_ spec: Document, path: String, isTemplate: Bool) -> [FieldError] {
         var errors: [FieldError] = []
-        let volumes = volumes(spec.list("volumes"), path + ".volumes", &errors)
+        let volumes = PodVolumes.check(spec.list("volumes"), path + ".volumes", isTemplate: isTemplate, &errors)
         if spec.list("containers").isEmpty { errors.append(.required(path + ".containers")) }
         errors += containers(spec, path, volumes: volumes, isTemplate: isTemplate)
         errors += ephemeral(spec, path, isTemplate: isTemplate)
@@ -108,119 +108,6 @@ enum PodValidation {
         }
         return errors
     }
-
-    // MARK: Volumes
-
-    private static func volumes(_ list: [Document], _ path: String, _ errors: inout [FieldError]) -> Set<String> {
-        var names: Set<String> = []
-        for (index, volume) in list.enumerated() {
-            let here = "\(path)[\(index)]"
-            let name = volume.text("name") ?? ""
-            let before = errors.count
-            // A volume that is wrong itself cannot be mounted either.
-            defer { if !name.isEmpty, errors.count == before { names.insert(name) } }
-            if !name.isEmpty {
-                errors += Formats.dnsLabel(name).map { .invalid(here + ".name", Document(name), $0) }
-            }
-            let sources = volume.members.filter { $0.key != "name" && $0.value.isObject }
-            if let second = sources.dropFirst().first {
-                errors.append(.forbidden("\(here).\(second.key)", "may not specify more than 1 volume type"))
-            }
-            for source in sources.prefix(1) {
-                errors += volumeSource(source.value, source.key, "\(here).\(source.key)")
-            }
-        }
-        return names
-    }
-
-    private static func volumeSource(_ source: Document, _ kind: String, _ path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        switch kind {
-        case "configMap", "secret", "downwardAPI", "projected":
-            if let mode = source.number("defaultMode"), !(0...0o777).contains(mode) {
-                errors.append(.invalid(path + ".defaultMode", Document(mode), modeText))
-            }
-            errors += items(source.list("items"), path)
-            for (index, projection) in source.list("sources").enumerated() {
-                for member in projection.members {
-                    errors += items(member.value.list("items"), "\(path).sources[\(index)].\(member.key)")
-                }
-            }
-        case "hostPath":
-            if let place = source.text("path"), hasBackstep(place) {
-                errors.append(.invalid(path + ".path", Document(place), "must not contain '..'"))
-            }
-        case "rbd":
-            if source.list("monitors").isEmpty { errors.append(.required(path + ".monitors")) }
-            if (source.text("image") ?? "").isEmpty { errors.append(.required(path + ".image")) }
-        case "iscsi": errors += iscsi(source, path)
-        case "fc":
-            let (targets, names) = (source.list("targetWWNs"), source.list("wwids"))
-            if targets.isEmpty == names.isEmpty {
-                let text = "must specify either targetWWNs or wwids, but not both"
-                errors.append(
-                    targets.isEmpty
-                        ? .required(path + ".targetWWNs", text)
-                        : .invalid(path + ".targetWWNs", source["targetWWNs"], text))
-            }
-        case "nfs":
-            if let place = source.text("path"), !place.hasPrefix("/") {
-                errors.append(.invalid(path + ".path", Document(place), "must be an absolute path"))
-            }
-        case "emptyDir":
-            if let limit = source.text("sizeLimit").flatMap({ Quantity($0) }), limit < .zero {
-                errors.append(.forbidden(path + ".sizeLimit", "SizeLimit field must be a valid resource quantity"))
-            }
-        default: break
-        }
-        return errors
-    }
-
-    private static func iscsi(_ source: Document, _ path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        if (source.text("targetPortal") ?? "").isEmpty { errors.append(.required(path + ".targetPortal")) }
-        let name = source.text("iqn") ?? ""
-        if name.isEmpty {
-            errors.append(.required(path + ".iqn"))
-        } else if !["iqn", "eui", "naa"].contains(where: { name.hasPrefix($0) }) {
-            errors.append(
-                .invalid(path + ".iqn", Document(name), "must be valid format starting with iqn, eui, or naa"))
-        }
-        let unit = source.number("lun") ?? 0
-        if !(0...255).contains(unit) {
-            errors.append(.invalid(path + ".lun", Document(unit), "must be between 0 and 255, inclusive"))
-        }
-        if source.flag("chapAuthDiscovery") == true || source.flag("chapAuthSession") == true,
-            source["secretRef"] == nil
-        {
-            errors.append(.required(path + ".secretRef"))
-        }
-        return errors
-    }
-
-    private static let modeText = "must be a number between 0 and 0777 (octal), both inclusive"
-
-    private static func items(_ items: [Document], _ path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        for (index, item) in items.enumerated() {
-            if let mode = item.number("mode"), !(0...0o777).contains(mode) {
-                errors.append(.invalid("\(path).items[\(index)].mode", Document(mode), modeText))
-            }
-            errors += relative(item["path"], "\(path).items[\(index)].path")
-        }
-        return errors
-    }
-
-    /// A path inside a volume.
-    static func relative(_ value: Document?, _ path: String) -> [FieldError] {
-        guard let text = value?.string else { return [] }
-        var errors: [FieldError] = []
-        if text.hasPrefix("/") { errors.append(.invalid(path, value, "must be a relative path")) }
-        if hasBackstep(text) { errors.append(.invalid(path, value, "must not contain '..'")) }
-        return errors
-    }
-
-    private static func hasBackstep(_ path: String) -> Bool { path.split(separator: "/").contains("..") }
 
     // MARK: The rest
 

@@ -7,11 +7,16 @@ extension KindRules {
         var rules = KindRules()
         rules.nameSyntax = .dnsLabel
         rules.applyDefaults = { ServiceRules.complete(&$0) }
-        rules.prepareForCreate = { service, _ in service["status"] = ["loadBalancer": [:]] }
+        rules.prepareForCreate = { service, _ in
+            service["status"] = ["loadBalancer": [:]]
+            ServiceAddressRules.align(&service, old: nil)
+        }
         rules.prepareForUpdate = { service, old, _ in
             service["status"] = old["status"]
             if ServiceRules.losesLoadBalancer(service, old: old) { service.set([:], at: "status", "loadBalancer") }
             ServiceRules.keepAllocations(&service, old: old)
+            ServiceAddressRules.align(&service, old: old)
+            ServiceRules.dropTrafficPolicy(&service, old: old)
         }
         rules.validateCreate = { ServiceRules.validate($0) }
         rules.validateUpdate = { ServiceRules.validateUpdate($0, old: $1) }
@@ -56,7 +61,7 @@ enum ServiceRules {
                 })
         }
         let isExternal = type == "NodePort" || type == "LoadBalancer"
-        if spec["externalTrafficPolicy"] == nil, isExternal || !spec.list("externalIPs").isEmpty {
+        if spec["externalTrafficPolicy"] == nil, isReachable(spec) {
             spec["externalTrafficPolicy"] = "Cluster"
         }
         if spec["internalTrafficPolicy"] == nil, isExternal || type == "ClusterIP" {
@@ -73,11 +78,7 @@ enum ServiceRules {
     static func keepAllocations(_ service: inout Document, old: Document) {
         let (before, now) = (type(old), type(service))
         guard before != "ExternalName", now != "ExternalName" else { return }
-        if (service.text("spec", "clusterIP") ?? "").isEmpty, service.list("spec", "clusterIPs").isEmpty {
-            for field in ["clusterIP", "clusterIPs"] {
-                if let value = old.at("spec", field) { service.set(value, at: "spec", field) }
-            }
-        }
+        ServiceAddressRules.keep(&service, old: old)
         for field in ["ipFamilies", "ipFamilyPolicy"] where service.at("spec", field) == nil {
             if let value = old.at("spec", field) { service.set(value, at: "spec", field) }
         }
@@ -97,9 +98,29 @@ enum ServiceRules {
         service.set(Document(ports), at: "spec", "ports")
     }
 
+    /// Whether traffic from outside the cluster can get to the service.
+    private static func isReachable(_ spec: Document) -> Bool {
+        switch spec.text("type") ?? "ClusterIP" {
+        case "NodePort", "LoadBalancer": true
+        case "ClusterIP": !spec.list("externalIPs").isEmpty
+        default: false
+        }
+    }
+
+    /// The policy for traffic from outside goes with the last way in, unless the writer changed it too.
+    static func dropTrafficPolicy(_ service: inout Document, old: Document) {
+        guard let spec = service["spec"], let before = old["spec"], isReachable(before), !isReachable(spec),
+            spec.text("externalTrafficPolicy") == before.text("externalTrafficPolicy")
+        else { return }
+        service.set(nil, at: "spec", "externalTrafficPolicy")
+    }
+
     static func validate(_ service: Document) -> [FieldError] {
         let spec = service["spec"] ?? .emptyObject
         let type = type(service)
+        // Nothing else is looked at before the addresses can be given out.
+        let faults = ServiceAddressRules.errors(spec)
+        if !faults.isEmpty { return faults }
         var errors: [FieldError] = []
         let headless = spec.text("clusterIP") == "None"
         let ports = spec.list("ports")
@@ -120,18 +141,38 @@ enum ServiceRules {
                     "spec.sessionAffinityConfig.clientIP.timeoutSeconds", Document(seconds),
                     "must be greater than 0 and less than 86400"))
         }
-        errors += addresses(spec)
-        return errors + loadBalancer(spec, type: type)
+        errors += externalAddresses(spec)
+        return errors + loadBalancer(spec, type: type) + traffic(spec)
+    }
+
+    private static let distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"]
+
+    private static func traffic(_ spec: Document) -> [FieldError] {
+        var errors: [FieldError] = []
+        if let policy = spec.text("externalTrafficPolicy"), !policy.isEmpty, !isReachable(spec) {
+            errors.append(
+                .invalid(
+                    "spec.externalTrafficPolicy", Document(policy),
+                    "may only be set for externally-accessible services"))
+        }
+        errors += healthCheck(spec)
+        if let wanted = spec["trafficDistribution"], !wanted.isNull, !distributions.contains(wanted.string ?? "") {
+            errors.append(.notSupported("spec.trafficDistribution", wanted, distributions))
+        }
+        return errors
     }
 
     private static func externalName(_ spec: Document) -> [FieldError] {
-        let name = spec.text("externalName") ?? ""
-        if !(spec.text("clusterIP") ?? "").isEmpty {
-            return [.forbidden("spec.clusterIPs", "may not be set for ExternalName services")]
+        let text = "may not be set for ExternalName services"
+        var errors: [FieldError] = []
+        for field in ["clusterIPs", "ipFamilies"] where !spec.list(field).isEmpty {
+            errors.append(.forbidden("spec." + field, text))
         }
-        if name.isEmpty { return [.required("spec.externalName")] }
+        if spec["ipFamilyPolicy"] != nil { errors.append(.forbidden("spec.ipFamilyPolicy", text)) }
+        let name = spec.text("externalName") ?? ""
+        if name.isEmpty { return errors + [.required("spec.externalName")] }
         let bare = name.hasSuffix(".") ? String(name.dropLast()) : name
-        return Formats.dnsSubdomain(bare).map { .invalid("spec.externalName", Document(name), $0) }
+        return errors + Formats.dnsSubdomain(bare).map { .invalid("spec.externalName", Document(name), $0) }
     }
 
     private static func portList(_ ports: [Document], type: String) -> [FieldError] {
@@ -166,7 +207,7 @@ enum ServiceRules {
         return errors
     }
 
-    private static func addresses(_ spec: Document) -> [FieldError] {
+    private static func externalAddresses(_ spec: Document) -> [FieldError] {
         var errors: [FieldError] = []
         for (index, address) in spec.list("externalIPs").enumerated() {
             let here = "spec.externalIPs[\(index)]"
@@ -175,26 +216,12 @@ enum ServiceRules {
             errors += wrong
             if wrong.isEmpty { errors += AddressRules.notSpecial(text).map { .invalid(here, address, $0) } }
         }
-        if let address = spec.list("clusterIPs").first?.string ?? spec.text("clusterIP"), !address.isEmpty,
-            address != "None"
-        {
-            errors += AddressSyntax.addressErrors(address, "spec.clusterIPs[0]")
-        }
-        var families: Set<String> = []
-        for (index, family) in spec.list("ipFamilies").enumerated() {
-            let text = family.string ?? ""
-            if !["IPv4", "IPv6"].contains(text) {
-                errors.append(.notSupported("spec.ipFamilies[\(index)]", family, ["IPv4", "IPv6"]))
-            } else if !families.insert(text).inserted {
-                errors.append(.duplicate("spec.ipFamilies[\(index)]", family))
-            }
-        }
         return errors
     }
 
     private static func loadBalancer(_ spec: Document, type: String) -> [FieldError] {
         if type == "LoadBalancer" {
-            return ranges(spec) + healthCheck(spec)
+            return ranges(spec)
                 + (spec.text("loadBalancerClass").map { name in
                     Formats.qualifiedName(name).map { .invalid("spec.loadBalancerClass", Document(name), $0) }
                 } ?? [])
@@ -207,7 +234,7 @@ enum ServiceRules {
         for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] where spec[field] != nil {
             errors.append(.forbidden("spec." + field, "may only be used when `type` is 'LoadBalancer'"))
         }
-        return errors + healthCheck(spec)
+        return errors
     }
 
     private static func healthCheck(_ spec: Document) -> [FieldError] {
@@ -226,17 +253,14 @@ enum ServiceRules {
     }
 
     static func validateUpdate(_ new: Document, old: Document) -> [FieldError] {
+        guard ServiceAddressRules.errors(new["spec"] ?? .emptyObject).isEmpty else { return [] }
         var errors: [FieldError] = []
         let name = new.at("spec", "loadBalancerClass")
         if type(new) == "LoadBalancer", type(old) == "LoadBalancer", name != old.at("spec", "loadBalancerClass") {
             errors.append(.invalid("spec.loadBalancerClass", name ?? .null, "may not change once set"))
         }
         guard type(new) != "ExternalName", type(old) != "ExternalName" else { return errors }
-        let (address, before) = (new.text("spec", "clusterIP") ?? "", old.text("spec", "clusterIP") ?? "")
-        if !before.isEmpty, address != before {
-            errors.append(.invalid("spec.clusterIPs[0]", Document([Document(address)]), "may not change once set"))
-        }
-        return errors
+        return errors + ServiceAddressRules.change(new["spec"] ?? .emptyObject, old: old["spec"] ?? .emptyObject)
     }
 }
 

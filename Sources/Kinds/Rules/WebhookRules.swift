@@ -204,23 +204,6 @@ public struct WebhookURL: Sendable, Equatable {
 }
 
 extension Formats {
-    /// A label in the older form, which starts with a letter.
-    static func rfc1035Label(_ text: String) -> [String] {
-        var errors = text.utf8.count > 63 ? ["must be no more than 63 characters"] : []
-        let starts = text.utf8.first.map { (97...122).contains($0) } ?? false
-        let ends = text.utf8.last != UInt8(ascii: "-")
-        let inner = text.utf8.allSatisfy {
-            (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-")
-        }
-        if !starts || !ends || !inner {
-            errors.append(
-                "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-                    + "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
-                    + "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
-        }
-        return errors
-    }
-
     static func isSchemeByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -15,11 +15,11 @@ extension CEL {
             switch name {
             case "dns1123Label": Formats.dnsLabel(text)
             case "dns1123Subdomain": Formats.dnsSubdomain(text)
-            case "dns1035Label": Self.dns1035(text)
+            case "dns1035Label": Formats.rfc1035Label(text)
             case "qualifiedName": Formats.qualifiedName(text)
             case "dns1123LabelPrefix": Formats.dnsLabel(Self.withoutTrailingDash(text))
             case "dns1123SubdomainPrefix": Formats.dnsSubdomain(Self.withoutTrailingDash(text))
-            case "dns1035LabelPrefix": Self.dns1035(Self.withoutTrailingDash(text))
+            case "dns1035LabelPrefix": Formats.rfc1035Label(Self.withoutTrailingDash(text))
             case "labelValue": Formats.labelValue(text)
             case "uri": URLValue(text) == nil ? ["parse \(Conversion.quoted(text)): invalid URI for request"] : []
             case "uuid": Self.isUUID(text) ? [] : ["does not match the UUID format"]
@@ -32,20 +32,6 @@ extension CEL {
         /// What a name is generated from may end in a dash.
         private static func withoutTrailingDash(_ text: String) -> String {
             text.utf8.count > 1 && text.hasSuffix("-") ? text.dropLast() + "a" : text
-        }
-
-        private static func dns1035(_ text: String) -> [String] {
-            var problems = text.utf8.count > 63 ? ["must be no more than 63 characters"] : []
-            let bytes = Array(text.utf8)
-            let inner = bytes.allSatisfy { Formats.isLower($0) || $0 == UInt8(ascii: "-") }
-            guard let first = bytes.first, (97...122).contains(first), bytes.last != UInt8(ascii: "-"), inner else {
-                problems.append(
-                    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-                        + "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used "
-                        + "for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
-                return problems
-            }
-            return problems
         }
 
         private static func isUUID(_ text: String) -> Bool {

@@ -86,6 +86,15 @@ public final class CustomType: Sendable {
 
     // MARK: Embedded objects
 
+    /// The metadata of the objects that are embedded in this one, with its place.
+    public func embeddedMetadata(in object: Document) -> [(metadata: Document, path: String)] {
+        var found: [(metadata: Document, path: String)] = []
+        eachEmbedded(object, schema, path: "") { embedded, path in
+            if let metadata = embedded["metadata"] { found.append((metadata, path + ".metadata")) }
+        }
+        return found
+    }
+
     private func eachEmbedded(
         _ value: Document, _ schema: StructuralSchema, path: String, _ visit: (Document, String) -> Void
     ) {
@@ -94,8 +103,12 @@ public final class CustomType: Sendable {
         switch value.kind {
         case .object:
             for member in value.members {
-                guard let inner = schema.member(member.key) else { continue }
-                eachEmbedded(member.value, inner, path: path.isEmpty ? member.key : path + "." + member.key, visit)
+                let name = path.isEmpty ? member.key : path + "." + member.key
+                if let inner = schema.property(member.key) {
+                    eachEmbedded(member.value, inner, path: name, visit)
+                } else if let inner = schema.additional.schema {
+                    eachEmbedded(member.value, inner, path: "\(path)[\(member.key)]", visit)
+                }
             }
         case .array:
             guard let items = schema.items else { return }
@@ -150,29 +163,28 @@ extension FieldError {
     }
 }
 
-/// What an embedded object must be so that it can be taken out and used.
+/// What an embedded object must say of itself so that it can be taken out and used.
 enum EmbeddedResource {
     static func errors(_ object: Document, _ path: String) -> [FieldError] {
-        var errors: [FieldError] = []
-        let versionPath = path + ".apiVersion"
-        if let version = object["apiVersion"] {
-            let text = version.string ?? ""
-            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-            if text.isEmpty {
-                errors.append(.invalid(versionPath, version, "must not be empty"))
-            } else if parts.count > 2 {
-                errors.append(.invalid(versionPath, version, "unexpected GroupVersion string: \(text)"))
+        name("apiVersion", of: object, path) { version in
+            let isKnownForm = version.split(separator: "/", omittingEmptySubsequences: false).count <= 2
+            return isKnownForm || version == "/" ? nil : "unexpected GroupVersion string: \(version)"
+        }
+            + name("kind", of: object, path) { kind in
+                let faults = Formats.rfc1035Label(kind.lowercased())
+                return faults.isEmpty
+                    ? nil : "may have mixed case, but should otherwise match: " + faults.joined(separator: ",")
             }
-        } else {
-            errors.append(.required(versionPath))
-        }
-        if let kind = object["kind"] {
-            let text = kind.string ?? ""
-            if text.isEmpty { errors.append(.invalid(path + ".kind", kind, "must not be empty")) }
-        } else {
-            errors.append(.required(path + ".kind"))
-        }
-        return errors
+    }
+
+    private static func name(
+        _ field: String, of object: Document, _ path: String, fault: (String) -> String?
+    ) -> [FieldError] {
+        let here = "\(path).\(field)"
+        guard let value = object[field] else { return [.required(here)] }
+        guard let text = value.string else { return [.invalid(here, value, "must be a string")] }
+        let reason = text.isEmpty ? "must not be empty" : fault(text)
+        return reason.map { [.invalid(here, value, $0)] } ?? []
     }
 }
 

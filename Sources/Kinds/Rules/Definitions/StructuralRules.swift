@@ -10,7 +10,7 @@ public enum StructuralRules {
         var checker = Checker()
         checker.invariants(root, .root, path)
         checker.completeness(root, path)
-        return checker.errors
+        return checker.errors.sorted { $0.text < $1.text }
     }
 
     /// The first keyword that has no place in a structural schema at all.
@@ -48,7 +48,11 @@ public enum StructuralRules {
         private func isSet(_ schema: Document, _ name: String) -> Bool { schema.flag("x-kubernetes-" + name) == true }
 
         mutating func invariants(_ schema: Document, _ level: Level, _ path: String) {
-            if let items = schema["items"], items.isObject { invariants(items, .item, path + ".items") }
+            if let items = schema["items"], items.isObject {
+                invariants(items, .item, path + ".items")
+            } else if schema.text("type") == "array" {
+                errors.append(.required(path + ".items", "must be specified"))
+            }
             for property in (schema["properties"]?.members ?? []).sorted(by: { $0.key < $1.key }) {
                 invariants(property.value, .field, "\(path).properties[\(property.key)]")
             }
@@ -118,14 +122,18 @@ public enum StructuralRules {
             let here = path + ".properties[metadata]"
             let type = field.text("type") ?? ""
             if type != "object" { errors.append(.invalid(here + ".type", Document(type), "must be object")) }
-            let others = (field["properties"]?.members ?? []).contains { !["name", "generateName"].contains($0.key) }
-            if others {
-                errors.append(
-                    .forbidden(
-                        here,
-                        "must not specify anything other than name and generateName, but metadata is implicitly specified"
-                    ))
-            }
+            guard level == .root, !Self.speaksOfNamesOnly(field) else { return }
+            errors.append(
+                .forbidden(
+                    here,
+                    "must not specify anything other than name and generateName, but metadata is implicitly specified"))
+        }
+
+        private static func speaksOfNamesOnly(_ metadata: Document) -> Bool {
+            // Of defaults that are not allowed here the server speaks elsewhere, and examples check nothing.
+            let harmless = ["Type", "Default", "Properties", "Example"]
+            return DefinitionForm.givenFields(metadata).allSatisfy(harmless.contains)
+                && (metadata["properties"]?.members ?? []).allSatisfy { ["name", "generateName"].contains($0.key) }
         }
 
         // MARK: Junctions
