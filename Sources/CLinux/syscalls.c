@@ -8,6 +8,7 @@
 #include <linux/bpf.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -216,6 +217,20 @@ int lab_copy_window(int from, int to) {
     struct winsize size;
     if (ioctl(from, TIOCGWINSZ, &size) < 0) return -1;
     return ioctl(to, TIOCSWINSZ, &size);
+}
+
+int lab_show_directory(const char *source, const char *target) {
+    // mount(2) would bind first and set the flags then, on this mount alone: what it has spread to would go without.
+    int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0) return -1;
+    struct mount_attr change = {
+        .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+    int result = mount_setattr(tree, "", AT_EMPTY_PATH, &change, sizeof change);
+    if (result == 0) result = move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+    int error = errno;
+    close(tree);
+    errno = error;
+    return result;
 }
 
 void lab_close_on_exec_from(unsigned first) { close_range(first, ~0u, CLOSE_RANGE_CLOEXEC); }

@@ -38,6 +38,9 @@ int lab_attach_device_program(int group, const void *instructions, size_t count,
 int lab_raw_terminal(int terminal, void *saved, size_t capacity);  // saves the former state; 0 or -1
 int lab_restore_terminal(int terminal, const void *saved);
 int lab_copy_window(int from, int to);
+// Shows a directory at `target` as well, for reading only, and nothing there is run or has rights of its own: from the
+// first moment on, also where the mount spreads to. 0, or -1 with errno.
+int lab_show_directory(const char *source, const char *target);
 int lab_set_subreaper(int yes);
 void lab_close_on_exec_from(unsigned first);
 long lab_file_system_type(const char *path);  // statfs's f_type, or -1

@@ -24,14 +24,7 @@ enum ImageVolume {
             }
             return
         }
-        // An overlay needs two layers. A bind takes its flags only when it is mounted anew.
-        guard Glibc.mount(top, path, nil, UInt(MS_BIND), nil) == 0 else {
-            throw SystemError("bind \(top)", path, errno: errno)
-        }
-        guard Glibc.mount(nil, path, nil, UInt(MS_BIND | MS_REMOUNT) | flags, nil) == 0 else {
-            let code = errno
-            umount2(path, Int32(MNT_DETACH))
-            throw SystemError("remount", path, errno: code)
-        }
+        // An overlay needs two layers.
+        try ReadOnlyView.mount(top, at: path)
     }
 }
