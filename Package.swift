@@ -131,7 +131,7 @@ let package = Package(
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
         tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),
-        tests("CLITests", ["CLI", "Cluster", "Document"]),
+        tests("CLITests", ["CLI", "Cluster", "Document", "Scenario"]),
         tests(
             "SystemTests",
             ["Basics", "Document", "Linux", "Wire", "Kinds", "Store", "Client", "Cluster", "CLI"]),

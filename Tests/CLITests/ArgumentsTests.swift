@@ -1,4 +1,5 @@
 import Cluster
+import Scenario
 import Testing
 
 @testable import CLI
@@ -56,4 +57,9 @@ import Testing
     func otherDurationsAreRefused(text: String) {
         #expect(throws: UsageError.self) { try Duration.parse(text) }
     }
+}
+
+@Suite struct FaultWordsTests {
+    /// The language has its own list, since it knows nothing of clusters.
+    @Test func scenariosAndTheCommandKnowTheSameFaults() { #expect(FaultDeed.kinds == Faults.kinds) }
 }

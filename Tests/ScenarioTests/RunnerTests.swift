@@ -60,7 +60,6 @@ struct RunnerTests {
         ("- request: {path: /nowhere, status: 200}", "expected HTTP status 200, got 404"),
         ("- script: ls", "scripts cannot be run here"), ("- wait: 1s\n  save: {x: .a}", "no result"),
         ("- create: {apiVersion: example.com/v1, kind: Thing, metadata: {name: a}}", "the server has no kind Thing"),
-        ("- delete: {kind: Pod, name: \"${unknown}\"}", "the variable ${unknown} has no value"),
         ("- eventually: {within: 1s, log: {pod: a}, contains: x}", "HTTP status 404"),
     ])
     func failuresSayWhatIsWrongAndCleanUp(steps: String, problem: String) async throws {

@@ -96,11 +96,82 @@ struct ScenarioFileTests {
             "steps[0].never.distinct.c: the pattern has no {c}"
         ),
         ("name: x\nname: y", 2, "key \"name\" already set in map"),
+        (
+            "name: x\nsteps:\n  - wait: 1s\n  - fault: {add: earthquake, at: node/a}", 4,
+            "steps[1].fault.add: \"earthquake\" is no kind of fault; known are partition, loss"
+        ),
     ])
     func namesThePlaceOfAnError(text: String, line: Int, message: String) {
         let error = #expect(throws: ScenarioError.self) { try read(text) }
         #expect(error?.line == line, "\(error.map(String.init) ?? "")")
         #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
+    }
+}
+
+@Suite("Variables of scenario files")
+struct VariableCheckTests {
+    private func read(_ text: String) throws {
+        _ = try Scenario(yaml: Array(text.utf8), file: "x/07-test.yaml")
+    }
+
+    @Test(arguments: [
+        ("steps:\n  - delete: {kind: Pod,\n      name: \"a-${nope}\"}", 4, "steps[0].delete.name", "nope"),
+        ("steps:\n  - script: |\n      echo ${HOME}", 3, "steps[0].script", "HOME"),
+        ("steps:\n  - script: echo ${a", 3, "steps[0].script", "a"),
+        (
+            "steps:\n  - create: {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {\"${k}\": v}}}", 3,
+            "steps[0].create.metadata.labels.${k}", "k"
+        ),
+        ("variables:\n  a: ${b}\n  b: c\nsteps: [{wait: 1s}]", 3, "variables.a", "b"),
+        // Saved only after the step; and not before the steps that come later.
+        ("steps:\n  - script: x ${s}\n    save: {s: .output}", 3, "steps[0].script", "s"),
+        (
+            "steps:\n  - script: x ${s}\n  - script: go\n    save: {s: .output}\n  - script: ${s}", 3,
+            "steps[0].script", "s"
+        ),
+        ("steps:\n  - script: ${i}\n  - script: ${i}\n    each: {i: 2}", 3, "steps[0].script", "i"),
+        ("steps:\n  - each: {i: [\"${no}\"]}\n    script: ${i}", 3, "steps[0].each.i[0]", "no"),
+        ("steps:\n  - wait: 1s\ncleanup:\n  - script: ${gone}", 5, "cleanup[0].script", "gone"),
+        (
+            "steps:\n  - steps:\n      - wait: 1s\n      - script: ${inner}", 5, "steps[0].steps[1].script",
+            "inner"
+        ),
+        (
+            "steps:\n  - apply: {apiVersion: v1, kind: A, metadata: {name: a}, m: \"${v|json}\"}", 3,
+            "steps[0].apply.m", "v"
+        ),
+    ])
+    func oneWithoutAValueIsToldWhereItStands(text: String, line: Int, path: String, name: String) {
+        let error = #expect(throws: ScenarioError.self) { try read("name: x\n" + text) }
+        #expect(error?.line == line, "\(error.map(String.init) ?? "")")
+        #expect(error?.message == "\(path): the variable ${\(name)} has no value")
+    }
+
+    @Test func aCaseHasToGiveWhatTheOthersGive() {
+        let text = "name: x\ncases: [{name: one, a: 1}, {name: two}]\nsteps:\n  - script: ${a}"
+        let error = #expect(throws: ScenarioError.self) { try read(text) }
+        #expect(error?.message == "steps[0].script: the variable ${a} has no value in the case \"two\"")
+    }
+
+    @Test func everythingThatHasAValueMayBeUsed() throws {
+        try read(
+            """
+            name: x, and ${nothing} is filled in here
+            variables: {b: "${a}-${namespace}", a: overridden}
+            cases: [{name: one, a: "1"}, {name: two, a: "${image}"}]
+            steps:
+              - script: ${a} ${b}
+                name: also ${not} here
+                save: {s: .output}
+              - each: [{c: "${s}", d: "${c}"}]
+                steps:
+                  - script: ${c} ${d}
+                    save: {inner: .output}
+              - fault: {add: "${a}", at: "node/${inner}"}
+              - apply: {apiVersion: v1, kind: A, metadata: {name: a}, m: "${d|json}"}
+            cleanup:
+              - script: ${inner} ${s}
+            """)
     }
 }
 

@@ -72,7 +72,7 @@ struct ChaosTests {
         var random = Dice(seed: UInt64(truncatingIfNeeded: seed))
         print("chaos: LAB_CHAOS_SEED=\(seed), \(seconds) s, \(pods) pods")
         let lab = Lab("chaos")
-        let host = KernelState.capture(home: lab.home, needle: lab.name)
+        let host = lab.kernelState
         defer { lab.tearDown() }
         let created = lab.lab("create", lab.name, "--workers", "2", "--egress", "false", "--wait", "180s")
         try #require(created.code == 0, "\(created)")
@@ -83,13 +83,7 @@ struct ChaosTests {
         check(lab)
         leavesNothing(lab, clean)
         #expect(lab.lab("delete", lab.name).code == 0)
-        // The last processes of a cluster that was killed are still dying when it is gone.
-        var after = host
-        let restored = lab.eventually(within: 10) {
-            after = KernelState.capture(home: lab.home, needle: lab.name)
-            return after == host
-        }
-        #expect(restored, "\(after)")
+        lab.expectNothingLeft(since: host)
     }
 
     /// Makes pods that end, deletes pods that run, and kills what runs them.

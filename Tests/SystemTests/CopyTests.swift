@@ -59,7 +59,7 @@ struct CopyTests {
     @Test func aClusterSurvivesStopsAndRestartsOfTheMachine() throws {
         let lab = Lab("halt")
         defer { lab.tearDown() }
-        let before = KernelState.capture(home: lab.home, needle: lab.name)
+        let before = lab.kernelState
         #expect(lab.lab("create", lab.name, "--workers", "1").code == 0)
         let uid = makePod(lab, lab.name)
         let nodes = addresses(lab, lab.name)
@@ -67,9 +67,8 @@ struct CopyTests {
 
         let stopped = lab.lab("stop", lab.name, "--json")
         #expect(stopped.code == 0 && stopped.out.contains("\"state\":\"stopped\""), "\(stopped)")
-        #expect(
-            lab.eventually(within: 10) { KernelState.capture(home: lab.home, needle: lab.name) == before },
-            "a stopped cluster holds nothing of the kernel")
+        // A stopped cluster holds nothing of the kernel.
+        lab.expectNothingLeft(since: before)
         #expect(lab.lab("stop", lab.name).err.contains("stopped already"))
         let pausing = lab.lab("pause", lab.name)
         #expect(pausing.code == 1 && pausing.err.contains("lab start \(lab.name)"), "\(pausing)")
@@ -94,7 +93,7 @@ struct CopyTests {
         // A frozen cluster can be deleted, too.
         #expect(lab.lab("pause", lab.name).code == 0)
         #expect(lab.lab("delete", lab.name).code == 0)
-        #expect(lab.eventually(within: 10) { KernelState.capture(home: lab.home, needle: lab.name) == before })
+        lab.expectNothingLeft(since: before)
     }
 
     @Test func aForkIsTheSameClusterAndLivesAlone() throws {

@@ -35,7 +35,7 @@ struct HalfDeadTests {
     @Test func aFrozenNodeIsDeletedWithItsCluster() {
         let lab = Lab("half-frozen")
         defer { lab.tearDown() }
-        let before = KernelState.capture(home: lab.home, needle: lab.name)
+        let before = lab.kernelState
         let worker = "node/\(lab.name)-worker"
         #expect(lab.lab("create", lab.name, "--workers", "1", "--egress", "false").code == 0)
         #expect(lab.lab("fault", "add", "--cluster", lab.name, "freeze", worker).code == 0)
@@ -45,12 +45,7 @@ struct HalfDeadTests {
         #expect(listed.out.contains("freeze-1") && listed.out.contains("partition-1"), "\(listed)")
         let deleted = soon(lab, "delete", lab.name)
         #expect(deleted.code == 0, "\(deleted)")
-        var after = before
-        #expect(
-            lab.eventually(within: 10) {
-                after = KernelState.capture(home: lab.home, needle: lab.name)
-                return after == before
-            }, "before: \(before)\nafter: \(after)")
+        lab.expectNothingLeft(since: before)
     }
 
     @Test func aKilledNodeIsSeenAndStarted() throws {

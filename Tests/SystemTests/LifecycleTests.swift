@@ -9,7 +9,7 @@ struct LifecycleTests {
         defer { lab.tearDown() }
         let first = lab.name
         let second = lab.name + "b"
-        let before = KernelState.capture(home: lab.home, needle: lab.name)
+        let before = lab.kernelState
         for name in [first, second] {
             let created = lab.lab("create", name, "--workers", "1")
             #expect(created.code == 0, "\(created)")
@@ -22,25 +22,20 @@ struct LifecycleTests {
         #expect(again.code == 1)
         #expect(again.err.contains("exists already"), "\(again)")
 
-        #expect(KernelState.capture(home: lab.home, needle: lab.name) != before, "the probe sees a living cluster")
+        #expect(lab.kernelState != before, "the probe sees a living cluster")
         for name in [first, second] {
             let deleted = lab.lab("delete", name)
             #expect(deleted.code == 0, "\(deleted)")
         }
         #expect(lab.lab("list", "--json").out == "[]\n")
-        var after = before
-        #expect(
-            lab.eventually(within: 10) {
-                after = KernelState.capture(home: lab.home, needle: lab.name)
-                return after == before
-            }, "before: \(before)\nafter: \(after)")
+        lab.expectNothingLeft(since: before)
         #expect(access("\(lab.home)/clusters/\(first)", F_OK) != 0)
     }
 
     @Test func aCreationKilledHalfWayIsRecovered() {
         let lab = Lab("killed")
         defer { lab.tearDown() }
-        let before = KernelState.capture(home: lab.home, needle: lab.name)
+        let before = lab.kernelState
         let creation = lab.start("create", lab.name, "--workers", "1")
         // Killed as soon as the cluster's supervisor is there: the most there is to leave behind.
         #expect(lab.eventually(within: 30) { access("\(lab.home)/clusters/\(lab.name)/s/control.sock", F_OK) == 0 })
@@ -51,12 +46,7 @@ struct LifecycleTests {
         let created = lab.lab("create", lab.name, "--workers", "0")
         #expect(created.code == 0 || created.err.contains("exists already"), "\(created)")
         lab.lab("delete", lab.name)
-        var after = before
-        #expect(
-            lab.eventually(within: 10) {
-                after = KernelState.capture(home: lab.home, needle: lab.name)
-                return after == before
-            }, "before: \(before)\nafter: \(after)")
+        lab.expectNothingLeft(since: before)
     }
 
     @Test func anInterruptedCreationLeavesNothing() {
@@ -74,7 +64,7 @@ struct LifecycleTests {
     @Test func deletingAClusterWhoseSupervisorWasKilledLeavesNothing() {
         let lab = Lab("dead")
         defer { lab.tearDown() }
-        let before = KernelState.capture(home: lab.home, needle: lab.name)
+        let before = lab.kernelState
         #expect(lab.lab("create", lab.name, "--workers", "1").code == 0)
         let victims = processes(of: lab)
         #expect(victims.count > 5, "supervisors and services: \(victims)")
@@ -82,7 +72,7 @@ struct LifecycleTests {
         #expect(lab.eventually(within: 10) { lab.lab("list", "--json").out.contains("\"dead\"") })
         #expect(lab.lab("doctor").out.contains("lab delete \(lab.name)"))
         #expect(lab.lab("delete", lab.name).code == 0)
-        #expect(lab.eventually(within: 10) { KernelState.capture(home: lab.home, needle: lab.name) == before })
+        #expect(lab.eventually(within: 10) { lab.kernelState == before })
     }
 
     /// Every process of the cluster, by its cgroup.

@@ -38,6 +38,8 @@ struct Grammar: Sendable {
         case text
         /// One of these.
         case word([String])
+        /// One of these, or a variable that has one.
+        case wordOrVariable([String])
         /// One text, or a list of them.
         case texts
         case flag
@@ -74,7 +76,7 @@ struct Grammar: Sendable {
                 Field("behaviours", .texts, "The lines of `behaviours.txt` that it holds."),
                 Field(
                     "requires", .texts,
-                    "What the cluster or this machine must have, or else the scenario is skipped with the reason: `nodes>=N`, `cluster-of-lab`, `root`, `scripts`, `program:NAME`, `kind:GROUP/VERSION/KIND`."
+                    "What the cluster or this machine must have, or else the scenario is skipped with the reason: `nodes>=N`, `cluster-of-lab`, `root`, `scripts`, `kubectl`, `program:NAME`, `kind:GROUP/VERSION/KIND`."
                 ),
                 Field("timeout", .duration, "For all steps together; 2m where not given."),
                 Field("variables", .shape("variables"), "Texts for `${NAME}`; each may use those above it."),

@@ -47,7 +47,7 @@ extension Grammar {
             "fault", "A fault that begins (`add`) or ends (`remove`), as `lab fault` has it.",
             oneOf: ["add", "remove"],
             [
-                Field("add", .text, "Its kind: see `lab fault --help`."),
+                Field("add", .wordOrVariable(FaultDeed.kinds), "Its kind: `lab fault --help` says what each is for."),
                 Field("remove", .text, "Its name."),
                 Field("at", .text, "Where: `node/NAME`, `pod/NAMESPACE/NAME`, `component/NAME`, `user/NAME`."),
                 Field("to", .text, "The other side of a network fault."),
@@ -118,7 +118,7 @@ extension Grammar {
 
     static let claims: [Shape] = [
         Shape(
-            "objectClaim", "About one object.",
+            "objectClaim", "About one object: `matches`, `cel` or both, or else `absent`.",
             [
                 Field("object", .shape("target"), required: true, "The object."),
                 Field("matches", .match, "What it must be like."), Field("absent", .flag, "It is not there."),

@@ -63,6 +63,8 @@ extension Grammar {
         // Ports and versions may look like numbers.
         case .text: return ["type": ["string", "number"]]
         case .word(let words): return ["enum": Document(words)]
+        case .wordOrVariable(let words):
+            return ["anyOf": [["enum": Document(words)], ["type": "string", "pattern": "\\$\\{"]]]
         case .texts:
             return ["oneOf": [["type": "string"], ["type": "array", "items": ["type": "string"]]]]
         case .flag: return ["type": "boolean"]
@@ -122,7 +124,7 @@ extension Grammar {
         func link(_ name: String) -> String { "[\(name)](#\(name.lowercased()))" }
         switch kind {
         case .text: return "a text"
-        case .word(let words): return words.map { "`\($0)`" }.joined(separator: ", ")
+        case .word(let words), .wordOrVariable(let words): return words.map { "`\($0)`" }.joined(separator: ", ")
         case .texts: return "a text, or a list of them"
         case .flag: return "true or false"
         case .number: return "a whole number"

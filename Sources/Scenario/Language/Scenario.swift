@@ -151,6 +151,12 @@ public enum Action: Sendable {
 public struct FaultDeed: Sendable, Equatable {
     public enum Verb: String, Sendable { case add, remove }
 
+    /// What a cluster can suffer; `lab fault add` has the same.
+    public static let kinds = [
+        "partition", "loss", "rate", "reset", "dns", "kill", "stop", "freeze", "disk-full", "api-slow", "api-error",
+        "watch-drop", "watch-lag", "watch-stale",
+    ]
+
     public var verb: Verb
     /// The kind of what begins, the name of what ends.
     public var what: String

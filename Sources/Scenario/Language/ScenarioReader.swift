@@ -40,6 +40,7 @@ extension Scenario {
         self.cleanup = try cleanup.enumerated().map {
             try StepReader(reader: $1, word: "cleanup").step(number: "\($0 + 1)")
         }
+        try VariableCheck.run(document) { reader.error($0, at: $1) }
         if (self.steps + self.cleanup).contains(where: \.action.needsMachinery), !requires.contains(.clusterOfLab) {
             requires.append(.clusterOfLab)
         }
@@ -240,6 +241,11 @@ struct StepReader {
         guard !(fields.has("add") && verb == .remove) else { throw fields.error("either add or remove") }
         var deed = FaultDeed(verb: verb, what: try fields.requiredText(verb.rawValue))
         if verb == .add {
+            guard FaultDeed.kinds.contains(deed.what) || deed.what.contains("${") else {
+                throw fields.error(
+                    "\"\(deed.what)\" is no kind of fault; known are \(FaultDeed.kinds.joined(separator: ", "))",
+                    at: "add")
+            }
             deed.at = try fields.text("at")
             deed.to = try fields.text("to")
             deed.name = try fields.text("name")

@@ -27,7 +27,8 @@ struct Variables: Sendable {
         !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) || (97...122).contains($0 | 32) || $0 == 95 }
     }
 
-    func fill(_ text: String) throws -> String {
+    /// The text with what `value` says of each `${name}`; nil is a variable that is not there.
+    private static func replace(_ text: String, _ value: (String) throws -> String?) throws -> String {
         guard text.contains("${") else { return text }
         var out = ""
         var rest = Substring(text)
@@ -36,21 +37,38 @@ struct Variables: Sendable {
             rest = rest[start.upperBound...]
             guard let end = rest.firstIndex(of: "}") else { throw Unknown(name: String(rest)) }
             let name = String(rest[..<end])
-            guard let value = values[name] else { throw Unknown(name: name) }
+            guard let value = try value(name) else { throw Unknown(name: name) }
             out += value
             rest = rest[rest.index(after: end)...]
         }
         return out + rest
     }
 
+    func fill(_ text: String) throws -> String { try Self.replace(text) { values[$0] } }
+
+    /// What a text needs.
+    static func names(in text: String) throws -> [String] {
+        if let name = nameOfValue(text) { return [name] }
+        var names: [String] = []
+        _ = try replace(text) { name in
+            names.append(name)
+            return ""
+        }
+        return names
+    }
+
     func fill(_ text: String?) throws -> String? { try text.map { try fill($0) } }
 
     /// `${name|json}` alone is what the variable's text says as JSON: a number, a boolean, a list.
-    private func value(_ text: String) throws -> Document {
+    private static func nameOfValue(_ text: String) -> String? {
         guard text.hasPrefix("${"), text.hasSuffix("|json}"), text.firstIndex(of: "}") == text.indices.last else {
-            return Document(try fill(text))
+            return nil
         }
-        let name = String(text.dropFirst(2).dropLast(6))
+        return String(text.dropFirst(2).dropLast(6))
+    }
+
+    private func value(_ text: String) throws -> Document {
+        guard let name = Self.nameOfValue(text) else { return Document(try fill(text)) }
         guard let value = values[name] else { throw Unknown(name: name) }
         do { return try Document(json: Array(value.utf8)) } catch {
             throw StepFailure("the variable ${\(name)} is \"\(value)\", which is no JSON")

@@ -133,7 +133,8 @@ struct StepRunner {
             let resource = try await locator.type(kind: target.kind, apiVersion: target.apiVersion)
             return try await client.patch(
                 resource, namespace: target.namespace ?? namespace, name: target.name ?? "", try variables.fill(patch),
-                type: type == "json" ? .json : type == "strategic" ? .strategic : .merge, subresource: subresource)
+                type: type == "json" ? .json : type == "strategic" ? .strategic : .merge,
+                subresource: try variables.fill(subresource))
         case .delete(let target): return try await delete(try variables.fill(target), client)
         case .request(let request): return try await send(request, client)
         case .exec(let call): return try await exec(call, client)
@@ -220,12 +221,13 @@ struct StepRunner {
     // MARK: Requests and scripts
 
     private func send(_ wanted: RawRequest, _ client: APIClient) async throws -> Document? {
-        var request = Request(wanted.method, try variables.fill(wanted.path))
+        var request = Request(try variables.fill(wanted.method), try variables.fill(wanted.path))
         if let body = try variables.fill(wanted.body) {
             request.body = body.string.map { Array($0.utf8) } ?? body.json
-            request.headers["Content-Type"] = wanted.contentType
+            let contentType: String = try variables.fill(wanted.contentType)
+            request.headers["Content-Type"] = contentType
         }
-        if let accept = wanted.accept { request.headers["Accept"] = accept }
+        if let accept = try variables.fill(wanted.accept) { request.headers["Accept"] = accept }
         let response = try await client.raw(request)
         let body = String(decoding: try await response.collect(limit: 64 << 20), as: UTF8.self)
         var problems: [String] = []
