@@ -130,7 +130,7 @@ let package = Package(
         tests("IngressTests", ["Ingress", "Linux", "Document", "Wire", "Client", "Basics"]),
         tests("SimulationTests", ["Simulation", "Controllers", "Scheduler", "Client", "Kinds", "Document", "Wire"]),
         tests("ScenarioTests", ["Scenario", "Document", "Testbox"]),
-        tests("ClusterTests", ["Cluster", "Basics", "Document", "Linux"]),
+        tests("ClusterTests", ["Cluster", "Basics", "Client", "Document", "Linux", "Wire"]),
         tests("CLITests", ["CLI", "Cluster", "Document", "Scenario"]),
         tests(
             "SystemTests",

@@ -35,6 +35,22 @@ public struct Environment: Sendable {
             interruption: { while true { try await clock.sleep(for: .seconds(3_600)) } })
     }
 
+    /// An interrupt cancels the body. `remedy` says how to go on after that.
+    func interruptible<T: Sendable>(
+        _ remedy: String, _ body: @escaping @Sendable () async throws -> T
+    ) async throws -> T {
+        try await withThrowingTaskGroup(of: T.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await host.interruption()
+                throw Failure("interrupted", remedy: remedy)
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
     var isRoot: Bool { geteuid() == 0 }
     var processID: Int32 { getpid() }
 

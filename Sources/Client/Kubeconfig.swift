@@ -101,8 +101,9 @@ public struct Kubeconfig: Sendable, Equatable {
         if currentContext == name { document["current-context"] = "" }
     }
 
-    /// What the context (the current one where nil) says about reaching a server.
-    public func access(context name: String? = nil) throws -> Access {
+    /// What the context (the current one where nil) says about reaching a server. Files that it names are meant as seen
+    /// from `folder`, the configuration's own.
+    public func access(context name: String? = nil, folder: String = "") throws -> Access {
         guard let name = name ?? currentContext else { throw KubeconfigError("it has no current context") }
         func entry(_ list: String, _ name: String) throws -> Document {
             guard let found = document.list(list).first(where: { $0.text("name") == name }) else {
@@ -115,27 +116,36 @@ public struct Kubeconfig: Sendable, Equatable {
         }
         let cluster = try entry("clusters", context.text("cluster") ?? "")["cluster"] ?? .emptyObject
         let user = try context.text("user").map { try entry("users", $0)["user"] ?? .emptyObject } ?? .emptyObject
-        guard let server = cluster.text("server") else {
+        guard let server = cluster.text("server"), !server.isEmpty else {
             throw KubeconfigError("the cluster of '\(name)' has no server")
         }
-        for plugin in ["exec", "auth-provider"] where user[plugin] != nil {
-            throw KubeconfigError("the user of '\(name)' authenticates by '\(plugin)', which is not supported")
+        for field in ["auth-provider", "as", "as-uid", "as-groups", "as-user-extra"] where user[field] != nil {
+            throw KubeconfigError("the user of '\(name)' authenticates by '\(field)', which is not supported")
         }
+        guard cluster.text("proxy-url") == nil else {
+            throw KubeconfigError("the cluster of '\(name)' is behind a 'proxy-url', which is not supported")
+        }
+        func file(_ path: String) -> String { path.hasPrefix("/") || folder.isEmpty ? path : "\(folder)/\(path)" }
         return Access(
             server: server, namespace: context.text("namespace"),
-            authority: try Self.material(cluster, "certificate-authority"),
-            certificate: try Self.material(user, "client-certificate"), key: try Self.material(user, "client-key"),
-            token: user.text("token"), tokenFile: user.text("tokenFile"),
+            authority: try Self.material(cluster, "certificate-authority", file),
+            certificate: try Self.material(user, "client-certificate", file),
+            key: try Self.material(user, "client-key", file),
+            token: user.text("token"), tokenFile: user.text("tokenFile").map(file),
+            user: user.text("username"), password: user.text("password"),
+            plugin: try user["exec"].map { try CredentialPlugin($0, cluster: cluster, file: file) },
             serverName: cluster.text("tls-server-name"),
             skipVerification: cluster.flag("insecure-skip-tls-verify") ?? false)
     }
 
-    private static func material(_ entry: Document, _ field: String) throws -> Material? {
+    private static func material(
+        _ entry: Document, _ field: String, _ file: (String) -> String
+    ) throws -> Material? {
         if let data = entry.text("\(field)-data") {
             guard let bytes = Base64.decode(data) else { throw KubeconfigError("\(field)-data is not base64") }
             return .bytes(bytes)
         }
-        return entry.text(field).map { .file($0) }
+        return entry.text(field).map { .file(file($0)) }
     }
 
     /// PEM text, in the configuration or in a file that it names.
@@ -153,6 +163,11 @@ public struct Kubeconfig: Sendable, Equatable {
         public var key: Material?
         public var token: String?
         public var tokenFile: String?
+        public var user: String?
+        public var password: String?
+        /// A program that gives what is not in the file.
+        public var plugin: CredentialPlugin?
+        /// What the server's certificate must carry, where it is not the host.
         public var serverName: String?
         public var skipVerification: Bool
     }

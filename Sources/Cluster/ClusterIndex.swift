@@ -20,6 +20,22 @@ public struct ClusterIndex: Sendable {
         case dead
         /// Its supervisor may not be asked by this user.
         case unknown
+
+        /// Why a cluster in this state answers nobody, and what helps; nil where it may.
+        public func obstacle(_ name: String) -> Failure? {
+            switch self {
+            case .paused:
+                Failure("cluster '\(name)' is paused", remedy: "let it go on with 'lab resume \(name)'")
+            case .stopped, .dead:
+                Failure(
+                    "cluster '\(name)' is not running, but \(rawValue)", remedy: "start it with 'lab start \(name)'")
+            case .incomplete:
+                Failure(
+                    "cluster '\(name)' was never finished",
+                    remedy: "'lab create \(name)' starts over, 'lab delete \(name)' removes the remains")
+            case .running, .busy, .unknown: nil
+            }
+        }
     }
 
     public struct Entry: Sendable {

@@ -128,9 +128,8 @@ public struct ClusterLifecycle: Sendable {
         case .paused: return progress.note("cluster '\(name)' is paused already")
         case .running: break
         case let state:
-            throw Failure(
-                "cluster '\(name)' is not running, but \(state?.rawValue ?? "gone")",
-                remedy: "start it with 'lab start \(name)'")
+            throw state?.obstacle(name)
+                ?? Failure("cluster '\(name)' is \(state?.rawValue ?? "gone")", remedy: "see 'lab list'")
         }
         try await progress.step("Pausing cluster \"\(name)\"") {
             let cluster = host.layout.cluster(name)

@@ -1,5 +1,6 @@
 import Basics
 import Client
+import Glibc
 import Kinds
 import Linux
 import Wire
@@ -23,38 +24,61 @@ public enum Connect {
         !(error is APIStatus || error is CancellationError || error is Failure)
     }
 
-    /// Whoever a kubeconfig's context says.
+    /// Whoever a kubeconfig's context says: for lab's own, whose users have certificates or tokens.
     public static func client(
         _ kubeconfig: Kubeconfig, context: String? = nil, world: World, userAgent: String = "lab"
     ) throws -> APIClient {
         let access = try kubeconfig.access(context: context)
-        var token = access.token
-        if token == nil, let file = access.tokenFile {
-            token = String(try Files.text(file).filter { !$0.isWhitespace })
-        }
-        return APIClient(transport: try transport(access, world: world), userAgent: userAgent, bearerToken: token)
+        return APIClient(
+            transport: try transport(access, world: world), userAgent: userAgent, bearerToken: access.token)
     }
 
     /// The way to a context's server; without the client certificate where the caller brings credentials of its own.
     public static func transport(
         _ access: Kubeconfig.Access, withCertificate: Bool = true, world: World
-    ) throws -> any Transport {
-        let server = try Server(access.server)
-        guard !access.skipVerification else {
-            throw KubeconfigError("insecure-skip-tls-verify is not supported: name the authority instead")
+    ) throws -> any UpgradingTransport {
+        let address = try address(access)
+        let origin = address.origin
+        let literal = IPAddress(origin.host)
+        let transport = HTTPTransport(
+            .ip(literal ?? .any, port: origin.port), host: origin.authority,
+            tls: origin.isSecure ? try tls(access, withCertificate: withCertificate) : nil,
+            serverName: access.serverName ?? origin.host,
+            network: literal == nil
+                ? NamedServer(origin.host, port: origin.port, names: MachineNames(world: world)) : world.network,
+            clock: world.clock)
+        let folder = address.target.hasSuffix("/") ? String(address.target.dropLast()) : address.target
+        return folder.isEmpty ? transport : FolderTransport(transport: transport, folder: folder)
+    }
+
+    /// A server that is written without a scheme is spoken to over TLS where anything is said about that.
+    private static func address(_ access: Kubeconfig.Access) throws -> WebAddress {
+        let isSecure = access.authority != nil || access.certificate != nil || access.skipVerification
+        let text = access.server.contains("://") ? access.server : "\(isSecure ? "https" : "http")://\(access.server)"
+        guard let address = WebAddress(text), !address.target.contains("?") else {
+            throw KubeconfigError("'\(access.server)' is no http or https address")
         }
-        var tls: TLSClientContext?
-        if server.isSecure {
-            guard let authority = try read(access.authority) else {
-                throw KubeconfigError("the cluster has no certificate-authority")
+        return address
+    }
+
+    private static func tls(_ access: Kubeconfig.Access, withCertificate: Bool) throws -> TLSClientContext {
+        let certificate = withCertificate ? try read(access.certificate) : nil
+        let key = withCertificate ? try read(access.key) : nil
+        if access.skipVerification {
+            guard access.authority == nil else {
+                throw KubeconfigError("insecure-skip-tls-verify and a certificate-authority exclude each other")
             }
-            tls = try TLSClientContext(
-                caPEM: authority, certificatePEM: withCertificate ? try read(access.certificate) : nil,
-                keyPEM: withCertificate ? try read(access.key) : nil)
+            return try TLSClientContext(caPEM: nil, certificatePEM: certificate, keyPEM: key)
         }
-        return HTTPTransport(
-            .ip(server.address, port: server.port), host: server.host, tls: tls, serverName: access.serverName,
-            network: world.network, clock: world.clock)
+        var authority = try read(access.authority)
+        if authority == nil {
+            let named = getenv("SSL_CERT_FILE").map { String(cString: $0) }
+            guard let bundle = AuthorityBundle.path(named: named) else {
+                throw KubeconfigError("the cluster has no certificate-authority, and this machine trusts none")
+            }
+            authority = try Files.read(bundle, limit: 8 << 20)
+        }
+        return try TLSClientContext(caPEM: authority, certificatePEM: certificate, keyPEM: key)
     }
 
     private static func read(_ material: Kubeconfig.Material?) throws -> [UInt8]? {
@@ -64,35 +88,20 @@ public enum Connect {
         case .file(let path): try Files.read(path, limit: 1 << 20)
         }
     }
+}
 
-    /// `https://HOST[:PORT]`, the host an address or `localhost`.
-    struct Server {
-        var isSecure: Bool
-        var host: String
-        var address: IPAddress
-        var port: UInt16
+/// A server whose API does not begin at its root, such as a gateway to several.
+private struct FolderTransport: UpgradingTransport {
+    let transport: HTTPTransport
+    /// Begins with a slash and ends without one.
+    let folder: String
 
-        init(_ text: String) throws {
-            let parts = text.split(separator: "://", maxSplits: 1)
-            guard parts.count == 2, let scheme = parts.first, scheme == "https" || scheme == "http" else {
-                throw KubeconfigError("'\(text)' is no http or https address")
-            }
-            isSecure = scheme == "https"
-            let authority = parts[1].prefix { $0 != "/" }
-            var name = authority
-            port = isSecure ? 443 : 80
-            if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]"),
-                let number = UInt16(authority[authority.index(after: colon)...])
-            {
-                name = authority[..<colon]
-                port = number
-            }
-            if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() }
-            guard let found = IPAddress(name) ?? (name == "localhost" ? IPAddress.loopback : nil) else {
-                throw KubeconfigError("the server '\(text)' is not given by address, which is not supported yet")
-            }
-            address = found
-            host = String(authority)
-        }
+    func send(_ request: Request) async throws -> any ResponseStream { try await transport.send(inside(request)) }
+    func upgrade(_ request: Request) async throws -> Upgrade { try await transport.upgrade(inside(request)) }
+
+    private func inside(_ request: Request) -> Request {
+        var request = request
+        request.target = folder + request.target
+        return request
     }
 }

@@ -1,3 +1,5 @@
+import Wire
+
 /// The name of an image, as Docker understands it: `[host/]path[:tag][@digest]`.
 struct Reference: Hashable, Sendable, CustomStringConvertible {
     static let longestName = 255

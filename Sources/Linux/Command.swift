@@ -34,8 +34,11 @@ public final class Command: Sendable {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        posix_spawn_file_actions_addopen(&actions, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        // New files: one that somebody else put there would be theirs to read.
+        for (number, path) in [(Int32(1), out), (2, err)] {
+            unlink(path)
+            posix_spawn_file_actions_addopen(&actions, number, path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        }
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         var environment: [UnsafeMutablePointer<CChar>?] =
             Self.environment(with: extra).map { strdup($0) } + [nil]

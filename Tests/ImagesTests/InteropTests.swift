@@ -260,7 +260,7 @@ struct InteropTests {
         strangers.append((settings, "authorization"))
         settings = good
         settings.set(registry: registry.host, authorities: nil, insecure: false)
-        settings.authorities = RegistrySettings.bundles.first(where: Files.exists)
+        settings.authorities = AuthorityBundle.path(named: nil)
         strangers.append((settings, "certificate"))
         for (settings, words) in strangers {
             let name = "\(registry.host)/a:v1"

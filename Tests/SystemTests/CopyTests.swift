@@ -70,6 +70,9 @@ struct CopyTests {
         // A stopped cluster holds nothing of the kernel.
         lab.expectNothingLeft(since: before)
         #expect(lab.lab("stop", lab.name).err.contains("stopped already"))
+        // Not every scenario for itself.
+        let suite = lab.lab("conformance", "--cluster", lab.name)
+        #expect(suite.code == 1 && suite.err.contains("lab start \(lab.name)") && suite.out.isEmpty, "\(suite)")
         let pausing = lab.lab("pause", lab.name)
         #expect(pausing.code == 1 && pausing.err.contains("lab start \(lab.name)"), "\(pausing)")
         let started = lab.lab("start", lab.name)

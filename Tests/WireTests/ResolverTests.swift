@@ -1,4 +1,5 @@
 import Basics
+import Glibc
 import Linux
 import Testing
 import Wire
@@ -29,10 +30,47 @@ import Wire
         #expect(ResolverConfiguration("nameserver\noptions ndots:x\n") == ResolverConfiguration(""))
     }
 
+    @Test func machinesAreFoundByTheFilesAndEveryAddressIsTried() async throws {
+        try await EventLoop.runOnThread { loop in
+            let world = World.live(loop)
+            let hosts = "/tmp/lab-hosts-\(world.random.next())"
+            defer { try? Files.removeTree(hosts) }
+            // Nobody listens at the first of them.
+            try Files.write(Array("127.0.0.9 web.test\n127.0.0.1 web.test other.test\n".utf8), to: hosts)
+            let names = MachineNames(world: world, hostsFile: hosts, resolverFile: "/nowhere")
+            #expect(try await names.addresses(of: "10.1.2.3") == [IPAddress(v4: 0x0A01_0203)])
+            #expect(try await names.addresses(of: "localhost").first == .loopback)
+            #expect(try await names.addresses(of: "Web.test").count == 2)
+            let failure = await #expect(throws: MachineNames.Failure.self) { try await names.addresses(of: "x.test") }
+            #expect(failure?.description == "x.test: cannot be looked up: /nowhere names no server")
+            let listener = try await world.network.listen(on: .ip(.loopback, port: 0))
+            guard case .ip(_, let port) = listener.local else { return }
+            let server = NamedServer("web.test", port: port, names: names)
+            let connection = try await server.connect(to: .ip(.any, port: port))
+            #expect(connection.peer == listener.local)
+            connection.close()
+            listener.close()
+            let silent = await #expect(throws: MachineNames.Failure.self) {
+                _ = try await server.connect(to: .ip(.any, port: port))
+            }
+            #expect(silent?.problem.contains("127.0.0.9") == true && silent?.problem.contains("; ") == true)
+        }
+    }
+
     /// What a server says to a query over UDP, and over TCP.
     private struct Server: Sendable {
         var short: @Sendable (DNSMessage) -> [DNSMessage]
         var long: (@Sendable (DNSMessage) -> [DNSMessage])?
+    }
+
+    /// One port for both: another program may have the free one's other half.
+    private static func open(on network: any Network) async throws -> (any DatagramSocket, any Listener) {
+        while true {
+            let socket = try await network.datagrams(on: .ip(.loopback, port: 0))
+            do { return (socket, try await network.listen(on: socket.local)) } catch let error as SystemError
+                where error.errno == EADDRINUSE
+            { socket.close() }
+        }
     }
 
     /// Runs the servers on ports of loopback and asks them for `name.test`.
@@ -45,8 +83,7 @@ import Wire
                 defer { group.cancelAll() }
                 var endpoints: [Endpoint] = []
                 for server in servers {
-                    let socket = try await network.datagrams(on: .ip(.loopback, port: 0))
-                    let listener = try await network.listen(on: socket.local)
+                    let (socket, listener) = try await Self.open(on: network)
                     endpoints.append(socket.local)
                     group.addTask {
                         while true {

@@ -60,20 +60,11 @@ extension ImageCommands {
         }
     }
 
-    /// An interrupt cancels the transfer; what has come stays for the next attempt.
+    /// What has come stays for the next attempt.
     private static func interruptible<T: Sendable>(
         _ environment: Environment, _ body: @escaping @Sendable () async throws -> T
     ) async throws -> T {
-        try await withThrowingTaskGroup(of: T.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                try await environment.host.interruption()
-                throw Failure("interrupted", remedy: "the same command goes on where this one stopped")
-            }
-            defer { group.cancelAll() }
-            guard let first = try await group.next() else { throw CancellationError() }
-            return first
-        }
+        try await environment.interruptible("the same command goes on where this one stopped", body)
     }
 
     private static func settings(

@@ -48,8 +48,35 @@ struct ConformanceTarget: Sendable {
 
     var title: String { cluster.map { "cluster \"\($0)\"" } ?? "the cluster of \(path)" }
 
-    func ground() throws -> Ground {
-        Ground(access: try access(), scripts: scripts, machinery: machinery)
+    func ground() async throws -> Ground {
+        Ground(access: try await access(), scripts: scripts, machinery: machinery)
+    }
+
+    private static let patience: Duration = .seconds(10)
+
+    /// The ground where somebody answers: else every scenario would fail, and for the same reason.
+    func checkedGround() async throws -> Ground {
+        if let cluster, let obstacle = await environment.host.index.entry(cluster)?.state.obstacle(cluster) {
+            throw obstacle
+        }
+        let ground: Ground
+        do { ground = try await self.ground() } catch let error as KubeconfigError {
+            throw Failure("the kubeconfig \(path): \(error)", remedy: "change it, or name another with --kubeconfig")
+        }
+        let remedy = "check that it runs, and the server and user of the current context in \(path)"
+        do {
+            let status = try await withDeadline(Self.patience, environment.world.clock, "an answer") {
+                try await ground.access.transport.send(Request("GET", "/version")).status
+            }
+            guard status != 401 else { throw Failure("\(title) does not know the user", remedy: remedy) }
+        } catch let error as Failure {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw Failure("\(title) cannot be reached: \(error)", remedy: remedy)
+        }
+        return ground
     }
 
     private var machinery: (any Machinery)? {
@@ -57,12 +84,11 @@ struct ConformanceTarget: Sendable {
         return LabMachinery(cluster: cluster, host: environment.hostOnTheSide)
     }
 
-    private func access() throws -> ClusterAccess {
-        let access = try kubeconfig.access()
-        var transport = try Connect.transport(access, world: environment.world)
-        if let token = access.token { transport = TokenTransport(transport: transport, token: token) }
+    private func access() async throws -> ClusterAccess {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+        let access = try kubeconfig.access(folder: folder)
         return ClusterAccess(
-            transport: transport,
+            transport: try await Identity(access, world: environment.world, blocking: environment.host.blocking),
             anonymous: try Connect.transport(access, withCertificate: false, world: environment.world))
     }
 
@@ -77,26 +103,5 @@ struct ConformanceTarget: Sendable {
                 return (ran.code, ran.out + ran.err)
             }
         }
-    }
-}
-
-/// Adds a kubeconfig's bearer token to every request.
-private struct TokenTransport: UpgradingTransport {
-    var transport: any Transport
-    var token: String
-
-    func send(_ request: Request) async throws -> any ResponseStream { try await transport.send(identified(request)) }
-
-    func upgrade(_ request: Request) async throws -> Upgrade {
-        guard let transport = transport as? any UpgradingTransport else {
-            throw KubeconfigError("this way to the server carries no protocol upgrades")
-        }
-        return try await transport.upgrade(identified(request))
-    }
-
-    private func identified(_ request: Request) -> Request {
-        var request = request
-        if request.headers["Authorization"] == nil { request.headers["Authorization"] = "Bearer \(token)" }
-        return request
     }
 }

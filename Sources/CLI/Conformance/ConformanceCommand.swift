@@ -111,6 +111,7 @@ struct ConformanceRun {
     func run() async throws {
         let console = environment.console
         let target = try ConformanceTarget(arguments, environment)
+        let ground = try await environment.interruptible("nothing was run") { try await target.checkedGround() }
         let view = ConformanceView(console, clock: environment.world.clock, isQuiet: arguments.has("json"))
         let chosen = scenarios.flatMap(\.instances).filter(options.selection.wants)
         view.begin(chosen.count * options.selection.repeats, seed: options.selection.seed)
@@ -123,7 +124,7 @@ struct ConformanceRun {
             group.addTask { await view.keepUp() }
             let suite = Suite(scenarios, options: options)
             let result = await suite.run(
-                on: try target.ground(), world: environment.world, fork: forks?.forker, stop: stop,
+                on: ground, world: environment.world, fork: forks?.forker, stop: stop,
                 pause: try pause(view)
             ) { view.tell($0) }
             group.cancelAll()

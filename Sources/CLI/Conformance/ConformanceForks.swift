@@ -38,7 +38,7 @@ actor ConformanceForks {
             } catch { return "the cluster \(name) stays: \(error)" }
         }
         do {
-            var ground = try ConformanceTarget(cluster: name, environment).ground()
+            var ground = try await ConformanceTarget(cluster: name, environment).ground()
             ground.discard = remove
             return ground
         } catch {

@@ -36,7 +36,8 @@ final class ConformanceView: Sendable {
     func begin(_ count: Int, seed: UInt64?) {
         state.withLock { $0.all = count }
         guard !isQuiet else { return }
-        console.err("Running \(count) scenarios" + (seed.map { ", in the order of seed \($0)" } ?? ""))
+        console.err(
+            "Running \(count) scenario\(count == 1 ? "" : "s")" + (seed.map { ", in the order of seed \($0)" } ?? ""))
     }
 
     /// Times go on while nothing happens.

@@ -2,6 +2,7 @@ import Basics
 import Document
 import Glibc
 import Linux
+import Wire
 
 /// Who somebody is to a registry.
 public struct RegistryCredentials: Sendable, Equatable {

@@ -1,8 +1,7 @@
 import Basics
 import Wire
 
-/// Connects to one origin, whatever endpoint it is asked for: looks the name up, tries every address, and asks the
-/// proxy for a tunnel where there is one.
+/// Connects to one origin, whatever endpoint it is asked for, and asks the proxy for a tunnel where there is one.
 struct Dialer: Network {
     static let patience: Duration = .seconds(10)
     /// The head of a proxy's answer to CONNECT.
@@ -10,12 +9,12 @@ struct Dialer: Network {
 
     let origin: WebAddress.Origin
     let proxy: ProxySettings.Proxy?
-    let resolver: HostResolver
+    let names: MachineNames
     /// For a proxy that is spoken to over TLS.
     let tls: TLSClientContext?
 
-    private var network: any Network { resolver.network }
-    private var clock: any WorldClock { resolver.clock }
+    private var network: any Network { names.network }
+    private var clock: any WorldClock { names.clock }
 
     func connect(to endpoint: Endpoint) async throws -> any Connection {
         guard let proxy else { return try await reach(origin) }
@@ -33,21 +32,12 @@ struct Dialer: Network {
         }
     }
 
-    /// Every address of the name in turn; all that failed is told.
     private func reach(_ origin: WebAddress.Origin) async throws -> any Connection {
-        var problems: [String] = []
-        for address in try await resolver.addresses(of: origin.host).prefix(8) {
-            do {
-                return try await withDeadline(Self.patience, clock, "connecting to \(address)") {
-                    try await network.connect(to: .ip(address, port: origin.port))
-                }
-            } catch let error as CancellationError {
-                throw error
-            } catch {
-                problems.append("\(error)")
-            }
+        do { return try await names.connect(to: origin.host, port: origin.port) } catch let failure
+            as MachineNames.Failure
+        {
+            throw ImageError(origin.authority, failure.problem)
         }
-        throw ImageError(origin.authority, problems.isEmpty ? "no such host" : problems.joined(separator: "; "))
     }
 
     private func through(_ proxy: ProxySettings.Proxy, _ plain: any Connection) async throws -> any Connection {

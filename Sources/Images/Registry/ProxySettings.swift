@@ -1,4 +1,5 @@
 import Basics
+import Wire
 
 /// Which proxy a request goes through, as the environment variables of most programs say it.
 public struct ProxySettings: Sendable, Equatable {

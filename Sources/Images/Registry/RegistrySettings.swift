@@ -2,6 +2,7 @@ import Basics
 import Document
 import Glibc
 import Linux
+import Wire
 
 /// How registries are reached: mirrors, certificates, credentials, proxies.
 ///
@@ -37,10 +38,6 @@ public struct RegistrySettings: Sendable {
 
     public init() {}
 
-    static let bundles = [
-        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-    ]
     static let certificateFolders = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
 
     /// What this machine's files and the environment say. The first `registries.yaml` that is there counts.
@@ -53,8 +50,7 @@ public struct RegistrySettings: Sendable {
         }
         settings.credentials.add(credentials)
         settings.proxies = ProxySettings(environment: environment)
-        settings.authorities =
-            environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 } ?? bundles.first(where: Files.exists)
+        settings.authorities = AuthorityBundle.path(named: environment["SSL_CERT_FILE"])
         return settings
     }
 

@@ -12,12 +12,12 @@ final class WebClient: Sendable {
     static let mostOrigins = 32
 
     private let settings: RegistrySettings
-    private let resolver: HostResolver
+    private let names: MachineNames
     private let transports = Mutex<[WebAddress.Origin: HTTPTransport]>([:])
 
     init(settings: RegistrySettings, world: World) {
         self.settings = settings
-        resolver = HostResolver(network: world.network, clock: world.clock, random: world.random)
+        names = MachineNames(world: world)
     }
 
     func send(
@@ -42,7 +42,7 @@ final class WebClient: Sendable {
         let proxy = try settings.proxies.proxy(for: origin)
         let tls = origin.isSecure ? try context(for: origin) : nil
         let proxyTLS = try proxy.flatMap { $0.address.origin.isSecure ? try context(for: $0.address.origin) : nil }
-        let dialer = Dialer(origin: origin, proxy: proxy, resolver: resolver, tls: proxyTLS)
+        let dialer = Dialer(origin: origin, proxy: proxy, names: names, tls: proxyTLS)
         var limits = HTTPTransport.Limits()
         limits.connections = 16
         limits.idle = 8
@@ -51,7 +51,7 @@ final class WebClient: Sendable {
         // The dialer knows where to go; the endpoint only names the server in messages.
         let endpoint = Endpoint.ip(IPAddress(origin.host) ?? .any, port: origin.port)
         let made = HTTPTransport(
-            endpoint, host: origin.authority, tls: tls, serverName: origin.host, network: dialer, clock: resolver.clock,
+            endpoint, host: origin.authority, tls: tls, serverName: origin.host, network: dialer, clock: names.clock,
             limits: limits)
         return transports.withLock { transports in
             if let known = transports[origin] { return known }

@@ -50,6 +50,12 @@ public final class HTTPTransport: UpgradingTransport {
         pool = HTTPPool(limits)
     }
 
+    /// For messages: a network that knows a server by its name alone is given the endpoint of no machine.
+    private var title: String {
+        if case .ip(.any, _) = endpoint { return host }
+        return endpoint.description
+    }
+
     private static func withoutPort(_ host: String) -> String {
         if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
         let parts = host.split(separator: ":", omittingEmptySubsequences: false)
@@ -93,7 +99,7 @@ public final class HTTPTransport: UpgradingTransport {
     private func checkOut(fresh: Bool) async throws -> PooledConnection {
         if let idle = try await pool.enter(now: clock.uptime, fresh: fresh) { return idle }
         do {
-            let stream = try await withDeadline(limits.connectTime, clock, "connecting to \(self.endpoint)") { [self] in
+            let stream = try await withDeadline(limits.connectTime, clock, "connecting to \(self.title)") { [self] in
                 let plain = try await network.connect(to: endpoint)
                 guard let tls else { return plain }
                 do {
@@ -149,7 +155,7 @@ public final class HTTPTransport: UpgradingTransport {
                 continue
             }
             let bytes = try await connection.stream.read(atMost: 64 << 10)
-            if bytes.isEmpty { throw HTTPError(502, "\(endpoint) closed the connection without an answer") }
+            if bytes.isEmpty { throw HTTPError(502, "\(title) closed the connection without an answer") }
             connection.parser.withLock { $0.feed(bytes) }
         }
     }

@@ -1,36 +1,42 @@
 import Basics
 
 /// An `http` or `https` URL, taken apart as far as a client needs it.
-struct WebAddress: Hashable, Sendable, CustomStringConvertible {
+public struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     /// What a connection is made to; addresses with the same origin share connections.
-    struct Origin: Hashable, Sendable, CustomStringConvertible {
-        var isSecure: Bool
+    public struct Origin: Hashable, Sendable, CustomStringConvertible {
+        public var isSecure: Bool
         /// Lower case; an IPv6 address without its brackets.
-        var host: String
-        var port: UInt16
+        public var host: String
+        public var port: UInt16
 
-        var scheme: String { isSecure ? "https" : "http" }
+        public init(isSecure: Bool, host: String, port: UInt16) {
+            self.isSecure = isSecure
+            self.host = host
+            self.port = port
+        }
+
+        public var scheme: String { isSecure ? "https" : "http" }
 
         /// The `Host` field: a port that the scheme implies is left out.
-        var authority: String {
+        public var authority: String {
             let name = host.contains(":") ? "[\(host)]" : host
             return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
         }
 
-        var description: String { "\(scheme)://\(authority)" }
+        public var description: String { "\(scheme)://\(authority)" }
     }
 
-    var origin: Origin
+    public var origin: Origin
     /// Path and query, beginning with a slash; the empty path is kept empty.
-    var target: String
+    public var target: String
 
-    init(_ origin: Origin, _ target: String) {
+    public init(_ origin: Origin, _ target: String) {
         self.origin = origin
         self.target = target
     }
 
     /// Nil for everything else: other schemes, user names, bytes that would break a request line.
-    init?(_ text: some StringProtocol) {
+    public init?(_ text: some StringProtocol) {
         let isSecure: Bool
         let rest: Substring
         if text.lowercased().hasPrefix("https://") {
@@ -51,7 +57,7 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// `host`, `host:port`, `[address]`, `[address]:port`.
-    static func hostAndPort(_ text: some StringProtocol) -> (host: String, port: UInt16?)? {
+    public static func hostAndPort(_ text: some StringProtocol) -> (host: String, port: UInt16?)? {
         guard !text.contains("@") else { return nil }
         var host = Substring(text)
         var port: UInt16?
@@ -72,10 +78,10 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
         return host.isEmpty ? nil : (host.lowercased(), port)
     }
 
-    var description: String { "\(origin)\(target)" }
+    public var description: String { "\(origin)\(target)" }
 
     /// What a `Location` field means that came with the answer to a request for this address.
-    func resolving(_ location: String) -> WebAddress? {
+    public func resolving(_ location: String) -> WebAddress? {
         if let absolute = WebAddress(location) { return absolute }
         guard location.utf8.allSatisfy({ (33...126).contains($0) }) else { return nil }
         if location.hasPrefix("//") { return WebAddress("\(origin.scheme):\(location)") }
@@ -87,14 +93,14 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
         return WebAddress(origin, "\(directory)\(location)")
     }
 
-    func adding(query: [(String, String)]) -> WebAddress {
+    public func adding(query: [(String, String)]) -> WebAddress {
         guard !query.isEmpty else { return self }
         let text = query.map { "\(Self.escape($0.0))=\(Self.escape($0.1))" }.joined(separator: "&")
         return WebAddress(origin, target + (target.contains("?") ? "&" : "?") + text)
     }
 
     /// Percent-encodes all but the characters that RFC 3986 never reserves, and those that registries read better bare.
-    static func escape(_ text: String) -> String {
+    public static func escape(_ text: String) -> String {
         var out = ""
         for byte in text.utf8 {
             switch byte {
