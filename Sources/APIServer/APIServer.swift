@@ -73,7 +73,7 @@ public final class APIServer: Sendable {
             store: store,
             jwksURI:
                 "https://\(Endpoint.ip(configuration.advertiseAddress, port: configuration.advertisePort))/openid/v1/jwks",
-            process: configuration.processStatistics)
+            version: KubernetesVersion.document(configuration.build), process: configuration.processStatistics)
     }
 
     /// What an object's text may take.

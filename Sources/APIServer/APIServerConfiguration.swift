@@ -1,4 +1,5 @@
 import Basics
+import Kinds
 import Wire
 
 /// What a server has to know about its cluster.
@@ -31,6 +32,8 @@ public struct APIServerConfiguration: Sendable {
     public var nodeTransport: NodeTransport?
     /// Whether this server tells what nodes and pods use, by asking the node agents: the group `metrics.k8s.io`.
     public var offersUsage = false
+    /// What `/version` tells of the program.
+    public var build = BuildOrigin.unknown
     /// What the process uses of its machine, for its metrics.
     public var processStatistics: (@Sendable () -> ProcessStatistics?)?
     /// What goes wrong on purpose for some clients.

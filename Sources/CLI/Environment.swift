@@ -1,17 +1,20 @@
 import Basics
 import Cluster
 import Glibc
+import Kinds
 import Linux
 import Runtime
 
 /// What every command gets: the world, the machine, the console.
 public struct Environment: Sendable {
     let console: Console
+    let build: BuildOrigin
     let world: World
     let host: Host
     let loop: EventLoop
 
-    init(loop: EventLoop) async throws {
+    init(loop: EventLoop, build: BuildOrigin) async throws {
+        self.build = build
         let world = World.live(loop)
         let console = Console(clock: world.clock)
         // Made before the first thread, so that every thread inherits the blocked signals.

@@ -23,7 +23,7 @@ public enum Program {
     static var invokedAs: String { CommandLine.arguments.first ?? "lab" }
 
     /// Returns the exit code.
-    public static func run(_ words: [String]) -> Int32 {
+    public static func run(_ words: [String], build: BuildOrigin) -> Int32 {
         let name = words.first.map { String($0.split(separator: "/").last ?? "lab") } ?? "lab"
         if name == "lab-runc" { return RuntimeProgram.run(Array(words.dropFirst())) }
         if name == "lab-cni" { return CNIProgram.run() }
@@ -38,18 +38,18 @@ public enum Program {
         case "help", "--help", "-h":
             return help(rest)
         case "--version":
-            return report { try versionCommand(try Arguments(rest, for: Commands.version)) }
+            return report { try versionCommand(try Arguments(rest, for: Commands.version), build) }
         case "version":
             // Answered without an event loop: scripts ask often, and it shows what a start costs.
-            return report(isJSON) { try versionCommand(try Arguments(rest, for: Commands.version)) }
+            return report(isJSON) { try versionCommand(try Arguments(rest, for: Commands.version), build) }
         case "role":
-            return RoleProgram.run(rest)
+            return RoleProgram.run(rest, build: build)
         case "runtime":
             return RuntimeProgram.run(rest)
         case "testbox":
             return TestboxProgram.run(rest)
         case "image":
-            return ImageProgram.run(rest)
+            return ImageProgram.run(rest, build: build)
         default:
             let all = Array(words.dropFirst())
             return report(isJSON) {
@@ -59,13 +59,14 @@ public enum Program {
                     else { throw Commands.unknown(all) }
                     return Console.line(parts)
                 }
-                try perform(syntax, rest)
+                try perform(syntax, rest, build: build)
             }
         }
     }
 
     static func perform(
-        _ syntax: CommandSyntax, _ words: [String], _ implementations: [String: CommandBody] = Commands.implementations
+        _ syntax: CommandSyntax, _ words: [String], build: BuildOrigin,
+        _ implementations: [String: CommandBody] = Commands.implementations
     ) throws {
         let arguments = try Arguments(words, for: syntax)
         if arguments.wantsHelp {
@@ -75,7 +76,7 @@ public enum Program {
         guard let command = implementations[syntax.name] else {
             throw Failure("'lab \(syntax.name)' has no implementation")
         }
-        try EventLoop.run { loop in try await command(arguments, try await Environment(loop: loop)) }
+        try EventLoop.run { loop in try await command(arguments, try await Environment(loop: loop, build: build)) }
     }
 
     private static func help(_ words: [String]) -> Int32 {
@@ -93,10 +94,14 @@ public enum Program {
         return Exit.success
     }
 
-    private static func versionCommand(_ arguments: Arguments) throws {
+    private static func versionCommand(_ arguments: Arguments, _ build: BuildOrigin) throws {
         if arguments.wantsHelp { return Console.line(Commands.version.help) }
         if arguments.has("json") {
-            Console.line("{\"lab\":\"\(version)\",\"kubernetes\":\"\(KubernetesVersion.gitVersion)\"}")
+            let document: Document = [
+                "lab": Document(version), "kubernetes": Document(KubernetesVersion.gitVersion),
+                "commit": Document(build.commit), "date": Document(build.date), "tree": Document(build.treeState),
+            ]
+            Console.line(document.jsonText)
         } else {
             Console.line("lab \(version), Kubernetes \(KubernetesVersion.gitVersion)")
         }

@@ -4,6 +4,7 @@ import Cluster
 import Document
 import Glibc
 import Images
+import Kinds
 import Linux
 import Runtime
 
@@ -12,7 +13,7 @@ enum RoleProgram {
     /// For a role that puts things in order when it is asked to end.
     private static let timeToEnd = Duration.seconds(2)
 
-    static func run(_ words: [String]) -> Int32 {
+    static func run(_ words: [String], build: BuildOrigin) -> Int32 {
         let syntax = CommandSyntax(
             "role", operands: "NAME", fewest: 1, most: 1, "Run one part of a cluster.",
             flags: [
@@ -41,7 +42,7 @@ enum RoleProgram {
                     let stop = Wakeup()
                     group.addTask {
                         async let _ = settle(world.clock)
-                        try await perform(role, arguments, stop, loop: loop, world: world, log: log)
+                        try await perform(role, arguments, stop, build: build, loop: loop, world: world, log: log)
                     }
                     group.addTask {
                         let signal = try await signals.next()
@@ -64,7 +65,8 @@ enum RoleProgram {
     }
 
     private static func perform(
-        _ role: String, _ arguments: Arguments, _ stop: Wakeup, loop: EventLoop, world: World, log: Log
+        _ role: String, _ arguments: Arguments, _ stop: Wakeup, build: BuildOrigin, loop: EventLoop, world: World,
+        log: Log
     ) async throws {
         if role == "forward" { return try await forward(arguments, loop: loop, world: world, log: log) }
         if role == "registry" { return try await registry(arguments, world: world, log: log) }
@@ -72,7 +74,8 @@ enum RoleProgram {
         guard let path = arguments["config"] else { throw UsageError("--config is missing", remedy: "") }
         let record = try NodeRecord(try Document(json: try Files.read(path)))
         switch role {
-        case "apiserver": try await APIServerRole(record: record, loop: loop, world: world, log: log).run()
+        case "apiserver":
+            try await APIServerRole(record: record, build: build, loop: loop, world: world, log: log).run()
         case "manager": try await ManagerRole(record: record, world: world, log: log, stop: stop).run()
         case "agent": try await AgentRole(record: record, loop: loop, world: world, log: log).run()
         default:

@@ -93,7 +93,7 @@ public struct ServicePlan: Sendable, Equatable {
     public var frontends: [Frontend: FrontendPlan] = [:]
     /// Cluster IPs; what is sent to other ports of theirs is refused.
     public var clusterAddresses: Set<IPAddress> = []
-    /// Endpoints on this node; one of them may talk to itself through the service.
+    /// Endpoints that are on this node, or may be; one of them may talk to itself through the service.
     public var localEndpoints: Set<IPAddress> = []
     /// Load balancers' addresses that this node answers for.
     public var announced: Set<IPAddress> = []

@@ -43,7 +43,7 @@ public struct ServicePlanner: Sendable {
             else { continue }
             let endpoints = Endpoints(
                 slices: slices, port: port.text("name") ?? "", transport: transport, node: nodeName, zone: zone)
-            plan.localEndpoints.formUnion(endpoints.local.map(\.address))
+            plan.localEndpoints.formUnion(endpoints.maybeHere.map(\.address))
             let inside = endpoints.treatment(localOnly: internalLocal, stickySeconds: sticky)
             for address in clusterAddresses {
                 plan.frontends[Frontend(address, transport, number)] = FrontendPlan(inside)
@@ -148,7 +148,11 @@ private struct Endpoints {
     private var allNameNodes = true
     private var allNameZones = true
 
-    var local: Set<Backend> { readyHere.union(leavingHere) }
+    /// Those of no known node, such as a user writes: one of them may be here.
+    private var homeless: Set<Backend> = []
+
+    /// All that may turn out to be the asking pod itself.
+    var maybeHere: Set<Backend> { readyHere.union(leavingHere).union(homeless) }
 
     init(slices: [Document], port name: String, transport: ServiceTransport, node: String, zone: String?) {
         for slice in slices where slice.text("addressType") ?? "IPv4" == "IPv4" {
@@ -170,7 +174,9 @@ private struct Endpoints {
             return
         }
         let backend = Backend(address, port)
-        let isHere = endpoint.text("nodeName") == node
+        let place = endpoint.text("nodeName")
+        let isHere = place == node
+        if place == nil { homeless.insert(backend) }
         if endpoint.flag("conditions", "ready") ?? true {
             ready.insert(backend)
             if isHere { readyHere.insert(backend) }

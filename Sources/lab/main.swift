@@ -1,5 +1,6 @@
 import CLI
 import CLinux
 import Glibc
+import Kinds
 
-exit(Program.run(CommandLine.arguments))
+exit(Program.run(CommandLine.arguments, build: BuildStamp.origin))

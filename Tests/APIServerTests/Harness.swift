@@ -43,6 +43,7 @@ struct Harness: Sendable {
         configuration.admission = admission
         configuration.nodeTransport = nodeTransport
         configuration.offersUsage = offersUsage
+        configuration.build = BuildOrigin(commit: "c0ffee", date: "2026-01-02T03:04:05Z", treeState: "clean")
         server = try APIServer(
             configuration: configuration, store: store,
             world: World(clock: clock, random: SeededRandomness(7), network: network), log: .silent)

@@ -9,6 +9,15 @@ import Wire
 @testable import APIServer
 
 @Suite struct ListAndWatchTests {
+    @Test func theServerTellsWhatItWasBuiltFrom() async throws {
+        let harness = try await Harness()
+        let version = try await harness.send("GET", "/version").body
+        #expect(version.text("gitCommit") == "c0ffee" && version.text("gitTreeState") == "clean")
+        #expect(version.text("buildDate") == "2026-01-02T03:04:05Z" && version.text("minor") == "36")
+        let metrics = try await harness.send("GET", "/metrics").text
+        #expect(metrics.contains("git_commit=\"c0ffee\",git_tree_state=\"clean\",git_version=\"v1.36.0+lab\""))
+    }
+
     private let maps = "/api/v1/namespaces/default/configmaps"
 
     @Test func pagesShowOneMoment() async throws {

@@ -1,3 +1,4 @@
+import Kinds
 import Testing
 
 @testable import CLI
@@ -10,11 +11,11 @@ import Testing
     @Test(arguments: [["nonsense"], ["pull"], ["pull", "--wat", "x"], ["tag", "a"], ["list", "x"]])
     func misuseIsToldAsMisuse(words: [String]) {
         // Refused before anything of the machine is touched.
-        #expect(ImageProgram.run(words) == Program.Exit.misuse)
+        #expect(ImageProgram.run(words, build: .unknown) == Program.Exit.misuse)
     }
 
     @Test(arguments: [["--help"], ["help"], [], ["rm", "--help"], ["ls", "--help"]])
-    func helpIsThere(words: [String]) { #expect(ImageProgram.run(words) == Program.Exit.success) }
+    func helpIsThere(words: [String]) { #expect(ImageProgram.run(words, build: .unknown) == Program.Exit.success) }
 
     @Test(arguments: [
         (Int64(0), "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (7_849_000, "7.8 MB"), (156_000_000, "156 MB"),

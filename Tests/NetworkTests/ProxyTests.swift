@@ -57,6 +57,14 @@ private func to(_ addresses: String..., port: UInt16 = 8080, sticky: UInt32? = n
         #expect(plan.clusterAddresses == [IPAddress("10.96.0.5")!])
     }
 
+    /// Endpoints that a user writes tell no node; a pod may find itself behind its service all the same.
+    @Test func anEndpointOfNoKnownNodeMayBeHere() {
+        let written: Document = ["addresses": ["10.244.0.7"]]
+        let plan = planner.plan(service: service("10.96.0.5"), slices: both + [slice([written])])
+        #expect(plan.localEndpoints == [IPAddress("10.244.0.2")!, IPAddress("10.244.0.7")!])
+        #expect(plan.frontends == [front("10.96.0.5", 80): FrontendPlan(to("10.244.0.2", "10.244.0.7", "10.244.1.2"))])
+    }
+
     @Test func portsAreMatchedByNameAndProtocol() {
         let slices = [
             slice([endpoint("10.244.0.2")], name: "q"), slice([endpoint("10.244.0.3")], protocolName: "UDP"),

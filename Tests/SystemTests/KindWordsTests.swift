@@ -1,3 +1,4 @@
+import Document
 import Glibc
 import Testing
 
@@ -41,5 +42,20 @@ struct KindWordsTests {
         #expect(lab.lab("delete", "--all", "--name", "other").code == 2)
         #expect(lab.lab("get", "clusters").out == "\(lab.name)\n")
         #expect(lab.lab("delete", "clusters", lab.name).code == 0)
+    }
+
+    /// A build outside a checkout, or without git, says so.
+    @Test func theBinaryKnowsItsCommit() throws {
+        let lab = Lab("stamp")
+        defer { lab.tearDown() }
+        let version = try Document(json: lab.lab("version", "--json").out)
+        let commit = version.text("commit") ?? ""
+        let checkout = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        if Shell.run(["git", "-C", checkout, "rev-parse", "HEAD"]).code == 0 {
+            #expect(commit.count == 40 && commit.allSatisfy(\.isHexDigit), "\(version.jsonText)")
+            #expect(version.text("date")?.hasSuffix("Z") == true && version.text("tree") != "unknown")
+        } else {
+            #expect(commit == "unknown")
+        }
     }
 }

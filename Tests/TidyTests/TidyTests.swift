@@ -15,7 +15,7 @@ import Testing
         "Document": 1, "Linux": 1, "Wire": 2, "Schema": 2, "Kinds": 3, "Store": 3, "Images": 3, "Runtime": 3,
         "APIServer": 4, "Client": 4, "Controllers": 5, "Scheduler": 5, "Kubelet": 5, "Overlay": 5, "Proxy": 5,
         "Policy": 5, "DNS": 5, "Ingress": 5, "Cluster": 6, "Simulation": 6, "Scenario": 6, "Testbox": 6,
-        "SuiteFiles": 6, "embed-suite": 8,
+        "SuiteFiles": 6, "embed-suite": 8, "stamp-build": 8,
         "CLI": 7, "lab": 8, "lab-bench": 8,
     ]
 

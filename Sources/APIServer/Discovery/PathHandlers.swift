@@ -17,6 +17,7 @@ final class PathHandlers: Sendable {
     private let fairness: Fairness
     private let store: any Store
     private let jwksURI: String
+    private let version: Document
     private let isBootstrapped = Atomic(false)
     /// What the process uses; nil where nobody can tell.
     private let process: (@Sendable () -> ProcessStatistics?)?
@@ -33,8 +34,9 @@ final class PathHandlers: Sendable {
     init(
         serverAddress: String, registry: Schema.Registry, aggregator: Aggregator, tokens: ServiceAccountTokens,
         metrics: ServerMetrics, fairness: Fairness, store: any Store, jwksURI: String,
-        process: (@Sendable () -> ProcessStatistics?)?
+        version: Document, process: (@Sendable () -> ProcessStatistics?)?
     ) {
+        self.version = version
         self.process = process
         self.serverAddress = serverAddress
         self.aggregator = aggregator
@@ -61,7 +63,7 @@ final class PathHandlers: Sendable {
         switch root {
         case "": return simple(["paths": Document(allPaths)])
         case "api", "apis": return try discover(root, parts, request)
-        case "version": return simple(Self.version)
+        case "version": return simple(version)
         case "healthz", "livez", "readyz": return await health(root, parts, info)
         case "metrics":
             return text(
@@ -154,18 +156,12 @@ final class PathHandlers: Sendable {
             body: .bytes(try Renderer.encode(document, media)))
     }
 
-    static let version: Document = [
-        "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36", "minCompatibilityMajor": "1",
-        "minCompatibilityMinor": "35", "gitVersion": "v1.36.0+lab", "gitCommit": "", "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "swift", "platform": "linux/amd64",
-    ]
-
     private func exposition() async -> String {
         var text = metrics.exposition() + (await ServerMetrics.objects(in: store, of: registry.resources))
         if let statistics = process?() { text += ServerMetrics.process(statistics) }
         var all: [String: [(String, Bool)]] = [:]
         for root in ["healthz", "livez", "readyz"] { all[root] = await checks(root) }
-        return text + ServerMetrics.health(all) + ServerMetrics.build(Self.version.text("gitVersion") ?? "")
+        return text + ServerMetrics.health(all) + ServerMetrics.build(version)
     }
 
     // MARK: Discovery

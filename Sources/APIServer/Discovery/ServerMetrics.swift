@@ -1,4 +1,5 @@
 import Basics
+import Document
 import Kinds
 import Schema
 import Store
@@ -215,10 +216,14 @@ final class ServerMetrics: Sendable {
             }.sorted().joined()
     }
 
-    static func build(_ version: String) -> String {
-        header("kubernetes_build_info", "gauge", "Which build this is.")
-            + "kubernetes_build_info{compiler=\"swift\",git_tree_state=\"clean\",git_version=\"\(version)\",major=\"1\","
-            + "minor=\"36\",platform=\"linux/amd64\"} 1\n"
+    static func build(_ version: Document) -> String {
+        let fields = [
+            ("build_date", "buildDate"), ("compiler", "compiler"), ("git_commit", "gitCommit"),
+            ("git_tree_state", "gitTreeState"), ("git_version", "gitVersion"), ("go_version", "goVersion"),
+            ("major", "major"), ("minor", "minor"), ("platform", "platform"),
+        ]
+        let labels = fields.map { "\($0.0)=\"\(escaped(version.text($0.1) ?? ""))\"" }.joined(separator: ",")
+        return header("kubernetes_build_info", "gauge", "Which build this is.") + "kubernetes_build_info{\(labels)} 1\n"
     }
 
     fileprivate static func escaped(_ text: String) -> String {

@@ -1,15 +1,17 @@
 import Cluster
+import Kinds
 
 /// `lab image COMMAND`: the commands of the content store, as a group of their own.
 enum ImageProgram {
     private static let shortForms = ["ls": "list", "rm": "remove", "build": "make", "images": "list"]
 
-    static func run(_ words: [String]) -> Int32 {
+    static func run(_ words: [String], build: BuildOrigin) -> Int32 {
         guard let word = words.first, !["help", "--help", "-h"].contains(word) else {
             return help(Array(words.dropFirst()))
         }
         return Program.report {
-            try Program.perform(try syntax(word), Array(words.dropFirst()), ImageCommands.implementations)
+            try Program.perform(
+                try syntax(word), Array(words.dropFirst()), build: build, ImageCommands.implementations)
         }
     }
 

@@ -7,7 +7,8 @@ extension Commands {
     static let runServer: CommandBody = { arguments, environment in
         let options = try ServerOptions.parse(arguments)
         let log = Log(component: "apiserver", clock: environment.world.clock, sink: { environment.console.err($0) })
-        let server = StandaloneServer(options: options, world: environment.world, log: log)
+        let server = StandaloneServer(
+            options: options, build: environment.build, world: environment.world, log: log)
         let interruption = environment.host.interruption
         let console = environment.console
         try await withThrowingTaskGroup { group in

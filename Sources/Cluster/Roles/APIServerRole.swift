@@ -2,6 +2,7 @@ import APIServer
 import Basics
 import Client
 import DNS
+import Kinds
 import Linux
 import Store
 import Wire
@@ -9,12 +10,14 @@ import Wire
 /// The API server of a control-plane node: the store on disk, HTTPS on the node's address.
 public struct APIServerRole: Sendable {
     let record: NodeRecord
+    let build: BuildOrigin
     let loop: EventLoop
     let world: World
     let log: Log
 
-    public init(record: NodeRecord, loop: EventLoop, world: World, log: Log) {
+    public init(record: NodeRecord, build: BuildOrigin, loop: EventLoop, world: World, log: Log) {
         self.record = record
+        self.build = build
         self.loop = loop
         self.world = world
         self.log = log
@@ -38,6 +41,7 @@ public struct APIServerRole: Sendable {
         configuration.dnsAddress = record.networking.dnsAddress
         configuration.admission.enabled = Set(record.components.enabledAdmission)
         configuration.admission.disabled = Set(record.components.disabledAdmission)
+        configuration.build = build
         configuration.processStatistics = { ProcessUsage.statistics() }
         configuration.nameServers = ResolverFile.ofThisMachine
         // Clusters that were made before there was one have none.

@@ -2,6 +2,7 @@ import APIServer
 import Basics
 import Client
 import DNS
+import Kinds
 import Linux
 import Store
 import Wire
@@ -32,11 +33,13 @@ public struct StandaloneServer: Sendable {
     }
 
     let options: Options
+    let build: BuildOrigin
     let world: World
     let log: Log
 
-    public init(options: Options, world: World, log: Log) {
+    public init(options: Options, build: BuildOrigin, world: World, log: Log) {
         self.options = options
+        self.build = build
         self.world = world
         self.log = log
     }
@@ -108,6 +111,7 @@ public struct StandaloneServer: Sendable {
                     try Self.kept(DataDirectory(path).tokenKey) { try PrivateKey.generateRSA().pem }
                 }
             })
+        configuration.build = build
         configuration.processStatistics = { ProcessUsage.statistics() }
         configuration.admission.enabled = options.enabledPlugins
         configuration.admission.disabled = options.disabledPlugins
