@@ -52,7 +52,7 @@ struct StreamTests {
     /// A line of shell, with `k` for kubectl.
     private func shell(_ lab: Lab, _ kubectl: String, _ text: String) -> Ran {
         Shell.run(
-            ["timeout", "60", "bash", "-c", "k() { \(kubectl) \"$@\"; }; cd '\(lab.home)'; \(text)"],
+            ["timeout", "120", "bash", "-c", "k() { \(kubectl) \"$@\"; }; cd '\(lab.home)'; \(text)"],
             extra: lab.environment)
     }
 
@@ -113,7 +113,7 @@ struct StreamTests {
             lab, kubectl,
             """
             k port-forward pod/box :8080 >pf 2>pf.err & forward=$!
-            for i in $(seq 100); do grep -q Forwarding pf && break; sleep 0.1; done
+            for i in $(seq 300); do grep -q Forwarding pf && break; sleep 0.1; done
             port=$(sed -n 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/p' pf | head -1)
             for i in 1 2 3; do curl -s --max-time 10 http://127.0.0.1:$port/; done
             kill $forward; cat pf.err >&2
@@ -123,9 +123,10 @@ struct StreamTests {
             lab, kubectl,
             """
             k port-forward pod/box :81 >pf 2>pf.err & forward=$!
-            for i in $(seq 100); do grep -q Forwarding pf && break; sleep 0.1; done
+            for i in $(seq 300); do grep -q Forwarding pf && break; sleep 0.1; done
             port=$(sed -n 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/p' pf | head -1)
-            curl -s --max-time 10 http://127.0.0.1:$port/; sleep 1
+            curl -s --max-time 10 http://127.0.0.1:$port/
+            for i in $(seq 100); do [ -s pf.err ] && break; sleep 0.1; done
             kill $forward; cat pf.err
             """)
         #expect(closed.out.contains("error forwarding port 81 to pod box_default"), "\(kubectl): \(closed)")
