@@ -30,6 +30,9 @@ public final class Console: Progress {
     /// As it is, to where progress goes.
     func control(_ text: String) { Self.write(text, to: 2) }
 
+    /// Without wrapping: a line that is too long is cut by the terminal, and stays one line to go back over.
+    func draw(_ text: String) { control("\u{1B}[?7l\(text)\u{1B}[?7h") }
+
     /// A result that ends with a newline of its own.
     func text(_ text: String) { Self.write(text, to: 1) }
 
@@ -43,7 +46,7 @@ public final class Console: Progress {
 
     public func begin(_ step: String) {
         state.withLock { $0 = State(step: step, begun: clock.uptime) }
-        if isTerminal { Self.write(" \(paint("•", 36)) \(step) …", to: 2) }
+        if isTerminal { draw(" \(paint("•", 36)) \(step) …") }
     }
 
     public func waiting(for what: String) {
@@ -54,7 +57,7 @@ public final class Console: Progress {
         }
         guard let line else { return }
         if isTerminal {
-            Self.write("\r\u{1B}[K \(paint("•", 36)) \(line): \(what.prefix(100))", to: 2)
+            draw("\r\u{1B}[K \(paint("•", 36)) \(line): \(what)")
         } else {
             err("   \(line): waiting for \(what)")
         }

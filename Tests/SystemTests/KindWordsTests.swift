@@ -58,4 +58,15 @@ struct KindWordsTests {
             #expect(commit == "unknown")
         }
     }
+
+    /// What is longer than the terminal is wide would leave its second line behind.
+    @Test func progressStaysOnOneLine() {
+        let lab = Lab("narrow")
+        defer { lab.tearDown() }
+        let create = "\(Machine.binary ?? "lab") create \(lab.name) --workers 2 --egress false"
+        let shown = Shell.run(["script", "-qec", "stty cols 40; \(create)", "/dev/null"], extra: lab.environment).out
+        let steps = shown.split(separator: "•", omittingEmptySubsequences: false)
+        #expect(steps.count > 4 && shown.contains("Waiting for 3 nodes"), "\(shown)")
+        for before in steps.dropLast() { #expect(before.suffix(20).contains("\u{1B}[?7l"), "\(shown)") }
+    }
 }

@@ -116,8 +116,7 @@ final class ConformanceView: Sendable {
         if more > 0 { lines.append("   and \(more) more") }
         let failed = state.failed > 0 ? ", \(console.paint("\(state.failed) failed", 31))" : ""
         lines.append(" \(bar(state.done, state.all)) \(state.done) of \(state.all)\(failed)")
-        // Without wrapping: a line that is too long is cut by the terminal, and stays one line to go back over.
-        console.control("\u{1B}[?7l" + lines.joined(separator: "\n") + "\n\u{1B}[?7h")
+        console.draw(lines.joined(separator: "\n") + "\n")
         state.drawn = lines.count
     }
 
