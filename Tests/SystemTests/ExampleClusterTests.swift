@@ -72,9 +72,29 @@ struct ExampleClusterTests {
             if file == "kind-ports.yaml" {
                 let ports = lab.lab("port", "list", "--cluster", lab.name)
                 #expect(ports.code == 0 && ports.out.contains("80") && ports.out.contains("udp"), "\(ports)")
+                portsComeAndGo(lab)
             }
             if file == "kind-mounts.yaml" { #expect(Files.exists("\(lab.home)/shared")) }
             #expect(lab.lab("delete", lab.name).code == 0)
         }
+    }
+
+    /// A port of the running cluster is published, answers from its node, and is gone when it is taken back.
+    private func portsComeAndGo(_ lab: Lab) {
+        let free = Shell.run(
+            [
+                "python3", "-c",
+                "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])",
+            ]
+        ).out.filter(\.isNumber)
+        func answer() -> String {
+            Shell.run(["curl", "-sk", "--max-time", "10", "https://127.0.0.1:\(free)/healthz"]).out
+        }
+        let mapping = "127.0.0.1:\(free):6443"
+        #expect(answer() == "")
+        let added = lab.lab("port", "add", "--cluster", lab.name, mapping)
+        #expect(added.code == 0 && answer() == "ok", "\(added)")
+        let removed = lab.lab("port", "remove", "--cluster", lab.name, mapping)
+        #expect(removed.code == 0 && answer() == "", "\(removed)")
     }
 }
